@@ -1,0 +1,19 @@
+/* Fault injection for tests: the n-th write, fsync, allocation or connect fails.
+ * FAULT=fsync:3 in the environment makes the third call of fault_hit("fsync") true, once;
+ * FAULT=fsync:3+ from the third on. Costs one load of a flag when unset. Thread-safe.
+ */
+#ifndef POSTERN_BASE_FAULT_H
+#define POSTERN_BASE_FAULT_H
+
+#include <stdbool.h>
+
+extern bool fault_on; /* set once by fault_init() before threads start */
+void        fault_init(const char *spec); /* NULL: from the environment */
+bool        fault_due(const char *what);
+
+static inline bool fault_hit(const char *what)
+{
+	return __builtin_expect(fault_on, 0) && fault_due(what);
+}
+
+#endif
