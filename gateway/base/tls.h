@@ -1,0 +1,31 @@
+/* TLS settings made into contexts: TLS 1.2 and up, certificates checked unless said otherwise.
+ * Reference-counted and immutable, usable from every loop. The only includer of OpenSSL's ssl.h
+ * besides stream.c.
+ */
+#ifndef POSTERN_BASE_TLS_H
+#define POSTERN_BASE_TLS_H
+
+#include "gateway/base/conf.h"
+#include "gateway/base/err.h"
+
+struct tls_client;
+struct tls_server;
+
+struct tls_conf {
+	const char *mode;      /* none | may | must | implicit (protocols say which they know) */
+	bool        verify;
+	const char *ca_file, *cert_file, *key_file;
+	const char *server_name; /* SNI and the name checked; default: the host */
+	bool        given;     /* the group was there */
+};
+
+/* ca_file NULL: the system's store. host: the name to check and to send. */
+struct tls_client *tls_client_new(const struct tls_conf *c, const char *host, struct err *e);
+struct tls_client *tls_client_ref(struct tls_client *c);
+void               tls_client_free(struct tls_client **cp);
+/* Certificate files are read here; ca_file makes client certificates obligatory. */
+struct tls_server *tls_server_new(const struct tls_conf *c, struct err *e);
+struct tls_server *tls_server_ref(struct tls_server *s);
+void               tls_server_free(struct tls_server **sp);
+
+#endif
