@@ -119,4 +119,4 @@ include tests/targets.mk
 clean: ## remove everything that was built
 	rm -rf build build-asan build-tsan build-fuzz build-cov compile_commands.json
 help: ## this list
-	@awk -F':.*## ' '/^[a-z_-]+:.*## /{printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z0-9_.-]+:.*## /{printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

@@ -57,7 +57,7 @@ void buf_char(struct buf *b, char c)
 void buf_vprintf(struct buf *b, const char *fmt, va_list ap)
 {
 	va_list again;
-	int     n;
+	int n;
 
 	va_copy(again, ap);
 	buf_reserve(b, 64);

@@ -9,26 +9,26 @@
 #include <stdarg.h>
 
 struct buf {
-	char  *p;
+	char *p;
 	size_t n, cap;
 };
 #define BUF_INIT ((struct buf){ 0 })
 
-void  buf_free(struct buf *b);              /* frees and zeroes */
-void  buf_reserve(struct buf *b, size_t n); /* room for n more */
-char *buf_extend(struct buf *b, size_t n);  /* n more bytes, uninitialised; pointer to them */
-void  buf_add(struct buf *b, const void *p, size_t n);
-void  buf_str(struct buf *b, struct str s);
-void  buf_c(struct buf *b, const char *cstr);
-void  buf_char(struct buf *b, char c);
-void  buf_printf(struct buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-void  buf_vprintf(struct buf *b, const char *fmt, va_list ap) __attribute__((format(printf, 2, 0)));
-void  buf_u8(struct buf *b, uint8_t v);
-void  buf_be16(struct buf *b, uint16_t v);
-void  buf_be32(struct buf *b, uint32_t v);
-void  buf_utf8(struct buf *b, uint32_t code_point);
-void  buf_json(struct buf *b, struct str s); /* "…" quoted and escaped; invalid UTF-8 as U+FFFD */
-void  buf_drop(struct buf *b, size_t n);     /* forgets the first n bytes */
+void buf_free(struct buf *b);              /* frees and zeroes */
+void buf_reserve(struct buf *b, size_t n); /* room for n more */
+char *buf_extend(struct buf *b, size_t n); /* n more bytes, uninitialised; pointer to them */
+void buf_add(struct buf *b, const void *p, size_t n);
+void buf_str(struct buf *b, struct str s);
+void buf_c(struct buf *b, const char *cstr);
+void buf_char(struct buf *b, char c);
+void buf_printf(struct buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void buf_vprintf(struct buf *b, const char *fmt, va_list ap) __attribute__((format(printf, 2, 0)));
+void buf_u8(struct buf *b, uint8_t v);
+void buf_be16(struct buf *b, uint16_t v);
+void buf_be32(struct buf *b, uint32_t v);
+void buf_utf8(struct buf *b, uint32_t code_point);
+void buf_json(struct buf *b, struct str s); /* "…" quoted and escaped; invalid UTF-8 as U+FFFD */
+void buf_drop(struct buf *b, size_t n);     /* forgets the first n bytes */
 /* Makes the contents NUL-terminated (the NUL is not counted) and returns them. */
 char *buf_cstr(struct buf *b);
 

@@ -21,9 +21,9 @@ int err_set(struct err *e, enum err_kind kind, const char *fmt, ...)
 
 int err_wrap(struct err *e, const char *fmt, ...)
 {
-	char    old[sizeof e->text];
+	char old[sizeof e->text];
 	va_list ap;
-	int     n;
+	int n;
 
 	if (!e)
 		return -1;

@@ -19,7 +19,7 @@ enum err_kind {
 
 struct err {
 	enum err_kind kind;
-	char          text[480];
+	char text[480];
 };
 
 /* Sets *e (which may be NULL) and returns -1, so that `return err_set(e, …)` ends a function. */
@@ -29,8 +29,7 @@ int err_set(struct err *e, enum err_kind kind, const char *fmt, ...)
 int err_wrap(struct err *e, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /* CHECK stays on in production: state that cannot be is not gone on with. */
-#define CHECK(cond)                                                                                \
-	((cond) ? (void)0 : check_failed(#cond, __FILE__, __LINE__, __func__))
+#define CHECK(cond) ((cond) ? (void)0 : check_failed(#cond, __FILE__, __LINE__, __func__))
 _Noreturn void check_failed(const char *cond, const char *file, int line, const char *func);
 
 #endif

@@ -7,15 +7,15 @@
 
 bool fault_on;
 
-static char        fault_what[32];
-static long        fault_at;
-static bool        fault_stays;
+static char fault_what[32];
+static long fault_at;
+static bool fault_stays;
 static atomic_long fault_count;
 
 void fault_init(const char *spec)
 {
 	struct str s = str_of(spec ? spec : getenv("FAULT")), what;
-	uint64_t   n;
+	uint64_t n;
 
 	fault_on = false;
 	atomic_store(&fault_count, 0);

@@ -7,9 +7,9 @@
 
 #include <stdbool.h>
 
-extern bool fault_on; /* set once by fault_init() before threads start */
-void        fault_init(const char *spec); /* NULL: from the environment */
-bool        fault_due(const char *what);
+extern bool fault_on;              /* set once by fault_init() before threads start */
+void fault_init(const char *spec); /* NULL: from the environment */
+bool fault_due(const char *what);
 
 static inline bool fault_hit(const char *what)
 {

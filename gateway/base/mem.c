@@ -72,7 +72,7 @@ void mem_free(void *pp)
 
 struct chunk {
 	struct chunk *next;
-	size_t        cap, used;
+	size_t cap, used;
 	alignas(max_align_t) char data[];
 };
 
@@ -102,9 +102,9 @@ void arena_free(struct arena **ap)
 
 void *arena_alloc(struct arena *a, size_t n)
 {
-	size_t        size = (n + alignof(max_align_t) - 1) & ~(alignof(max_align_t) - 1);
+	size_t size = (n + alignof(max_align_t) - 1) & ~(alignof(max_align_t) - 1);
 	struct chunk *c = a->chunks;
-	void         *p;
+	void *p;
 
 	if (ARENA_PIECES || !c || c->cap - c->used < size) {
 		size_t cap = ARENA_PIECES ? n : c ? c->cap * 2 : CHUNK_FIRST;
@@ -142,8 +142,8 @@ char *arena_cstr(struct arena *a, struct str s)
 char *arena_printf(struct arena *a, const char *fmt, ...)
 {
 	va_list ap, again;
-	char   *p;
-	int     n;
+	char *p;
+	int n;
 
 	va_start(ap, fmt);
 	va_copy(again, ap);

@@ -51,7 +51,7 @@ struct str str_skip(struct str s, size_t n)
 int str_cmp(struct str a, struct str b)
 {
 	size_t n = a.n < b.n ? a.n : b.n;
-	int    c = n ? memcmp(a.p, b.p, n) : 0;
+	int c = n ? memcmp(a.p, b.p, n) : 0;
 
 	return c ? c : (a.n > b.n) - (a.n < b.n);
 }
@@ -106,7 +106,7 @@ bool str_u64(struct str s, uint64_t *v_r)
 
 bool str_i64(struct str s, int64_t *v_r)
 {
-	bool     neg = s.n && s.p[0] == '-';
+	bool neg = s.n && s.p[0] == '-';
 	uint64_t u;
 
 	if (!str_u64(neg ? str_skip(s, 1) : s, &u) || u > (uint64_t)INT64_MAX)
@@ -151,7 +151,7 @@ size_t str_copy(char *dst, size_t cap, struct str s)
 int32_t str_utf8_next(struct str *s)
 {
 	static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };
-	uint32_t              c, n;
+	uint32_t c, n;
 
 	if (s->n == 0)
 		return -1;

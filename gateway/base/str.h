@@ -11,11 +11,11 @@
 
 struct str {
 	const char *p;
-	size_t      n;
+	size_t n;
 };
 
-#define STR(lit)   ((struct str){ (lit), sizeof(lit) - 1 })
-#define STR_NONE   ((struct str){ "", 0 })
+#define STR(lit) ((struct str){ (lit), sizeof(lit) - 1 })
+#define STR_NONE ((struct str){ "", 0 })
 /* For printf: "%.*s", STR_ARG(s) */
 #define STR_ARG(s) (int)(s).n, (s).p
 
@@ -35,32 +35,32 @@ static inline bool str_is(struct str a, const char *c)
 {
 	return str_eq(a, str_of(c));
 }
-bool       str_ieq(struct str a, struct str b); /* ASCII case folded */
-bool       str_starts(struct str s, struct str prefix);
-bool       str_ends(struct str s, struct str suffix);
-struct str str_trim(struct str s);                 /* spaces, tabs, CR, LF at both ends */
-struct str str_skip(struct str s, size_t n);       /* without its first n bytes */
-int        str_cmp(struct str a, struct str b);    /* bytes, then length */
+bool str_ieq(struct str a, struct str b); /* ASCII case folded */
+bool str_starts(struct str s, struct str prefix);
+bool str_ends(struct str s, struct str suffix);
+struct str str_trim(struct str s);           /* spaces, tabs, CR, LF at both ends */
+struct str str_skip(struct str s, size_t n); /* without its first n bytes */
+int str_cmp(struct str a, struct str b);     /* bytes, then length */
 /* Index of c, or -1. */
-ptrdiff_t  str_index(struct str s, char c);
-ptrdiff_t  str_find(struct str s, struct str what);
+ptrdiff_t str_index(struct str s, char c);
+ptrdiff_t str_find(struct str s, struct str what);
 /* Cuts the part before the first sep off *rest; false when nothing is left. */
-bool       str_cut(struct str *rest, char sep, struct str *head_r);
+bool str_cut(struct str *rest, char sep, struct str *head_r);
 /* Whole slice is a decimal number that fits: true and *v_r. No sign, no spaces. */
-bool       str_u64(struct str s, uint64_t *v_r);
-bool       str_i64(struct str s, int64_t *v_r); /* one leading '-' allowed */
+bool str_u64(struct str s, uint64_t *v_r);
+bool str_i64(struct str s, int64_t *v_r); /* one leading '-' allowed */
 /* Shell-like pattern: '*' any run, '?' one byte, all else itself. Linear time. */
-bool       str_glob(struct str pattern, struct str s);
+bool str_glob(struct str pattern, struct str s);
 /* Copies into a C buffer of cap bytes, cut if need be, always NUL-terminated; returns s.n. */
-size_t     str_copy(char *dst, size_t cap, struct str s);
+size_t str_copy(char *dst, size_t cap, struct str s);
 /* True when the bytes are valid UTF-8 (RFC 3629: no surrogates, no overlong forms). */
-bool       str_utf8_valid(struct str s);
+bool str_utf8_valid(struct str s);
 /* Takes one code point off *s; -1 at the end, -2 (and one byte taken) on an invalid sequence. */
-int32_t    str_utf8_next(struct str *s);
+int32_t str_utf8_next(struct str *s);
 /* Time that does not depend on where they differ; lengths may leak. */
-bool       str_eq_secret(struct str a, struct str b);
-uint64_t   str_hash(struct str s); /* not for hostile keys: see map_seed() */
+bool str_eq_secret(struct str a, struct str b);
+uint64_t str_hash(struct str s); /* not for hostile keys: see map_seed() */
 /* Edit distance up to max (returns max + 1 beyond), for "did you mean". */
-unsigned   str_distance(struct str a, struct str b, unsigned max);
+unsigned str_distance(struct str a, struct str b, unsigned max);
 
 #endif

@@ -10,9 +10,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static int replay_file(const char *path)
 {
-	FILE    *f = fopen(path, "rb");
+	FILE *f = fopen(path, "rb");
 	uint8_t *data = malloc(1 << 20), *exact;
-	size_t   n;
+	size_t n;
 
 	if (!f || !data) {
 		perror(path);
@@ -35,7 +35,7 @@ int main(int argc, char **argv)
 	int count = 0;
 
 	for (int i = 1; i < argc; i++) {
-		DIR           *d = opendir(argv[i]);
+		DIR *d = opendir(argv[i]);
 		struct dirent *e;
 
 		if (!d) {

@@ -1,0 +1,4 @@
+#!/bin/bash
+# make lint: form, layers, banned calls, documents.
+# flavours: plain
+exec tests/lint/run

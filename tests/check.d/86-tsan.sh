@@ -1,0 +1,6 @@
+#!/bin/bash
+# The unit tests and the corpora again, under the thread sanitizer;
+# `make tsan` runs everything there.
+# flavours: plain
+# timeout: 420
+make -s say=@: -j"$JOBS" tsan T=1[02]-
