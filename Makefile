@@ -39,7 +39,6 @@ HARDEN     := -Wl,-z,relro,-z,now
 ALL_LIBS   := $(PKG_LIBS) -lcrypt -lm -lpthread
 
 # ---- what is built from what --------------------------------------------------------------
-is_test = %_test.c
 LIB_SRC  := $(filter-out %_test.c gateway/main.c gateway/control/ctl.c,$(wildcard gateway/*/*.c gateway/*.c))
 LIB_SRC  += $(filter-out %_test.c,$(wildcard protocols/*.c protocols/*/*.c plugins/*.c plugins/*/*.c))
 LIB_SRC  := $(foreach f,$(LIB_SRC),$(if $(filter fuzz_%,$(notdir $f)),,$f))

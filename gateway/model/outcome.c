@@ -1,0 +1,66 @@
+/* The table of reasons. See outcome.h. */
+#include "gateway/model/outcome.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+static const struct {
+	const char  *word, *text;
+	enum verdict verdict;
+	enum scope   scope;
+} reasons[REASON_COUNT] = {
+#define REASON(NAME, w, v, s, t) [REASON_##NAME] = { w, t, VERDICT_##v, SCOPE_##s },
+#include "gateway/tables/reasons.def"
+#undef REASON
+};
+
+const char *reason_word(enum reason r)
+{
+	return (unsigned)r < REASON_COUNT ? reasons[r].word : "?";
+}
+
+const char *reason_text(enum reason r)
+{
+	return (unsigned)r < REASON_COUNT ? reasons[r].text : "?";
+}
+
+enum verdict reason_verdict(enum reason r)
+{
+	return reasons[r].verdict;
+}
+
+enum scope reason_scope(enum reason r)
+{
+	return reasons[r].scope;
+}
+
+bool reason_parse(struct str word, enum reason *r_r)
+{
+	for (int i = 0; i < REASON_COUNT; i++) {
+		if (str_is(word, reasons[i].word)) {
+			*r_r = (enum reason)i;
+			return true;
+		}
+	}
+	return false;
+}
+
+struct outcome outcome_of(enum reason r)
+{
+	return (struct outcome){
+		.verdict = reasons[r].verdict,
+		.scope = reasons[r].scope,
+		.reason = r,
+	};
+}
+
+struct outcome outcome_words(enum reason r, const char *fmt, ...)
+{
+	struct outcome o = outcome_of(r);
+	va_list        ap;
+
+	va_start(ap, fmt);
+	vsnprintf(o.words, sizeof o.words, fmt, ap);
+	va_end(ap);
+	return o;
+}

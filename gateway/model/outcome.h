@@ -1,0 +1,49 @@
+/* What became of one attempt, and why something was refused. A value, never a pointer to NULL.
+ *
+ * Verdict says what to do about the message, scope whether the fault is this message's or the
+ * whole channel's; the two are different questions. The far side's own words travel along.
+ */
+#ifndef POSTERN_MODEL_OUTCOME_H
+#define POSTERN_MODEL_OUTCOME_H
+
+#include "gateway/base/clock.h"
+
+enum verdict {
+	VERDICT_SENT,      /* the far side took it */
+	VERDICT_RETRY,     /* not now */
+	VERDICT_FAILED,    /* never */
+	VERDICT_UNCERTAIN, /* it may have been taken: the answer was lost */
+};
+enum scope { SCOPE_MESSAGE, SCOPE_CHANNEL };
+
+enum reason {
+#define REASON(NAME, word, verdict, scope, text) REASON_##NAME,
+#include "gateway/tables/reasons.def"
+#undef REASON
+	REASON_COUNT
+};
+
+const char  *reason_word(enum reason r);
+const char  *reason_text(enum reason r);
+enum verdict reason_verdict(enum reason r);
+enum scope   reason_scope(enum reason r);
+bool         reason_parse(struct str word, enum reason *r_r);
+
+enum { OUTCOME_WORDS = 96, OUTCOME_ID = 72 };
+
+struct outcome {
+	enum verdict verdict;
+	enum scope   scope;
+	enum reason  reason;
+	bool         final_word;           /* sent, and no receipt will ever come */
+	dur_t        delay;                /* wished by the far side (Retry-After), 0: none */
+	char         words[OUTCOME_WORDS]; /* the far side's own, "" */
+	char         far_id[OUTCOME_ID];   /* its id for the message, as it wrote it, "" */
+	char         key[OUTCOME_ID];      /* canonical form under which its receipt is looked up */
+};
+
+struct outcome outcome_of(enum reason r);
+struct outcome outcome_words(enum reason r, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
+
+#endif
