@@ -10,7 +10,7 @@
 struct map_slot {
 	uint64_t   hash;
 	struct str key;
-	void      *value; /* NULL: free; MAP_GONE: removed */
+	void      *value; /* NULL: free; the marker of a removed one: see map.c */
 };
 struct map {
 	struct map_slot *slots;

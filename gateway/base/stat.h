@@ -45,7 +45,7 @@ static inline uint64_t stat_get(const struct stat *s)
 	return atomic_load_explicit(&s->v, memory_order_relaxed);
 }
 void stat_observe(struct stat *s, dur_t d); /* histograms, in nanoseconds; shown in seconds */
-/* Upper bound of the bucket that holds quantile q (0..1), 0 without data. */
+/* Upper bound of the bucket that holds quantile q (0..1), 0 without data; beyond 67 s: 134 s. */
 dur_t stat_quantile(const struct stat *s, double q);
 
 /* labels: pairs of name, value, …, NULL. */
