@@ -1,0 +1,341 @@
+/* The store: what was accepted, what waits, what was sent, what is awaited, who must be told.
+ *
+ * One thread writes (the store writer). Everyone else sends it operations; it drains its mailbox
+ * into one transaction, commits once (one fsync), and only then posts each operation back to its
+ * loop, in the order of the commit. Nothing is answered before it is on disk. The batch grows with
+ * load; an idle store commits at once. Reading is done by a reader thread (queue refills) and by
+ * callers' own threads (admin queries) on connections of their own.
+ *
+ * The writer gives ids and due times in commit order, so for each (channel, priority) the pair
+ * (due, id) of immediate messages never goes back: a cursor is enough to refill a queue from disk.
+ *
+ * If the disk is full or fails: ACCEPT operations are answered with STORE_FULL or STORE_BROKEN at
+ * once; all others (what already happened outside must not be forgotten) are kept and tried again
+ * until the store works, and their done() is late. Recovery needs no restart.
+ */
+#ifndef POSTERN_STORE_STORE_H
+#define POSTERN_STORE_STORE_H
+
+#include "gateway/base/err.h"
+#include "gateway/base/loop.h"
+#include "gateway/model/message.h"
+#include "gateway/model/outcome.h"
+#include "gateway/model/state.h"
+
+struct store;
+struct sql; /* sql.h: for plugins' own tables inside the writer's transaction */
+
+struct store_conf {
+	const char *engine;  /* "sqlite" */
+	const char *path;    /* the database file; ":memory:" for tests */
+	uint64_t cache;      /* bytes of page cache, all connections together */
+	dur_t retention;     /* finished messages are kept that long */
+	dur_t dedupe_window; /* client ids are remembered that long */
+	dur_t orphan_wait;   /* receipts that match nothing are kept that long for late responses */
+	unsigned node;       /* 0..1023, part of every id */
+	unsigned batch_most; /* operations in one commit, 0: 4096 */
+};
+
+/* What the store thinks of itself now; any thread. */
+enum store_health { STORE_OK, STORE_FULL, STORE_BROKEN };
+
+/* Opens, creates or migrates; starts the writer and reader. err: a sentence that says what to do.
+ * `unclean_r`: the last run did not close the store. */
+struct store *store_open(const struct store_conf *c, bool *unclean_r, struct err *e);
+/* Writes what is pending, marks a clean end, closes. All loops must have stopped submitting. */
+void store_close(struct store **sp);
+enum store_health store_health(const struct store *s);
+
+/* ---- names: accounts, tokens, channels get small stable numbers ---- */
+enum store_name_kind { STORE_SUBMITTER = 1, STORE_CHANNEL = 2 };
+/* Synchronous; at start and reload, not on a loop's hot path. 0 on failure. */
+uint32_t store_number(struct store *s, enum store_name_kind kind, const char *name, struct err *e);
+/* "" when unknown. The string lives as long as the store. Any thread. */
+const char *store_name(struct store *s, enum store_name_kind kind, uint32_t number);
+
+/* ---- notes: news for a submitter (or a subscriber's message for an account), durable until taken
+ */
+enum note_kind { NOTE_RECEIPT = 1, NOTE_INTERMEDIATE, NOTE_CORRECTION, NOTE_MO };
+enum { NOTE_ADDR = 72, NOTE_ERR = 24 };
+struct note {
+	struct letter letter; /* for its receiver's use after the sink had it */
+	uint32_t outlet;      /* the submitter's number */
+	uint64_t seq;         /* rises per store; (outlet, seq) is the key */
+	enum note_kind kind;
+	uint64_t msg; /* message id, 0 for MO without one */
+	enum state state;
+	enum reason reason; /* why, when it did not go well */
+	uint8_t media, wants, parts, parts_delivered;
+	struct sms_attrs sms;
+	wall_t accepted, at;                 /* at: when the state was reached */
+	char from[NOTE_ADDR], to[NOTE_ADDR]; /* of the message */
+	char err[NOTE_ERR];                  /* the far side's error code, "" */
+	char client_id[NOTE_ADDR];
+	unsigned attempts;  /* of telling it; kept by the teller in memory */
+	struct message *mo; /* NOTE_MO: the subscriber's message; owned */
+	struct list link;   /* for the receiver */
+};
+void note_free(struct note **np);
+/* Called on the writer thread after the commit, in commit order; takes the note. */
+typedef void (*note_sink_fn)(void *ctx, struct note *n);
+void store_set_note_sink(struct store *s, note_sink_fn sink, void *ctx);
+
+/* ---- operations ---- */
+enum op_kind {
+	OP_ACCEPT = 1, /* a new message */
+	OP_SENT,       /* a part was taken by the far side */
+	OP_RETRY,      /* back to a queue: later, elsewhere, or both */
+	OP_FINAL,      /* its end, decided by us or by the far side's answer */
+	OP_RECEIPT,    /* a receipt came */
+	OP_NOTED,      /* a note was taken by its receiver (or given up): forget it */
+	OP_MARK,       /* durable mark "being sent now", for on_uncertain = "hold" */
+	OP_CANCEL,     /* FINAL cancelled, only while it is queued and not in flight */
+	OP_REPLACE,    /* new text for a queued message */
+	OP_MO,         /* a subscriber's message, or one part of it */
+	OP_EVENT,      /* a line of history */
+	OP_CALL,       /* a plugin's own work inside the transaction, in a savepoint */
+};
+
+/* Where a message waits. */
+struct place {
+	uint32_t channel;
+	uint8_t priority;
+	wall_t due;
+};
+
+enum { OP_KEYS = 4 };
+struct op_receipt_in {
+	uint32_t channel; /* the channel (group) whose ids these are */
+	unsigned keys;
+	char key[OP_KEYS][OUTCOME_ID]; /* candidates, tried in order; [0] is kept when parked */
+	char raw_id[OUTCOME_ID];
+	char to[NOTE_ADDR]; /* the recipient as the receipt names it, "" unknown */
+	enum state state;   /* DELIVERED, UNDELIVERABLE, EXPIRED, REJECTED, UNKNOWN, READ; SENT:
+			       intermediate */
+	enum reason reason;
+	char err[NOTE_ERR];
+	wall_t at; /* when the far side says it happened, 0: now */
+};
+
+struct store_op {
+	struct letter letter; /* private */
+	enum op_kind kind;
+	enum store_health fault; /* out: STORE_OK, or why an ACCEPT was not taken */
+	struct loop *loop;       /* where done() runs; NULL: on the writer (must be quick) */
+	void (*done)(struct store_op *op); /* owns the op again; NULL: the op is freed (mem_free) */
+	union {
+		struct {
+			struct message *msg; /* borrowed until done; id and accepted are set by the
+						writer */
+			uint32_t channel;    /* 0: none (state is final already, e.g. SUPPRESSED) */
+			enum state state;    /* QUEUED, or a final one */
+			enum reason reason;
+			uint8_t parts;
+			bool unique; /* FIELD_CLIENT_ID is an idempotency key per submitter */
+			/* out */
+			bool duplicate; /* the same again: `id` is the first one's */
+			bool conflict;  /* another message under that client id */
+			uint64_t id;
+			struct place place;
+		} accept;
+		struct {
+			uint64_t id;
+			struct place place;  /* where it was taken from */
+			uint32_t channel;    /* number under which receipts will come (channel or
+						group) */
+			uint8_t part, parts; /* part counts from 0 */
+			bool all;            /* with this, every part is sent: leave the queue */
+			bool awaits;   /* a receipt will come; false: `sent` is the last word */
+			bool repeated; /* may have been sent before (uncertain) */
+			unsigned attempt;
+			wall_t at;
+			char far_id[OUTCOME_ID], key[OUTCOME_ID];
+			uint16_t concat_ref;
+		} sent;
+		struct {
+			uint64_t id;
+			struct place from, to; /* to.due: 0: now (given by the writer) */
+			unsigned attempt;      /* attempts so far, stored */
+			bool quiet;            /* no history line (throttling) */
+			enum reason reason;
+			char words[OUTCOME_WORDS];
+		} retry;
+		struct {
+			uint64_t id;
+			struct place place; /* channel 0: not queued (a sweep ended it) */
+			enum state state;
+			enum reason reason;
+			unsigned attempt;
+			char words[OUTCOME_WORDS];
+			bool only_if_queued; /* OP_CANCEL sets it; also for expiry from a sweep */
+			bool only_if_sent;   /* receipt_wait is over */
+			bool applied;        /* out */
+			enum state now;      /* out: the state it has */
+		} final;
+		struct {
+			struct op_receipt_in in;
+			/* out */
+			bool matched;   /* a message of ours */
+			bool applied;   /* its state changed */
+			bool parked;    /* unknown: kept for a late response */
+			unsigned which; /* index of the key that matched */
+			uint64_t id;
+			uint8_t part;
+			enum state now;
+			wall_t sent_at;
+		} receipt;
+		struct {
+			uint32_t outlet;
+			uint64_t seq;
+		} noted;
+		struct {
+			uint64_t id;
+			struct place place;
+			unsigned attempt;
+		} mark;
+		struct {
+			uint64_t id;
+			struct message *msg; /* the new one, id set; borrowed until done */
+			bool applied;
+		} replace;
+		struct {
+			uint32_t outlet; /* account or token it goes to; 0: keep for history only */
+			struct message *msg; /* borrowed until done */
+			/* parts: key "" when whole. join() runs on the writer when the last part is
+			 * there and returns the whole message (owned by the store). Same parts
+			 * again are ignored. */
+			char key[160];
+			uint8_t part, parts; /* from 0 */
+			struct message *(*join)(struct message *const *parts, unsigned n);
+			bool complete; /* out */
+			bool again;    /* out: that part was known */
+		} mo;
+		struct {
+			uint64_t id;
+			uint32_t channel;
+			enum reason reason;
+			char what[24]; /* one word: "uncertain", "held" … */
+			char words[OUTCOME_WORDS];
+		} event;
+		struct {
+			int (*run)(
+				struct sql *db, struct store_op *op); /* -1 undoes its savepoint */
+			void *arg;
+			int result;
+		} call;
+	};
+};
+struct store_op *store_op_new(
+	enum op_kind kind, struct loop *loop, void (*done)(struct store_op *));
+void store_do(struct store *s, struct store_op *op); /* any thread; never blocks */
+
+/* ---- refills: the reader thread reads ahead for a queue or an outlet ---- */
+struct queue_row {
+	struct message *msg; /* one reference, the receiver's */
+	struct place place;
+	unsigned attempt;
+	uint8_t parts;
+	bool marked; /* OP_MARK is on it: it was being sent when we last ended */
+	uint16_t concat_ref;
+	uint8_t parts_sent[32]; /* bit set: that part has been taken already */
+};
+enum load_kind {
+	LOAD_QUEUE, /* rows of (channel, priority) with key > (after_due, after_id), due <= until */
+	LOAD_NOTES, /* notes of an outlet with seq > after_id */
+	LOAD_OVERDUE, /* ids of messages whose receipt is awaited since before `until` */
+	LOAD_EXPIRED, /* ids + places of queued messages of the channel whose validity ended before
+			 `until` */
+};
+struct store_load {
+	struct letter letter; /* private */
+	enum load_kind kind;
+	struct loop *loop;
+	void (*done)(struct store_load *l);
+	uint32_t channel; /* or outlet */
+	uint8_t priority;
+	wall_t after_due;
+	uint64_t after_id;
+	char after_key[OUTCOME_ID]; /* LOAD_OVERDUE: where the last slice ended; in and out */
+	wall_t until;
+	unsigned most;
+	/* out */
+	unsigned n;
+	bool end;        /* nothing more up to `until` at the moment of reading */
+	wall_t next_due; /* LOAD_QUEUE: earliest due beyond `until`, 0: none */
+	struct queue_row
+		*rows; /* LOAD_QUEUE, freed by store_load_free (messages are the receiver's) */
+	struct note **notes; /* LOAD_NOTES: each the receiver's */
+	struct load_id {
+		uint64_t id;
+		struct place place;
+	} * ids; /* LOAD_OVERDUE, LOAD_EXPIRED */
+};
+void store_load(struct store *s, struct store_load *l); /* any thread; done() on l->loop */
+void store_load_free(struct store_load *l);             /* the arrays, not l */
+
+/* ---- questions: any thread that may block; each limited to a second or two ---- */
+struct store_history {
+	wall_t at;
+	char what[24];
+	uint32_t channel;
+	enum reason reason;
+	char words[OUTCOME_WORDS];
+};
+struct store_part {
+	uint8_t part;
+	enum state state;
+	wall_t sent_at, final_at;
+	char far_id[OUTCOME_ID], err[NOTE_ERR];
+};
+struct store_view {
+	uint64_t id;
+	enum state state;
+	enum reason reason;
+	uint32_t submitter, channel;
+	uint8_t media, priority, wants, parts;
+	struct sms_attrs sms;
+	wall_t accepted, due, expires, sent_at, final_at;
+	unsigned attempt;
+	char from[NOTE_ADDR], to[NOTE_ADDR], err[NOTE_ERR], words[OUTCOME_WORDS];
+	char far_id[OUTCOME_ID];
+	char client_id[NOTE_ADDR];
+	struct message *msg; /* with its content; NULL where the caller did not ask for it */
+	struct store_history *history;
+	unsigned history_n;
+	struct store_part *part_list; /* parts > 1 */
+	unsigned part_n;
+};
+int store_find(struct store *s, uint64_t id, bool with_content, struct store_view *v_r,
+	struct err *e); /* 1, 0 none, -1 */
+int store_find_client(
+	struct store *s, uint32_t submitter, struct str client_id, uint64_t *id_r, struct err *e);
+void store_view_free(struct store_view *v);
+
+struct store_filter {
+	struct str to, from;         /* exact; "" any */
+	int state;                   /* -1 any */
+	uint32_t submitter, channel; /* 0 any */
+	int media;                   /* -1 any */
+	wall_t since, until;         /* of acceptance; 0: open */
+	uint64_t before_id;          /* paging: newest first, below this id; 0: from the newest */
+	unsigned most;
+};
+/* Newest first; cb returns false to stop. -1 with ERR_AGAIN when the time limit cut it short. */
+int store_search(struct store *s, const struct store_filter *f,
+	bool (*cb)(void *ctx, const struct store_view *v), void *ctx, struct err *e);
+
+struct store_depth {
+	uint32_t channel;
+	uint64_t waiting[PRIORITY_COUNT];
+	wall_t oldest; /* accepted, 0: none */
+};
+/* Kept by the writer in memory, counted in the background after start (`counted_r` says so). */
+unsigned store_depths(struct store *s, struct store_depth *out, unsigned most, bool *counted_r);
+uint64_t store_notes_waiting(struct store *s, uint32_t outlet);
+
+/* Online backup into a new file; progress 0..1 may be NULL. Blocks its caller, not the writer. */
+int store_backup(struct store *s, const char *path, void (*progress)(void *, double), void *ctx,
+	struct err *e);
+/* The figures for /metrics are registered by the store itself: postern_store_*. */
+
+#endif
