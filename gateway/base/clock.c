@@ -5,6 +5,7 @@
 #include <time.h>
 
 static _Atomic int64_t shift;
+static _Atomic(void (*)(void)) watcher;
 
 static int64_t clock_read(clockid_t id)
 {
@@ -27,7 +28,16 @@ wall_t clock_wall(void)
 
 void clock_shift(dur_t by)
 {
+	void (*fn)(void) = atomic_load(&watcher);
+
 	atomic_fetch_add(&shift, by);
+	if (fn)
+		fn();
+}
+
+void clock_watch(void (*fn)(void))
+{
+	atomic_store(&watcher, fn);
 }
 
 /* ---- the calendar: proleptic Gregorian, counted in eras of 400 years from 0000-03-01 ---- */

@@ -33,11 +33,20 @@ void           mailbox_post(struct mailbox *mb, struct letter *l);    /* any thr
 struct letter *mailbox_take(struct mailbox *mb);                      /* oldest first; may be NULL */
 /* Owner without a loop (the store writer): blocks until something is there or the time is over.*/
 void           mailbox_wait(struct mailbox *mb, dur_t at_most);
+/* The halves of posting: push says whether the box was empty, so that somebody must ring. */
+bool           mailbox_push(struct mailbox *mb, struct letter *l);
+void           mailbox_ring(struct mailbox *mb);
+static inline bool mailbox_empty(struct mailbox *mb)
+{
+	return atomic_load_explicit(&mb->head, memory_order_relaxed) == NULL;
+}
 
 /* ---- loops ---- */
 struct loop *loop_new(const char *name);
+/* After the loop has ended and the workers have stopped. Letters still there are run first. */
 void         loop_free(struct loop **lp);
-void         loop_run(struct loop *l);   /* on the caller's thread until loop_stop */
+/* On the caller's thread until loop_stop; letters posted before that are still run. */
+void         loop_run(struct loop *l);
 int          loop_start(struct loop *l, struct err *e); /* on a thread of its own */
 void         loop_join(struct loop *l);
 void         loop_stop(struct loop *l);  /* any thread */
@@ -49,6 +58,9 @@ void         loop_later(struct loop *l, struct letter *letter);
 mono_t       loop_now(const struct loop *l); /* time of this turn; own thread */
 /* Longest turn since the last call, for the lag metric. Any thread. */
 dur_t        loop_take_lag(struct loop *l);
+/* Working space of LOOP_SCRATCH bytes, lent to one callback at a time. Own thread. */
+enum { LOOP_SCRATCH = 64 * 1024 };
+char        *loop_scratch(struct loop *l);
 
 /* ---- timers ---- */
 struct timer {
@@ -84,7 +96,8 @@ struct work {
 	void (*done)(struct work *);      /* on reply; may be NULL */
 };
 int  workers_start(unsigned threads, struct err *e);
-void workers_stop(void);
-void workers_do(struct work *w); /* any thread */
+void workers_stop(void);         /* finishes what is queued */
+/* Any thread. Without workers (small tools, after the stop) call() runs here and now. */
+void workers_do(struct work *w);
 
 #endif
