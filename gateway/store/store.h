@@ -103,7 +103,7 @@ struct place {
 	wall_t due;
 };
 
-enum { OP_KEYS = 4 };
+enum { OP_KEYS = 5 };
 struct op_receipt_in {
 	uint32_t channel; /* the channel (group) whose ids these are */
 	unsigned keys;
@@ -179,6 +179,11 @@ struct store_op {
 			bool applied;   /* its state changed */
 			bool parked;    /* unknown: kept for a late response */
 			unsigned which; /* index of the key that matched */
+			/* Several keys: a hit counts only if its message's recipient is in.to; hits
+			 * has a bit for each key that hit so, awaited is the raw far id of the one
+			 * taken. */
+			unsigned hits;
+			char awaited[OUTCOME_ID];
 			uint64_t id;
 			uint8_t part;
 			enum state now;
