@@ -117,5 +117,5 @@ deb: ## Debian packages postern and postern-sim, in build/deb/
 # DESIGN: why the daemon has a codec of its own. Shows it on the library that Debian ships.
 .PHONY: show-smpp34-overflow
 show-smpp34-overflow: ## the PDU of 151 octets that overruns Debian's libsmpp34, under ASan
-	@packaging/install-deps build deb
+	@packaging/install-deps build
 	@tests/dev/show-smpp34-overflow
