@@ -108,7 +108,7 @@ fuzzers: $(FUZZERS)
 unit: $(TESTS) ## build and run the unit tests alone (T=name for one)
 	@tests/run-unit $(OUT) $(T)
 
--include $(shell find $(OUT) -name '*.d' 2>/dev/null)
+-include $(shell find $(OUT)/obj $(OUT)/tests $(OUT)/fuzz -name '*.d' -type f 2>/dev/null)
 
 # ---- everything a person types --------------------------------------------------------------
 # The rest of the targets (demo, check, lint, deb, …) in their own file, by purpose.

@@ -1,0 +1,4 @@
+#!/bin/bash
+# A minute of fuzzing for each parser of outside bytes.
+# timeout: 3600
+make -s say=@: -j"$JOBS" fuzz FUZZ_SECONDS="${FUZZ_SECONDS:-60}"

@@ -1,0 +1,5 @@
+#!/bin/bash
+# Everything that make check runs, under ThreadSanitizer.
+# timeout: 5400
+make -s say=@: -j"$JOBS" tsan | grep -vE '^[0-9]+ passed'
+exit "${PIPESTATUS[0]}"
