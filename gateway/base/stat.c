@@ -10,7 +10,7 @@
 #include <stdlib.h>
 
 static pthread_mutex_t registry_lock = PTHREAD_MUTEX_INITIALIZER;
-static struct stat *registry; /* through link.next; link.prev of the first is NULL */
+static struct stat_cell *registry; /* through link.next; link.prev of the first is NULL */
 static size_t registry_count;
 
 static dur_t bucket_bound(unsigned i)
@@ -27,7 +27,7 @@ static unsigned bucket_of(dur_t d)
 	return i;
 }
 
-void stat_observe(struct stat *s, dur_t d)
+void stat_observe(struct stat_cell *s, dur_t d)
 {
 	struct stat_hist *h = s->hist;
 
@@ -40,7 +40,7 @@ void stat_observe(struct stat *s, dur_t d)
 	atomic_fetch_add_explicit(&h->count, 1, memory_order_relaxed);
 }
 
-dur_t stat_quantile(const struct stat *s, double q)
+dur_t stat_quantile(const struct stat_cell *s, double q)
 {
 	uint64_t count = 0, seen = 0, n[STAT_BUCKETS];
 
@@ -70,7 +70,8 @@ static void put_escaped(struct buf *b, const char *s, bool in_label)
 	}
 }
 
-void stat_register(struct stat *s, enum stat_kind kind, const char *name, const char *help, ...)
+void stat_register(
+	struct stat_cell *s, enum stat_kind kind, const char *name, const char *help, ...)
 {
 	struct buf labels = BUF_INIT;
 	const char *key;
@@ -102,7 +103,7 @@ void stat_register(struct stat *s, enum stat_kind kind, const char *name, const 
 	pthread_mutex_unlock(&registry_lock);
 }
 
-void stat_unregister(struct stat *s)
+void stat_unregister(struct stat_cell *s)
 {
 	if (!s->labels)
 		return;
@@ -122,14 +123,14 @@ void stat_unregister(struct stat *s)
 
 static int by_name(const void *a, const void *b)
 {
-	const struct stat *const *x = a, *const *y = b;
+	const struct stat_cell *const *x = a, *const *y = b;
 	int c = strcmp((*x)->name, (*y)->name);
 
 	return c ? c : strcmp((*x)->labels, (*y)->labels);
 }
 
 /* One sample: name, suffix, labels with perhaps one more, up to the space before the value. */
-static void put_sample(struct buf *b, const struct stat *s, const char *suffix, const char *le)
+static void put_sample(struct buf *b, const struct stat_cell *s, const char *suffix, const char *le)
 {
 	buf_printf(b, "%s%s", s->name, suffix);
 	if (s->labels[0] || le) {
@@ -141,7 +142,7 @@ static void put_sample(struct buf *b, const struct stat *s, const char *suffix, 
 	buf_char(b, ' ');
 }
 
-static void put_histogram(struct buf *b, const struct stat *s)
+static void put_histogram(struct buf *b, const struct stat_cell *s)
 {
 	uint64_t seen = 0;
 	char le[32];
@@ -171,16 +172,16 @@ static void put_histogram(struct buf *b, const struct stat *s)
 void stat_put_prometheus(struct buf *b)
 {
 	static const char *const kinds[] = { "counter", "gauge", "histogram" };
-	const struct stat **all;
+	const struct stat_cell **all;
 	size_t n = 0;
 
 	pthread_mutex_lock(&registry_lock);
 	all = mem_alloc(registry_count * sizeof(void *));
-	for (const struct stat *s = registry; s; s = s->link.next)
+	for (const struct stat_cell *s = registry; s; s = s->link.next)
 		all[n++] = s;
 	qsort(all, n, sizeof(void *), by_name);
 	for (size_t i = 0; i < n; i++) {
-		const struct stat *s = all[i];
+		const struct stat_cell *s = all[i];
 
 		if (i == 0 || strcmp(all[i - 1]->name, s->name) != 0) {
 			buf_printf(b, "# HELP %s ", s->name);
@@ -203,7 +204,7 @@ bool stat_lookup(const char *name, const char *labels, uint64_t *v_r)
 	bool found = false;
 
 	pthread_mutex_lock(&registry_lock);
-	for (const struct stat *s = registry; s && !found; s = s->link.next) {
+	for (const struct stat_cell *s = registry; s && !found; s = s->link.next) {
 		if (strcmp(s->name, name) != 0 || strcmp(s->labels, labels ? labels : "") != 0)
 			continue;
 		found = true;

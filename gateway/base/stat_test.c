@@ -8,7 +8,7 @@
 
 static void text(void **state)
 {
-	struct stat a = { 0 }, b = { 0 }, g = { 0 };
+	struct stat_cell a = { 0 }, b = { 0 }, g = { 0 };
 	struct buf out = BUF_INIT;
 	uint64_t v;
 
@@ -44,7 +44,7 @@ static void text(void **state)
 
 static void histogram(void **state)
 {
-	struct stat h = { 0 };
+	struct stat_cell h = { 0 };
 	struct buf out = BUF_INIT;
 
 	assert_int_equal(stat_quantile(&h, 0.5), 0);
@@ -70,12 +70,12 @@ static void histogram(void **state)
 	buf_free(&out);
 }
 
-static struct stat shared;
+static struct stat_cell shared;
 
 static void *count_up(void *arg)
 {
 	for (int i = 0; i < 10000; i++) {
-		struct stat own = { 0 };
+		struct stat_cell own = { 0 };
 
 		stat_inc(&shared);
 		if (i % 100 == 0) {
