@@ -8,6 +8,8 @@
  *
  * The writer gives ids and due times in commit order, so for each (channel, priority) the pair
  * (due, id) of immediate messages never goes back: a cursor is enough to refill a queue from disk.
+ * A LOAD_QUEUE never shows a row beyond which a smaller key could still be committed, and OP_RETRY
+ * never gives a due time before its own commit, so a cursor misses nothing either.
  *
  * If the disk is full or fails: ACCEPT operations are answered with STORE_FULL or STORE_BROKEN at
  * once; all others (what already happened outside must not be forgotten) are kept and tried again
@@ -45,6 +47,9 @@ struct store *store_open(const struct store_conf *c, bool *unclean_r, struct err
 /* Writes what is pending, marks a clean end, closes. All loops must have stopped submitting. */
 void store_close(struct store **sp);
 enum store_health store_health(const struct store *s);
+/* The writer's time: the wall clock, except that it never goes back (after a clock step it stands
+ * still until the clock has caught up). Due times are on it, so compare them with it. Any thread. */
+wall_t store_now(struct store *s);
 
 /* ---- names: accounts, tokens, channels get small stable numbers ---- */
 enum store_name_kind { STORE_SUBMITTER = 1, STORE_CHANNEL = 2 };
@@ -54,6 +59,11 @@ uint32_t store_number(struct store *s, enum store_name_kind kind, const char *na
 const char *store_name(struct store *s, enum store_name_kind kind, uint32_t number);
 
 /* ---- notes: news for a submitter (or a subscriber's message for an account), durable until taken
+ *
+ * A final state is told when the message's wants have its bit (WANT_FAILED: any that is not
+ * delivered or read). `sent` as the last word (OP_SENT without awaits) is told as a NOTE_RECEIPT
+ * with STATE_SENT to who wants WANT_DELIVERED. A final state raised after another one was told is
+ * a NOTE_CORRECTION.
  */
 enum note_kind { NOTE_RECEIPT = 1, NOTE_INTERMEDIATE, NOTE_CORRECTION, NOTE_MO };
 enum { NOTE_ADDR = 72, NOTE_ERR = 24 };
@@ -201,6 +211,7 @@ struct store_op {
 		struct {
 			uint64_t id;
 			struct message *msg; /* the new one, id set; borrowed until done */
+			uint8_t parts;       /* of the new text; 0: as many as before */
 			bool applied;
 		} replace;
 		struct {
@@ -247,9 +258,12 @@ struct queue_row {
 enum load_kind {
 	LOAD_QUEUE, /* rows of (channel, priority) with key > (after_due, after_id), due <= until */
 	LOAD_NOTES, /* notes of an outlet with seq > after_id */
-	LOAD_OVERDUE, /* ids of messages whose receipt is awaited since before `until` */
+	LOAD_OVERDUE, /* ids of messages whose receipt is awaited since before `until`; a multi-part
+			 message may come once per part. A slice ends after some milliseconds even
+			 with n = 0; `end` says that all were looked at */
 	LOAD_EXPIRED, /* ids + places of queued messages of the channel whose validity ended before
-			 `until` */
+			 `until`, likewise in slices: (priority, after_due, after_id) say where the
+			 last one ended, in and out; start with zeroes */
 };
 struct store_load {
 	struct letter letter; /* private */
@@ -261,7 +275,7 @@ struct store_load {
 	wall_t after_due;
 	uint64_t after_id;
 	char after_key[OUTCOME_ID]; /* LOAD_OVERDUE: where the last slice ended; in and out */
-	wall_t until;
+	wall_t until; /* LOAD_QUEUE: at most store_now() */
 	unsigned most;
 	/* out */
 	unsigned n;
@@ -341,6 +355,9 @@ uint64_t store_notes_waiting(struct store *s, uint32_t outlet);
 /* Online backup into a new file; progress 0..1 may be NULL. Blocks its caller, not the writer. */
 int store_backup(struct store *s, const char *path, void (*progress)(void *, double), void *ctx,
 	struct err *e);
+/* Whether a file is a whole backup of a version that this program can open. Putting it in place is
+ * done with the daemon stopped: replace the database file, remove its -wal and -shm. */
+int store_restore_check(const char *path, struct err *e);
 /* The figures for /metrics are registered by the store itself: postern_store_*. */
 
 #endif
