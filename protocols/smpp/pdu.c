@@ -4,6 +4,8 @@
  */
 #include "protocols/smpp/pdu.h"
 
+#include "protocols/smpp/octets.h"
+
 /* The sizes of C-octet strings, with their NUL (3.4 §4, §5.2). */
 enum {
 	SIZE_SYSTEM_ID = 16,
@@ -20,26 +22,31 @@ enum {
 };
 enum { DEST_ADDRESS = 1, DEST_LIST = 2, PRIORITY_MAX = 3, PRIORITY_MAX_V50 = 4 };
 
-/* No field's pointer is ever NULL, so that users can hand any to memcpy. */
-static const struct pdu pdu_empty = {
-	.bind = { .system_id = STR_NONE,
-		.password = STR_NONE,
-		.system_type = STR_NONE,
-		.address_range = STR_NONE },
-	.sm = { .message_id = STR_NONE,
-		.service_type = STR_NONE,
-		.source = { .addr = STR_NONE },
-		.dest = { .addr = STR_NONE },
-		.schedule = STR_NONE,
-		.validity = STR_NONE,
-		.short_message = STR_NONE,
-		.dests = STR_NONE },
-	.resp = { .message_id = STR_NONE,
-		.system_id = STR_NONE,
-		.final_date = STR_NONE,
-		.unsuccess = STR_NONE },
-	.tlvs = STR_NONE,
-};
+/* No field's pointer is ever NULL, so that users can hand any to memcpy. Field by field: compilers
+ * make a slow `rep stos` of the assignment of so large a struct. */
+static inline void resp_clear(struct pdu_resp *r)
+{
+	r->message_id = r->system_id = r->final_date = r->unsuccess = STR_NONE;
+	r->message_state = r->error_code = r->unsuccess_count = 0;
+}
+
+static inline void pdu_clear(struct pdu *p)
+{
+	struct pdu_bind *b = &p->bind;
+	struct pdu_sm *sm = &p->sm;
+
+	p->length = p->command = p->status = p->sequence = 0;
+	p->tlvs = STR_NONE;
+	p->fault = NULL;
+	b->system_id = b->password = b->system_type = b->address_range = STR_NONE;
+	b->interface_version = b->addr_ton = b->addr_npi = 0;
+	sm->message_id = sm->service_type = sm->source.addr = sm->dest.addr = STR_NONE;
+	sm->source.ton = sm->source.npi = sm->dest.ton = sm->dest.npi = 0;
+	sm->esm_class = sm->protocol_id = sm->priority = sm->registered = 0;
+	sm->replace = sm->data_coding = sm->default_msg_id = sm->dest_count = 0;
+	sm->schedule = sm->validity = sm->short_message = sm->dests = STR_NONE;
+	resp_clear(&p->resp);
+}
 
 /* What is being decoded. Once status is not 0 every further read does nothing. */
 struct cursor {
@@ -66,16 +73,15 @@ static size_t cursor_left(const struct cursor *c)
 static inline bool take_cstr(
 	struct cursor *c, size_t size, struct str *s_r, uint32_t status, const char *field)
 {
-	size_t left = cursor_left(c);
-	const uint8_t *nul;
+	size_t left = cursor_left(c), most = left < size ? left : size, n;
 
 	if (c->status)
 		return false;
-	nul = memchr(c->p, 0, left < size ? left : size);
-	if (!nul)
+	n = octets_nul(c->p, most);
+	if (n == most)
 		return cursor_fail(c, status, field);
-	*s_r = (struct str){ (const char *)c->p, (size_t)(nul - c->p) };
-	c->p = nul + 1;
+	*s_r = (struct str){ (const char *)c->p, n };
+	c->p += n + 1;
 	return true;
 }
 
@@ -615,9 +621,10 @@ static bool take_response(struct cursor *c, struct pdu *p)
 		return false;
 	if (take_tlvs(c, p))
 		return true;
-	/* TLVs straight after the header, as some send them with an error. */
-	if (take_tlvs(&start, p)) {
-		p->resp = pdu_empty.resp;
+	/* TLVs straight after the header, as some send them with an error. The tags they have begin
+	 * with an octet that no id begins with. */
+	if (cursor_left(&start) && start.p[0] < 0x20 && take_tlvs(&start, p)) {
+		resp_clear(&p->resp);
 		return true;
 	}
 	p->fault = c->fault;
@@ -649,7 +656,7 @@ int pdu_decode(struct pdu *p, struct str bytes, unsigned flags, uint32_t *status
 	struct cursor c = { .flags = flags };
 	bool known;
 
-	*p = pdu_empty;
+	pdu_clear(p);
 	if (bytes.n < PDU_HEADER) {
 		p->fault = "command_length";
 		*status_r = ESME_RINVCMDLEN;

@@ -4,6 +4,7 @@
 #include "protocols/smpp/pdu.h"
 
 #include "gateway/base/err.h"
+#include "protocols/smpp/octets.h"
 
 /* Longest strings, without their NUL (3.4 §4, §5.2). */
 enum {
@@ -19,21 +20,19 @@ enum { DEST_ADDRESS = 1, DEST_LIST = 2 };
 
 static inline bool cstr_fits(struct str s, size_t max)
 {
-	return s.n <= max && (s.n == 0 || !memchr(s.p, 0, s.n));
+	return s.n <= max && octets_nul(s.p, s.n) == s.n;
 }
 
 static inline char *put_cstr(char *o, struct str s)
 {
-	if (s.n)
-		memcpy(o, s.p, s.n);
+	octets_copy(o, s.p, s.n);
 	o[s.n] = 0;
 	return o + s.n + 1;
 }
 
 static inline char *put_octets(char *o, struct str s)
 {
-	if (s.n)
-		memcpy(o, s.p, s.n);
+	octets_copy(o, s.p, s.n);
 	return o + s.n;
 }
 
