@@ -1,0 +1,46 @@
+/* posternsim: stand-ins for the far side of a messaging gateway. One program, a subcommand each;
+ * see posternsim(8).
+ */
+#include "tests/sim/sim.h"
+
+#include <stdio.h>
+
+const struct sim_command sim_commands[] = {
+	{ "smsc", "an SMSC: takes submit_sm, gives receipts and subscribers' messages",
+		sim_smsc_main },
+	{ "esme", "an ESME: submits, and checks that each message gets its one receipt",
+		sim_esme_main },
+	{ .name = NULL },
+};
+
+static void usage(FILE *to)
+{
+	fputs("usage: posternsim COMMAND [options]; posternsim COMMAND --help tells its "
+	      "options\n\n",
+		to);
+	for (const struct sim_command *c = sim_commands; c->name; c++)
+		fprintf(to, "  %-10s %s\n", c->name, c->summary);
+}
+
+int main(int argc, char **argv)
+{
+	if (argc < 2) {
+		usage(stderr);
+		return SIM_USAGE;
+	}
+	struct str name = str_of(argv[1]);
+	if (str_is(name, "--help") || str_is(name, "-h") || str_is(name, "help")) {
+		usage(stdout);
+		return SIM_OK;
+	}
+	if (str_is(name, "-V") || str_is(name, "--version")) {
+		printf("posternsim %s\n", POSTERN_VERSION);
+		return SIM_OK;
+	}
+	for (const struct sim_command *c = sim_commands; c->name; c++)
+		if (str_is(name, c->name))
+			return c->run(argc - 1, argv + 1);
+	sim_say("there is no \"%s\"", argv[1]);
+	usage(stderr);
+	return SIM_USAGE;
+}
