@@ -1,7 +1,8 @@
 /* What a syntax error means. libconfig says "syntax error" and a line that may be the next one;
  * this reads the text again by the same grammar (libconfig 1.5, "Configuration Files") and words
  * the first breach for the person who typed it: a duration without quotes, a comma before ")", a
- * quote that was never closed. It never repeats the line itself, which may hold a secret.
+ * quote that was never closed. It never repeats what stands there but for brackets: it may be a
+ * part of a secret.
  */
 #include "gateway/base/conf_private.h"
 
@@ -250,6 +251,8 @@ static bool wrong_token(struct hint *h, const char *expected)
 	if ((unsigned char)h->x.text.p[0] >= 0x80)
 		return wrong(h, h->x.at,
 			"expected %s; letters beyond ASCII stand in quoted text only", expected);
+	if (h->x.kind == T_JUNK)
+		return wrong(h, h->x.at, "expected %s, found a stray sign", expected);
 	return wrong(h, h->x.at, "expected %s, found \"%c\"", expected, h->x.text.p[0]);
 }
 
@@ -315,7 +318,6 @@ static bool rule_settings(struct hint *h, char close, unsigned opened)
 {
 	for (;;) {
 		unsigned line = h->x.at;
-		struct str name = h->x.text;
 
 		if (close ? is_mark(h, close) : h->x.kind == T_END) {
 			next(&h->x);
@@ -329,12 +331,11 @@ static bool rule_settings(struct hint *h, char close, unsigned opened)
 			return wrong_token(h, "a key");
 		next(&h->x);
 		if (!is_mark(h, '=') && !is_mark(h, ':')) {
-			if (h->x.glued && (unsigned char)h->x.text.p[0] != 0 && h->x.kind == T_JUNK)
+			if (h->x.glued && h->x.kind == T_JUNK && h->x.text.p[0] != '"')
 				return wrong(h, line,
 					"keys are made of ASCII letters, digits, \"-\", \"_\" and "
 					"\"*\"");
-			return wrong(h, line, "\"=\" is missing behind \"%.*s\"",
-				name.n < 40 ? (int)name.n : 40, name.p);
+			return wrong(h, line, "\"=\" is missing behind a key");
 		}
 		next(&h->x);
 		if (!rule_value(h))

@@ -371,7 +371,9 @@ static void hints(void **state)
 		{ "a = \"x;\nb = \"y\";", "1: syntax error: this text runs on to line 2: is its "
 					  "closing quote missing?" },
 		{ "a = \"x", "1: syntax error: this text is never closed" },
-		{ "a b = 3;", "1: syntax error: \"=\" is missing behind \"a\"" },
+		{ "a b = 3;", "1: syntax error: \"=\" is missing behind a key" },
+		{ "a = \"s3\"cret\";", "1: syntax error: \"=\" is missing behind a key" },
+		{ "a = \"s3\"?cret;", "1: syntax error: expected a key, found a stray sign" },
 		{ "a.b = 3;",
 			"1: syntax error: keys are made of ASCII letters, digits, \"-\", \"_\" and "
 			"\"*\"" },
