@@ -347,7 +347,7 @@ int loop_start(struct loop *l, struct err *e)
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	if (rc)
 		return err_set(
-			e, ERR_ENV, "start the thread of loop %s: %s", l->name, strerror(rc));
+			e, ERR_ENV, "start the thread of loop %s: %s", l->name, strerrordesc_np(rc));
 	l->started = true;
 	pthread_setname_np(l->thread, l->name);
 	return 0;

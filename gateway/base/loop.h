@@ -58,7 +58,8 @@ void         loop_later(struct loop *l, struct letter *letter);
 mono_t       loop_now(const struct loop *l); /* time of this turn; own thread */
 /* Longest turn since the last call, for the lag metric. Any thread. */
 dur_t        loop_take_lag(struct loop *l);
-/* Working space of LOOP_SCRATCH bytes, lent to one callback at a time. Own thread. */
+/* Working space of LOOP_SCRATCH bytes. Streams show their input from it, so it is theirs while
+ * an owner's callback runs. Own thread. */
 enum { LOOP_SCRATCH = 64 * 1024 };
 char        *loop_scratch(struct loop *l);
 

@@ -1,6 +1,6 @@
 /* TLS settings made into contexts: TLS 1.2 and up, certificates checked unless said otherwise.
- * Reference-counted and immutable, usable from every loop. The only includer of OpenSSL's ssl.h
- * besides stream.c.
+ * Reference-counted and immutable, usable from every loop. OpenSSL's ssl.h is included by tls.c
+ * and tls_link.c only; a connection is a stream (stream.h).
  */
 #ifndef POSTERN_BASE_TLS_H
 #define POSTERN_BASE_TLS_H
@@ -17,10 +17,13 @@ struct tls_conf {
 	const char *ca_file, *cert_file, *key_file;
 	const char *server_name; /* SNI and the name checked; default: the host */
 	bool        given;     /* the group was there */
+	const char *alpn;      /* set by the protocol: offered, or the only one taken ("h2") */
 };
 
 /* ca_file NULL: the system's store. host: the name to check and to send. */
 struct tls_client *tls_client_new(const struct tls_conf *c, const char *host, struct err *e);
+/* The same settings and store for another name (cheap: one per MX host is fine). */
+struct tls_client *tls_client_named(struct tls_client *c, const char *host);
 struct tls_client *tls_client_ref(struct tls_client *c);
 void               tls_client_free(struct tls_client **cp);
 /* Certificate files are read here; ca_file makes client certificates obligatory. */

@@ -88,7 +88,7 @@ int workers_start(unsigned threads, struct err *e)
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	if (rc) {
 		workers_stop();
-		return err_set(e, ERR_ENV, "start a worker thread: %s", strerror(rc));
+		return err_set(e, ERR_ENV, "start a worker thread: %s", strerrordesc_np(rc));
 	}
 	return 0;
 }
