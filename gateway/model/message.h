@@ -25,11 +25,11 @@ enum media {
 #define MEDIA_BIT(m) (1u << (m))
 #define MEDIA_ANY    (MEDIA_BIT(MEDIA_RECEIPT) - 1)
 const char *media_word(enum media m);
-bool        media_parse(struct str word, enum media *m_r);
+bool media_parse(struct str word, enum media *m_r);
 
 enum priority { PRIORITY_HIGH, PRIORITY_NORMAL, PRIORITY_BULK, PRIORITY_COUNT };
 const char *priority_word(enum priority p);
-bool        priority_parse(struct str word, enum priority *p_r);
+bool priority_parse(struct str word, enum priority *p_r);
 
 /* Which news of the message its submitter asked for. */
 enum want { WANT_DELIVERED = 1, WANT_FAILED = 2, WANT_INTERMEDIATE = 4 };
@@ -56,42 +56,42 @@ struct sms_attrs {
 };
 
 struct message {
-	atomic_int       refs;
-	uint32_t         size;      /* bytes in fields[] */
-	uint64_t         id;        /* given by the store writer before anyone else sees it */
-	wall_t           accepted;  /* likewise */
-	wall_t           send_at;   /* 0: at once */
-	wall_t           expires;   /* 0: never (admit sets a default) */
-	uint32_t         submitter; /* the store's number for "smpp:esme/shop", "http:pos" … */
-	uint8_t          media, priority, wants, flags;
+	atomic_int refs;
+	uint32_t size;      /* bytes in fields[] */
+	uint64_t id;        /* given by the store writer before anyone else sees it */
+	wall_t accepted;    /* likewise */
+	wall_t send_at;     /* 0: at once */
+	wall_t expires;     /* 0: never (admit sets a default) */
+	uint32_t submitter; /* the store's number for "smpp:esme/shop", "http:pos" … */
+	uint8_t media, priority, wants, flags;
 	struct sms_attrs sms;
-	char             fields[];
+	char fields[];
 };
 
 /* STR_NONE when absent. The slice lives as long as the message. */
-struct str      message_get(const struct message *m, enum field f);
-bool            message_has(const struct message *m, enum field f);
+struct str message_get(const struct message *m, enum field f);
+bool message_has(const struct message *m, enum field f);
 struct message *message_ref(const struct message *m);
-void            message_unref(struct message **mp); /* nulls the caller's pointer */
+void message_unref(struct message **mp); /* nulls the caller's pointer */
 
 /* A draft: fixed numbers are set directly in .head; fields in any order, each once. */
 struct draft {
 	struct message head;
-	struct buf     fields;
+	struct buf fields;
 };
-void            draft_init(struct draft *d);
-void            draft_put(struct draft *d, enum field f, struct str value); /* empty: nothing */
+void draft_init(struct draft *d);
+void draft_put(struct draft *d, enum field f, struct str value); /* empty: nothing */
 /* Takes over numbers and fields of m, but not the fields whose bit (1u << f) is in the mask. */
-void            draft_copy(struct draft *d, const struct message *m, uint32_t except_mask);
+void draft_copy(struct draft *d, const struct message *m, uint32_t except_mask);
 struct message *draft_seal(struct draft *d); /* one reference; the draft's fields are empty again */
-void            draft_free(struct draft *d);
+void draft_free(struct draft *d);
 
 /* The stored form: version byte, fixed numbers that the store has no column for, fields. */
-void            message_pack(const struct message *m, struct buf *b);
+void message_pack(const struct message *m, struct buf *b);
 /* NULL when the bytes are not a packed message (a damaged store). The caller fills id, accepted
  * and submitter, which are columns. */
 struct message *message_unpack(struct str bytes);
 /* Fingerprint of everything the submitter chose: two submissions under one id must agree in it. */
-uint64_t        message_fingerprint(const struct message *m);
+uint64_t message_fingerprint(const struct message *m);
 
 #endif

@@ -23,23 +23,23 @@ enum reason {
 	REASON_COUNT
 };
 
-const char  *reason_word(enum reason r);
-const char  *reason_text(enum reason r);
+const char *reason_word(enum reason r);
+const char *reason_text(enum reason r);
 enum verdict reason_verdict(enum reason r);
-enum scope   reason_scope(enum reason r);
-bool         reason_parse(struct str word, enum reason *r_r);
+enum scope reason_scope(enum reason r);
+bool reason_parse(struct str word, enum reason *r_r);
 
 enum { OUTCOME_WORDS = 96, OUTCOME_ID = 72 };
 
 struct outcome {
 	enum verdict verdict;
-	enum scope   scope;
-	enum reason  reason;
-	bool         final_word;           /* sent, and no receipt will ever come */
-	dur_t        delay;                /* wished by the far side (Retry-After), 0: none */
-	char         words[OUTCOME_WORDS]; /* the far side's own, "" */
-	char         far_id[OUTCOME_ID];   /* its id for the message, as it wrote it, "" */
-	char         key[OUTCOME_ID];      /* canonical form under which its receipt is looked up */
+	enum scope scope;
+	enum reason reason;
+	bool final_word;           /* sent, and no receipt will ever come */
+	dur_t delay;               /* wished by the far side (Retry-After), 0: none */
+	char words[OUTCOME_WORDS]; /* the far side's own, "" */
+	char far_id[OUTCOME_ID];   /* its id for the message, as it wrote it, "" */
+	char key[OUTCOME_ID];      /* canonical form under which its receipt is looked up */
 };
 
 struct outcome outcome_of(enum reason r);

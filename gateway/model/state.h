@@ -12,10 +12,10 @@ enum state {
 };
 
 const char *state_word(enum state s);
-bool        state_parse(struct str word, enum state *s_r);
-bool        state_is_final(enum state s);
-int         state_rank(enum state s);
+bool state_parse(struct str word, enum state *s_r);
+bool state_is_final(enum state s);
+int state_rank(enum state s);
 /* May a message in state `from` become `to`? Final states only rise (see states.def). */
-bool        state_may(enum state from, enum state to);
+bool state_may(enum state from, enum state to);
 
 #endif

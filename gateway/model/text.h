@@ -81,6 +81,7 @@ struct text_plan {
 	uint8_t locking, single; /* national tables in every part's UDH; 0: none */
 	uint8_t header;          /* octets of each part's UDH, UDHL included */
 	bool payload;            /* the one PDU carries message_payload */
+	bool lossy;              /* '?' stands for characters that no coding has */
 	unsigned parts;          /* PDUs to send; 1 when payload */
 	unsigned segments;       /* short messages on the air: what is paid for */
 	unsigned units;          /* septets, octets or UTF-16 units of the whole text */

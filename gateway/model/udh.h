@@ -15,7 +15,6 @@ enum {
 	UDH_SINGLE = 0x24,   /* national single shift table */
 	UDH_LOCKING = 0x25,  /* national locking shift table */
 
-	UDH_MAX = 140,  /* UDHL octet included; a header larger than a short message is none */
 	UDH_BUILT = 24, /* no header that udh_build() makes is longer */
 };
 

@@ -1,0 +1,19 @@
+/* The constant tables behind unicode.h; for unicode.c alone. */
+#ifndef POSTERN_MODEL_UNICODE_TABLES_H
+#define POSTERN_MODEL_UNICODE_TABLES_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct unicode_pair {
+	uint16_t first, second, composed;
+};
+struct unicode_range {
+	uint32_t from, to;
+};
+extern const struct unicode_pair unicode_pairs[]; /* by (first, second) */
+extern const size_t unicode_pair_count;
+extern const struct unicode_range unicode_extenders[]; /* ascending */
+extern const size_t unicode_extender_count;
+
+#endif
