@@ -48,7 +48,7 @@ FNR == 1 {
 		complain("a file opens with a comment that says what it is")
 }
 /(TODO|FIXME)/ { complain("unfinished mark; finish it, or write an issue") }
-/XXX/ && !/issue [0-9]+/ { complain("an XXX names its issue") }
+/(^|[^X])XXX([^X]|$)/ && !/issue [0-9]+/ { complain("an XXX names its issue") }
 /[ \t]+$/ { complain("white space at the end of the line") }
 {
 	code = code_of($0)
