@@ -1,0 +1,177 @@
+/* Flow's own view of things: what protocols do not see. Private to gateway/flow.
+ *
+ * Flow decides: where a message goes, when, how often, and what its end is. It does so on loops;
+ * what must survive goes to the store as operations, and what follows from them happens in
+ * their done(), on the loop that owns the object concerned.
+ */
+#ifndef POSTERN_FLOW_FLOW_H
+#define POSTERN_FLOW_FLOW_H
+
+#include "gateway/base/map.h"
+#include "gateway/flow/gateway.h"
+#include "gateway/flow/pace.h"
+#include "gateway/store/store.h"
+#include "protocols/protocol.h"
+
+/* ---- a delivery in memory: flow's side of struct delivery ---- */
+enum flight_state { FLIGHT_WAITS, FLIGHT_MARKING, FLIGHT_OUT, FLIGHT_RECORDING };
+struct flight {
+	struct delivery d; /* first: protocols hold a pointer to it */
+	struct list link;  /* in its lane while it waits */
+	struct place place;
+	enum flight_state state;
+	unsigned cost;     /* parts that this attempt sends */
+	unsigned recorded; /* of them, committed as sent */
+	unsigned attempts_here;
+	uint32_t slot; /* in the in-flight file + 1 */
+	mono_t out_at;
+	bool marked; /* the store holds OP_MARK on it */
+};
+
+/* ---- the queue of one channel: what of it is in memory ---- */
+enum { QUEUE_LOAD = 512 };
+struct lane {
+	struct list waiting; /* by (due, id) */
+	unsigned n;
+	/* Every row with key up to this one is in memory or done with; the rest is on disk. */
+	wall_t cur_due;
+	uint64_t cur_id;
+	bool more;  /* rows beyond the cursor are due now */
+	bool dirty; /* one was left to the disk while a load was under way */
+	bool loading;
+	wall_t next_due;  /* earliest due of rows left on disk for later, 0: none */
+	wall_t added_due; /* the same, of rows that came while a load was under way */
+	unsigned share;   /* turns left in this round */
+	struct store_load load;
+	struct flow_channel *ch;
+};
+
+enum channel_mode { CHANNEL_RUNS, CHANNEL_HELD, CHANNEL_DRAINS, CHANNEL_GONE };
+enum breaker { BREAKER_CLOSED, BREAKER_OPEN, BREAKER_TRIAL };
+
+struct channel_stats {
+	struct stat_cell accepted, sent, delivered, failed, expired, retried, throttled, uncertain,
+		failed_over, receipts, receipts_unknown, receipts_again, mo, window, in_flight,
+		waiting, rate, up, took, receipt_took;
+};
+
+struct flow_channel {
+	struct channel pub; /* first */
+	struct gateway *gw;
+	struct settings *settings;  /* that pub.conf lives in; referenced */
+	_Atomic int mode;           /* enum channel_mode; set by its loop, read anywhere */
+	_Atomic bool up;            /* has a window; read by routing on any loop */
+	_Atomic mono_t down_since;  /* 0 while up */
+	unsigned window, in_flight; /* parts */
+	unsigned outstanding;       /* deliveries lent to the protocol */
+	struct lane lane[PRIORITY_COUNT];
+	unsigned high; /* per lane, in memory */
+	struct pace pace;
+	enum breaker breaker;
+	struct backoff breaker_wait;
+	mono_t breaker_until;
+	char why[160]; /* words for the operator while not well */
+	struct timer timer, sweep;
+	struct letter pump;
+	bool pump_due, opened, closing;
+	uint32_t number; /* for receipts: of the group */
+	struct store_load overdue, expired;
+	bool overdue_busy, expired_busy;
+	struct channel_stats stats;
+	struct flow_channel *next_retired;
+};
+static inline struct flow_channel *flow_channel(const struct channel *c)
+{
+	return (struct flow_channel *)(uintptr_t)c;
+}
+static inline struct flight *flight_of(const struct delivery *d)
+{
+	return (struct flight *)(uintptr_t)d;
+}
+
+/* channel.c */
+struct flow_channel *channel_new(struct gateway *gw, const struct channel_conf *conf,
+	struct settings *s, struct loop *loop, struct err *e);
+void channel_open(struct flow_channel *c);              /* its loop */
+void channel_shut(struct flow_channel *c, dur_t grace); /* its loop; channel_closed() follows */
+void channel_pump(struct flow_channel *c);              /* its loop: soon sends what may go */
+void channel_set_mode(struct flow_channel *c, enum channel_mode m); /* its loop */
+void channel_describe(struct flow_channel *c, struct buf *json);    /* its loop */
+bool channel_usable(const struct flow_channel *c, mono_t now); /* any thread: worth routing to */
+/* deliver.c */
+void flight_submit(struct flow_channel *c, struct flight *f);
+void flight_final(struct flow_channel *c, struct flight *f, enum state st, const struct outcome *o);
+void flight_free(struct flight **fp);
+struct flight *flight_new(struct flow_channel *c, struct message *m, const struct place *p,
+	unsigned attempt, uint8_t parts);
+/* queue.c */
+void queue_init(struct flow_channel *c);
+/* A message was committed for this channel: into memory if there is room and nothing before it
+ * waits on disk. Takes the message reference. */
+void queue_offer(struct flow_channel *c, struct message *m, const struct place *p, unsigned attempt,
+	uint8_t parts);
+void queue_put_back(struct flow_channel *c, struct flight *f); /* to its old place in memory */
+struct flight *queue_next(struct flow_channel *c);             /* the one to go next; stays in */
+void queue_remove(struct flow_channel *c, struct flight *f);
+void queue_refill(struct flow_channel *c);
+wall_t queue_next_due(const struct flow_channel *c);
+unsigned queue_waiting(const struct flow_channel *c);
+struct flight *queue_find(struct flow_channel *c, uint64_t id);
+/* Everything in memory is let go (it is on disk): the channel ends. */
+void queue_forget(struct flow_channel *c);
+
+/* ---- routing ---- */
+struct plan; /* routes with their channels, immutable; swapped by reload */
+struct plan *plan_new(struct gateway *gw, struct settings *s);
+void plan_free(struct plan **pp);
+/* The channel for a message: the first of its route that is usable, else the first. NULL and *why_r
+ * when no route takes it. after: the next one behind this channel in the route (failover), NULL
+ * when there is none. Any loop. */
+struct flow_channel *plan_route(const struct plan *p, const struct message *m,
+	const char *submitter, const struct flow_channel *after, enum priority *priority_r,
+	struct outcome *why_r);
+
+/* ---- accounts ---- */
+struct outlet;
+struct flow_account {
+	struct account pub; /* first */
+	struct gateway *gw;
+	struct settings *settings;
+	struct addr_net *allow;
+	size_t allow_n;
+	double tokens; /* rate */
+	mono_t counted;
+	struct outlet *outlet;
+	char full_name[96]; /* "smpp/shop" */
+	unsigned declared;  /* generation of settings that named it last */
+	struct stat_cell accepted, refused, throttled, notes_sent, notes_waiting, sessions;
+};
+static inline struct flow_account *flow_account(const struct account *a)
+{
+	return (struct flow_account *)(uintptr_t)a;
+}
+
+struct flow_listener {
+	struct listener pub; /* first */
+	struct gateway *gw;
+	struct settings *settings;
+	bool open, closing;
+};
+
+/* notify.c: news for submitters */
+struct outlet *outlet_new(struct flow_account *a);
+void outlet_free(struct outlet **op);
+void outlet_start(struct outlet *o);         /* loop: reads what waits on disk */
+void notify_sink(void *ctx, struct note *n); /* store writer */
+
+/* inflight.c: ids of what is being sent, in a file that survives a kill */
+struct inflight;
+struct inflight *inflight_open(const char *path, struct err *e);
+void inflight_close(struct inflight **ip, bool clean);
+uint32_t inflight_add(struct inflight *i, uint64_t id); /* any thread; 0 when full */
+void inflight_drop(struct inflight *i, uint32_t slot);
+/* Was this id in flight when the process last ended? Taken off the list when asked. */
+bool inflight_was(struct inflight *i, uint64_t id);
+unsigned inflight_were(const struct inflight *i);
+
+#endif

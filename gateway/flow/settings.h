@@ -1,0 +1,94 @@
+/* The whole configuration as C structs, and the rows that fill them. Loaded once, never changed;
+ * a reload loads another one (see gateway.h).
+ */
+#ifndef POSTERN_FLOW_SETTINGS_H
+#define POSTERN_FLOW_SETTINGS_H
+
+#include "protocols/protocol.h"
+
+enum token_scope {
+	SCOPE_MESSAGES = 1,
+	SCOPE_EVENTS = 2,
+	SCOPE_MEMBERS = 4,
+	SCOPE_CONTENT = 8,
+	SCOPE_MAILINGS = 16,
+	SCOPE_ADMIN = 32,
+};
+
+/* An HTTP token: an account of the HTTP API. */
+struct token_conf {
+	struct conf_where at;
+	const char *name, *token;
+	unsigned scopes;
+	const char *webhook, *webhook_secret;
+	bool webhook_private;
+	dur_t webhook_give_up;
+	struct account_conf common;
+};
+
+struct http_conf {
+	struct conf_where at;
+	const char *listen;
+	struct tls_conf tls;
+	uint64_t body_most;
+	int connections, threads;
+	struct token_conf *tokens;
+	size_t tokens_n;
+};
+
+struct route_conf {
+	struct conf_where at;
+	const char **media, **to, **from, **account;
+	size_t media_n, to_n, from_n, account_n;
+	const char **via;
+	size_t via_n;
+	const char **share; /* "channel=weight": spreads over these before failing over along via */
+	size_t share_n;
+	const char *priority;
+};
+
+struct log_conf {
+	int level;
+	int json;
+};
+struct store_settings {
+	struct conf_where at;
+	const char *engine;
+	uint64_t cache;
+	dur_t orphan_wait;
+	int batch;
+};
+
+struct settings {
+	struct conf_where at;
+	const char *node;
+	int node_number;
+	const char *state;
+	struct store_settings store;
+	struct log_conf log;
+	bool http_given;
+	struct http_conf http;
+	struct listener_conf *listeners;
+	size_t listeners_n;
+	struct channel_conf *channels;
+	size_t channels_n;
+	struct route_conf *routes;
+	size_t routes_n;
+	dur_t retention, dedupe_window, shutdown_grace, validity, validity_most;
+	const char *country; /* calling code of national numbers, "" none */
+	const char *trunk;
+	int loops;
+	int control_mode;
+	struct arena *arena; /* holds all of it */
+};
+
+extern const struct conf_item settings_rows[];
+extern const struct conf_item channel_rows[], listener_rows[], token_rows[], http_rows[],
+	route_rows[];
+
+/* Loads and checks everything, references included. NULL when f has errors; else owned by the
+ * caller, freed by settings_free. */
+struct settings *settings_load(const char *path, struct conf_faults *f);
+void settings_free(struct settings **sp);
+
+#endif
