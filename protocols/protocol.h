@@ -44,6 +44,8 @@ struct protocol {
 	size_t listener_conf_size;
 	size_t channel_size, listener_size, account_size; /* of its own state: ->self */
 
+	bool holds_uncertain; /* what on_uncertain = "default" means: hold, not resend */
+
 	/* sending */
 	int (*open)(
 		struct channel *c, struct err *e); /* begins; ready when it announces a window */

@@ -7,6 +7,7 @@
 #ifndef POSTERN_FLOW_FLOW_H
 #define POSTERN_FLOW_FLOW_H
 
+#include "gateway/base/backoff.h"
 #include "gateway/base/map.h"
 #include "gateway/flow/gateway.h"
 #include "gateway/flow/pace.h"
@@ -21,9 +22,11 @@ struct flight {
 	struct place place;
 	enum flight_state state;
 	unsigned cost;     /* parts that this attempt sends */
-	unsigned recorded; /* of them, committed as sent */
-	unsigned attempts_here;
-	uint32_t slot; /* in the in-flight file + 1 */
+	unsigned attempts; /* finished ones, as stored */
+	unsigned reported; /* parts whose credit went along with an operation */
+	unsigned credit;   /* to be given back when its next operation is on disk */
+	unsigned reported; /* parts of this attempt whose credit went to an operation */
+	uint32_t slot;     /* in the in-flight file + 1 */
 	mono_t out_at;
 	bool marked; /* the store holds OP_MARK on it */
 };
@@ -74,7 +77,9 @@ struct flow_channel {
 	struct timer timer, sweep;
 	struct letter pump;
 	bool pump_due, opened, closing;
-	uint32_t number; /* for receipts: of the group */
+	uint32_t number;      /* for receipts: of the group */
+	uint32_t mo_outlet;   /* 0: none */
+	uint32_t *mo_outlets; /* beside conf->mo_routes */
 	struct store_load overdue, expired;
 	bool overdue_busy, expired_busy;
 	struct channel_stats stats;
@@ -104,6 +109,7 @@ void flight_final(struct flow_channel *c, struct flight *f, enum state st, const
 void flight_free(struct flight **fp);
 struct flight *flight_new(struct flow_channel *c, struct message *m, const struct place *p,
 	unsigned attempt, uint8_t parts);
+void channel_evacuate(struct flow_channel *c, unsigned most);
 /* queue.c */
 void queue_init(struct flow_channel *c);
 /* A message was committed for this channel: into memory if there is room and nothing before it
@@ -164,13 +170,22 @@ void outlet_free(struct outlet **op);
 void outlet_start(struct outlet *o);         /* loop: reads what waits on disk */
 void notify_sink(void *ctx, struct note *n); /* store writer */
 
+/* gateway.c */
+wall_t gateway_due_now(struct gateway *g);            /* now, or the latest due time given out */
+void gateway_due_seen(struct gateway *g, wall_t due); /* an immediate due time was given out */
+bool gateway_was_in_flight(struct gateway *g, uint64_t id);
+struct inflight *gateway_inflight(struct gateway *g);
+struct plan *gateway_plan(struct gateway *g); /* valid during this turn of a loop */
+struct flow_account *gateway_account(struct gateway *g, uint32_t submitter);
+struct flow_channel *gateway_channel(struct gateway *g, uint32_t number);
+
 /* inflight.c: ids of what is being sent, in a file that survives a kill */
 struct inflight;
 struct inflight *inflight_open(const char *path, struct err *e);
 void inflight_close(struct inflight **ip, bool clean);
 uint32_t inflight_add(struct inflight *i, uint64_t id); /* any thread; 0 when full */
 void inflight_drop(struct inflight *i, uint32_t slot);
-/* Was this id in flight when the process last ended? Taken off the list when asked. */
+/* Was this id in flight when the process last ended? */
 bool inflight_was(struct inflight *i, uint64_t id);
 unsigned inflight_were(const struct inflight *i);
 
