@@ -242,6 +242,8 @@ dur_t login_delay(const struct sockaddr *peer);
 void login_result(const struct sockaddr *peer, bool ok);
 /* How many notes the account's receivers can take now; raises or lowers by what is said. */
 void account_credit(struct account *a, unsigned notes);
+/* For the figures: how many sessions it has now. */
+void account_sessions(struct account *a, unsigned n);
 /* A note was taken (stored = forget it), must come again later (RETRY), or never (FAILED). */
 void note_done(struct account *a, struct note *n, const struct outcome *o);
 

@@ -25,7 +25,6 @@ struct flight {
 	unsigned attempts; /* finished ones, as stored */
 	unsigned reported; /* parts whose credit went along with an operation */
 	unsigned credit;   /* to be given back when its next operation is on disk */
-	unsigned reported; /* parts of this attempt whose credit went to an operation */
 	uint32_t slot;     /* in the in-flight file + 1 */
 	mono_t out_at;
 	bool marked; /* the store holds OP_MARK on it */
@@ -77,13 +76,17 @@ struct flow_channel {
 	struct timer timer, sweep;
 	struct letter pump;
 	bool pump_due, opened, closing;
+	_Atomic uint64_t depth;  /* messages that wait, as the store last said */
+	uint64_t cancelling[16]; /* ids that a load must not bring in */
+	unsigned cancelling_n;
 	uint32_t number;      /* for receipts: of the group */
 	uint32_t mo_outlet;   /* 0: none */
 	uint32_t *mo_outlets; /* beside conf->mo_routes */
 	struct store_load overdue, expired;
 	bool overdue_busy, expired_busy;
 	struct channel_stats stats;
-	struct flow_channel *next_retired;
+	struct waiter *closed_waiter;
+	bool retired; /* no longer configured; kept, since operations may know it */
 };
 static inline struct flow_channel *flow_channel(const struct channel *c)
 {
@@ -97,6 +100,7 @@ static inline struct flight *flight_of(const struct delivery *d)
 /* channel.c */
 struct flow_channel *channel_new(struct gateway *gw, const struct channel_conf *conf,
 	struct settings *s, struct loop *loop, struct err *e);
+void channel_free(struct flow_channel **cp);            /* closed, nobody refers to it */
 void channel_open(struct flow_channel *c);              /* its loop */
 void channel_shut(struct flow_channel *c, dur_t grace); /* its loop; channel_closed() follows */
 void channel_pump(struct flow_channel *c);              /* its loop: soon sends what may go */
@@ -109,6 +113,8 @@ void flight_final(struct flow_channel *c, struct flight *f, enum state st, const
 void flight_free(struct flight **fp);
 struct flight *flight_new(struct flow_channel *c, struct message *m, const struct place *p,
 	unsigned attempt, uint8_t parts);
+/* New settings in place; -1: they need close and open. Its loop. */
+int channel_adopt(struct flow_channel *c, const struct channel_conf *conf, struct settings *s);
 void channel_evacuate(struct flow_channel *c, unsigned most);
 /* queue.c */
 void queue_init(struct flow_channel *c);
@@ -130,12 +136,16 @@ void queue_forget(struct flow_channel *c);
 struct plan; /* routes with their channels, immutable; swapped by reload */
 struct plan *plan_new(struct gateway *gw, struct settings *s);
 void plan_free(struct plan **pp);
+struct settings *plan_settings(const struct plan *p);
 /* The channel for a message: the first of its route that is usable, else the first. NULL and *why_r
  * when no route takes it. after: the next one behind this channel in the route (failover), NULL
  * when there is none. Any loop. */
 struct flow_channel *plan_route(const struct plan *p, const struct message *m,
 	const char *submitter, const struct flow_channel *after, enum priority *priority_r,
 	struct outcome *why_r);
+
+/* ask.c */
+bool channel_cancelling(const struct flow_channel *c, uint64_t id);
 
 /* ---- accounts ---- */
 struct outlet;
@@ -148,6 +158,7 @@ struct flow_account {
 	double tokens; /* rate */
 	mono_t counted;
 	struct outlet *outlet;
+	bool internal;      /* of an internal listener: its settings are that listener's affair */
 	char full_name[96]; /* "smpp/shop" */
 	unsigned declared;  /* generation of settings that named it last */
 	struct stat_cell accepted, refused, throttled, notes_sent, notes_waiting, sessions;
@@ -161,23 +172,37 @@ struct flow_listener {
 	struct listener pub; /* first */
 	struct gateway *gw;
 	struct settings *settings;
-	bool open, closing;
+	bool open, closing, internal;
+	struct waiter *closed_waiter;
 };
+
+/* account.c */
+extern const struct account_conf account_none; /* of accounts that are no longer configured */
+void account_free(struct flow_account **ap);
+void account_vanish(struct flow_account *a); /* its loop */
+bool account_rate_take(struct flow_account *a);
+bool account_may_send_as(const struct flow_account *a, struct str from);
 
 /* notify.c: news for submitters */
 struct outlet *outlet_new(struct flow_account *a);
 void outlet_free(struct outlet **op);
-void outlet_start(struct outlet *o);         /* loop: reads what waits on disk */
+void outlet_start(struct outlet *o); /* loop: reads what waits on disk */
+struct flow_account *note_account(const struct note *n);
 void notify_sink(void *ctx, struct note *n); /* store writer */
 
 /* gateway.c */
-wall_t gateway_due_now(struct gateway *g);            /* now, or the latest due time given out */
-void gateway_due_seen(struct gateway *g, wall_t due); /* an immediate due time was given out */
+wall_t gateway_due_now(struct gateway *g); /* store_now() */
 bool gateway_was_in_flight(struct gateway *g, uint64_t id);
 struct inflight *gateway_inflight(struct gateway *g);
 struct plan *gateway_plan(struct gateway *g); /* valid during this turn of a loop */
 struct flow_account *gateway_account(struct gateway *g, uint32_t submitter);
+struct flow_account *gateway_account_named(
+	struct gateway *g, const char *protocol, struct str name);
+void gateway_account_add(struct gateway *g, struct flow_account *a);
+unsigned gateway_generation(struct gateway *g); /* of the settings being applied */
 struct flow_channel *gateway_channel(struct gateway *g, uint32_t number);
+struct flow_channel *gateway_channel_named(struct gateway *g, const char *name);
+void gateway_channel_closed(struct gateway *g, struct flow_channel *c);
 
 /* inflight.c: ids of what is being sent, in a file that survives a kill */
 struct inflight;

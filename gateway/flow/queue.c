@@ -194,6 +194,10 @@ static void load_row(struct flow_channel *c, struct lane *lane, struct queue_row
 	}
 	lane->cur_due = r->place.due;
 	lane->cur_id = r->msg->id;
+	if (channel_cancelling(c, r->msg->id)) {
+		message_unref(&r->msg);
+		return;
+	}
 	f = flight_new(c, r->msg, &r->place, r->attempt, r->parts);
 	r->msg = NULL;
 	f->marked = r->marked;

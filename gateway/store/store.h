@@ -48,7 +48,8 @@ struct store *store_open(const struct store_conf *c, bool *unclean_r, struct err
 void store_close(struct store **sp);
 enum store_health store_health(const struct store *s);
 /* The writer's time: the wall clock, except that it never goes back (after a clock step it stands
- * still until the clock has caught up). Due times are on it, so compare them with it. Any thread. */
+ * still until the clock has caught up). Due times are on it, so compare them with it. Any thread.
+ */
 wall_t store_now(struct store *s);
 
 /* ---- names: accounts, tokens, channels get small stable numbers ---- */
@@ -83,6 +84,7 @@ struct note {
 	char client_id[NOTE_ADDR];
 	unsigned attempts;  /* of telling it; kept by the teller in memory */
 	struct message *mo; /* NOTE_MO: the subscriber's message; owned */
+	void *owner;        /* likewise */
 	struct list link;   /* for the receiver */
 };
 void note_free(struct note **np);
@@ -275,7 +277,7 @@ struct store_load {
 	wall_t after_due;
 	uint64_t after_id;
 	char after_key[OUTCOME_ID]; /* LOAD_OVERDUE: where the last slice ended; in and out */
-	wall_t until; /* LOAD_QUEUE: at most store_now() */
+	wall_t until;               /* LOAD_QUEUE: at most store_now() */
 	unsigned most;
 	/* out */
 	unsigned n;

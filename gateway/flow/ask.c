@@ -1,0 +1,407 @@
+/* Questions and orders about messages that are already here: query, cancel, replace, requeue.
+ *
+ * They come seldom and touch the store and a channel's queue, which live on different threads, so
+ * they run on a worker (or a control thread) that may wait for both. A message in memory is taken
+ * out of its queue before its end is written; one on disk alone is named to its channel first, so
+ * that a load under way does not bring it in meanwhile.
+ */
+#include "gateway/base/log.h"
+#include "gateway/base/mem.h"
+#include "gateway/base/waiter.h"
+#include "gateway/flow/flow.h"
+
+bool channel_cancelling(const struct flow_channel *c, uint64_t id)
+{
+	for (unsigned i = 0; i < c->cancelling_n; i++)
+		if (c->cancelling[i] == id)
+			return true;
+	return false;
+}
+
+/* What is done to one message on its channel's loop. */
+enum deed { DEED_CANCEL, DEED_REPLACE, DEED_REQUEUE };
+struct order {
+	struct store_op op; /* first */
+	struct letter letter;
+	struct waiter waiter;
+	struct gateway *gw;
+	enum deed deed;
+	struct flow_channel *c, *to;
+	uint64_t id;
+	struct place place;
+	struct message *msg;   /* REPLACE: the new one; REQUEUE: the message */
+	struct flight *flight; /* taken out of memory for the time */
+	unsigned attempt;
+	uint8_t parts;
+	enum reason reason;
+};
+
+static void order_done(struct order *o)
+{
+	for (unsigned i = 0; i < o->c->cancelling_n; i++) {
+		if (o->c->cancelling[i] == o->id) {
+			o->c->cancelling[i] = o->c->cancelling[--o->c->cancelling_n];
+			break;
+		}
+	}
+	waiter_signal(&o->waiter);
+}
+
+static void replaced(struct order *o)
+{
+	if (!o->op.replace.applied)
+		o->reason = REASON_TOO_LATE;
+	if (!o->flight)
+		return;
+	if (o->op.replace.applied) {
+		message_unref(&o->flight->d.msg);
+		o->flight->d.msg = message_ref(o->msg);
+		o->flight->d.parts = o->parts;
+		memset(o->flight->d.parts_sent, 0, sizeof o->flight->d.parts_sent);
+	}
+	queue_put_back(o->c, o->flight);
+	channel_pump(o->c);
+}
+
+static void order_committed(struct store_op *op)
+{
+	struct order *o = (struct order *)op;
+
+	switch (o->deed) {
+	case DEED_CANCEL:
+		if (!op->final.applied)
+			o->reason = REASON_TOO_LATE;
+		if (o->flight)
+			flight_free(&o->flight);
+		break;
+	case DEED_REPLACE:
+		replaced(o);
+		break;
+	case DEED_REQUEUE: /* on the loop of the channel that it goes to */
+		queue_offer(o->to, message_ref(o->msg), &op->retry.to, o->attempt, o->parts);
+		if (o->flight)
+			flight_free(&o->flight);
+		waiter_signal(&o->waiter);
+		return;
+	}
+	order_done(o);
+}
+
+static void order_run(struct letter *l)
+{
+	struct order *o = CONTAINER(l, struct order, letter);
+	struct flight *f = queue_find(o->c, o->id);
+
+	o->op.loop = o->c->pub.loop;
+	o->op.done = order_committed;
+	if (f) {
+		queue_remove(o->c, f);
+		o->flight = f;
+		o->place = f->place;
+		o->attempt = f->attempts;
+	} else if (o->deed != DEED_REQUEUE) {
+		if (o->c->cancelling_n == sizeof o->c->cancelling / sizeof o->c->cancelling[0]) {
+			o->reason = REASON_QUEUE_FULL;
+			waiter_signal(&o->waiter);
+			return;
+		}
+		o->c->cancelling[o->c->cancelling_n++] = o->id;
+	}
+	switch (o->deed) {
+	case DEED_CANCEL:
+		o->op.kind = OP_CANCEL;
+		o->op.final.id = o->id;
+		o->op.final.place = o->place;
+		o->op.final.state = STATE_CANCELLED;
+		o->op.final.reason = REASON_CANCELLED;
+		o->op.final.only_if_queued = true;
+		break;
+	case DEED_REPLACE:
+		o->op.kind = OP_REPLACE;
+		o->op.replace.id = o->id;
+		o->op.replace.msg = o->msg;
+		o->op.replace.parts = o->parts;
+		break;
+	case DEED_REQUEUE:
+		o->op.kind = OP_RETRY;
+		o->op.loop = o->to->pub.loop;
+		o->op.retry.id = o->id;
+		o->op.retry.from = o->place;
+		o->op.retry.to = (struct place){ o->to->pub.number, o->place.priority, 0 };
+		o->op.retry.attempt = o->attempt;
+		o->op.retry.reason = REASON_NONE;
+		str_copy(o->op.retry.words, sizeof o->op.retry.words, STR("by the operator"));
+		break;
+	}
+	store_do(gateway_store(o->gw), &o->op);
+}
+
+/* A message is in flight when it is queued by the store's word, of its channel, and neither waits
+ * in memory nor lies before the cursor on disk: then nothing can be done any more. */
+static void check_not_in_flight(struct order *o)
+{
+	struct lane *lane = &o->c->lane[o->place.priority];
+
+	if (queue_find(o->c, o->id))
+		return;
+	if (o->place.due < lane->cur_due ||
+		(o->place.due == lane->cur_due && o->id <= lane->cur_id))
+		o->reason = REASON_TOO_LATE;
+}
+
+static void check_run(void *arg)
+{
+	check_not_in_flight(arg);
+}
+
+/* Gives the order about a message that the store says is queued; blocks. */
+static enum reason give_order(struct order *o, const struct store_view *v)
+{
+	o->c = gateway_channel(o->gw, v->channel);
+	o->id = v->id;
+	o->place = (struct place){ v->channel, v->priority, v->due };
+	if (!o->attempt)
+		o->attempt = v->attempt;
+	if (!o->c) {
+		/* its channel is gone: only the disk has it */
+		if (o->deed != DEED_REQUEUE || !o->to)
+			return REASON_NO_CHANNEL;
+		o->c = o->to;
+	} else {
+		loop_call(o->c->pub.loop, check_run, o);
+		if (o->reason != REASON_NONE)
+			return o->reason;
+	}
+	waiter_init(&o->waiter);
+	o->letter.run = order_run;
+	loop_post(o->c->pub.loop, &o->letter);
+	waiter_wait(&o->waiter);
+	return o->reason;
+}
+
+static enum reason state_reason(enum state s)
+{
+	return s == STATE_QUEUED ? REASON_NONE : REASON_TOO_LATE;
+}
+
+enum reason gateway_cancel(struct gateway *g, uint64_t id, uint32_t submitter)
+{
+	struct order o = { .gw = g, .deed = DEED_CANCEL };
+	struct store_view v;
+	struct err e;
+	enum reason r;
+	int found = store_find(gateway_store(g), id, false, &v, &e);
+
+	if (found < 0)
+		return REASON_STORE;
+	if (found == 0)
+		return REASON_NOT_FOUND;
+	if (submitter && v.submitter != submitter)
+		r = REASON_NOT_FOUND;
+	else if ((r = state_reason(v.state)) == REASON_NONE)
+		r = give_order(&o, &v);
+	store_view_free(&v);
+	return r;
+}
+
+enum reason gateway_requeue(struct gateway *g, uint64_t id, const char *channel, struct err *e)
+{
+	struct order o = { .gw = g, .deed = DEED_REQUEUE };
+	struct store_view v;
+	struct outcome why = outcome_of(REASON_NONE);
+	enum reason r;
+	int found = store_find(gateway_store(g), id, true, &v, e);
+
+	if (found < 0)
+		return REASON_STORE;
+	if (found == 0) {
+		err_set(e, ERR_INPUT, "there is no message %lu", id);
+		return REASON_NOT_FOUND;
+	}
+	if ((r = state_reason(v.state)) != REASON_NONE) {
+		err_set(e, ERR_INPUT, "message %lu is %s", id, state_word(v.state));
+		goto out;
+	}
+	if (channel) {
+		o.to = gateway_channel_named(g, channel);
+		if (!o.to)
+			err_set(e, ERR_INPUT, "there is no channel \"%s\"", channel);
+	} else {
+		struct flow_account *a = gateway_account(g, v.submitter);
+
+		o.to = plan_route(gateway_plan(g), v.msg, a ? a->full_name : "", NULL, NULL, &why);
+		if (!o.to)
+			err_set(e, ERR_INPUT, "%s",
+				why.words[0] ? why.words : reason_text(why.reason));
+	}
+	r = REASON_NO_ROUTE;
+	if (o.to) {
+		unsigned parts = o.to->pub.protocol->parts
+					 ? o.to->pub.protocol->parts(&o.to->pub, v.msg, &why)
+					 : 1;
+
+		o.parts = (uint8_t)(parts ? parts : 1);
+		o.msg = v.msg;
+		r = give_order(&o, &v);
+		if (r != REASON_NONE)
+			err_set(e, ERR_INPUT, "message %lu: %s", id, reason_text(r));
+	}
+out:
+	store_view_free(&v);
+	return r;
+}
+
+/* ---- asks of accounts ---- */
+struct asking {
+	struct work work; /* first */
+	struct flow_account *a;
+	struct ask *ask;
+};
+
+static bool is_the_askers(const struct asking *q, const struct store_view *v)
+{
+	const struct ask *ask = q->ask;
+
+	if (v->submitter != q->a->pub.submitter)
+		return false;
+	if (ask->check_from && strcmp(ask->from, v->from) != 0)
+		return false;
+	return ask->to[0] == '\0' || strcmp(ask->to, v->to) == 0;
+}
+
+static enum reason replace_one(struct asking *q, const struct store_view *v)
+{
+	struct order o = { .gw = q->a->gw, .deed = DEED_REPLACE };
+	struct draft d = { 0 };
+	struct outcome why = outcome_of(REASON_NONE);
+	const struct message *with = q->ask->msg;
+	struct flow_channel *c = gateway_channel(q->a->gw, v->channel);
+	unsigned parts = 1;
+	enum reason r;
+
+	if (!c)
+		return REASON_NO_CHANNEL;
+	draft_copy(&d, v->msg, 1u << FIELD_TEXT | 1u << FIELD_OCTETS | 1u << FIELD_TLVS);
+	draft_put(&d, FIELD_TEXT, message_get(with, FIELD_TEXT));
+	draft_put(&d, FIELD_OCTETS, message_get(with, FIELD_OCTETS));
+	draft_put(&d, FIELD_TLVS, message_get(with, FIELD_TLVS));
+	d.head.wants = with->wants;
+	if (with->expires)
+		d.head.expires = with->expires;
+	o.msg = draft_seal(&d);
+	draft_free(&d);
+	o.msg->id = v->id;
+	o.msg->accepted = v->accepted;
+	o.msg->submitter = v->submitter;
+	if (c->pub.protocol->parts)
+		parts = c->pub.protocol->parts(&c->pub, o.msg, &why);
+	o.parts = (uint8_t)parts;
+	r = parts ? give_order(&o, v) : why.reason;
+	message_unref(&o.msg);
+	return r;
+}
+
+static void one_message(struct asking *q)
+{
+	struct ask *ask = q->ask;
+	struct store_view v;
+	struct err e;
+	int found = store_find(gateway_store(q->a->gw), ask->id, ask->kind == ASK_REPLACE, &v, &e);
+
+	if (found <= 0 || !is_the_askers(q, &v)) {
+		ask->reason = found < 0 ? REASON_STORE : REASON_NOT_FOUND;
+		if (found > 0)
+			store_view_free(&v);
+		return;
+	}
+	switch (ask->kind) {
+	case ASK_QUERY:
+		ask->state = v.state;
+		ask->why = v.reason;
+		ask->final_at = v.final_at;
+		memcpy(ask->err, v.err, sizeof ask->err);
+		break;
+	case ASK_CANCEL:
+		ask->reason = gateway_cancel(q->a->gw, v.id, v.submitter);
+		ask->count = ask->reason == REASON_NONE;
+		break;
+	case ASK_REPLACE:
+		ask->reason = state_reason(v.state);
+		if (ask->reason == REASON_NONE)
+			ask->reason = replace_one(q, &v);
+		break;
+	}
+	store_view_free(&v);
+}
+
+enum { CANCEL_MOST = 1000 };
+struct matches {
+	uint64_t id[CANCEL_MOST];
+	unsigned n;
+};
+
+static bool note_match(void *ctx, const struct store_view *v)
+{
+	struct matches *m = ctx;
+
+	m->id[m->n++] = v->id;
+	return m->n < CANCEL_MOST;
+}
+
+static void all_that_match(struct asking *q)
+{
+	struct ask *ask = q->ask;
+	struct matches *m = mem_new(struct matches);
+	struct store_filter f = {
+		.to = str_of(ask->to),
+		.from = str_of(ask->from),
+		.state = STATE_QUEUED,
+		.submitter = q->a->pub.submitter,
+		.media = -1,
+		.most = CANCEL_MOST,
+	};
+	struct err e;
+
+	if (store_search(gateway_store(q->a->gw), &f, note_match, m, &e) != 0)
+		ask->reason = REASON_STORE;
+	for (unsigned i = 0; i < m->n; i++)
+		ask->count +=
+			gateway_cancel(q->a->gw, m->id[i], q->a->pub.submitter) == REASON_NONE;
+	if (ask->reason == REASON_NONE && ask->count == 0)
+		ask->reason = REASON_NOT_FOUND;
+	mem_free(&m);
+}
+
+static void asking_call(struct work *w)
+{
+	struct asking *q = (struct asking *)w;
+
+	if (q->ask->kind == ASK_CANCEL && q->ask->id == 0)
+		all_that_match(q);
+	else
+		one_message(q);
+}
+
+static void asking_done(struct work *w)
+{
+	struct asking *q = (struct asking *)w;
+	struct ask *ask = q->ask;
+
+	mem_free(&q);
+	message_unref(&ask->msg);
+	ask->done(ask);
+}
+
+void account_ask(struct account *a, struct ask *ask)
+{
+	struct asking *q = mem_new(struct asking);
+
+	q->a = flow_account(a);
+	q->ask = ask;
+	ask->reason = REASON_NONE;
+	ask->count = 0;
+	q->work.reply = ask->loop;
+	q->work.call = asking_call;
+	q->work.done = asking_done;
+	workers_do(&q->work);
+}

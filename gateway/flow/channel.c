@@ -1,0 +1,469 @@
+/* One configured way out: its mode, credit, breaker, timers and figures. Its home loop; what other
+ * threads may read is atomic.
+ */
+#include "gateway/base/log.h"
+#include "gateway/base/mem.h"
+#include "gateway/flow/flow.h"
+
+enum { PUMP_MOST = 512, EVACUATE_MOST = 500, SWEEP_MOST = 1000 };
+#define SWEEP_EVERY   (2 * DUR_S)
+#define OVERDUE_LEAST DUR_S /* how often receipts overdue are looked for, at the most */
+
+static void pump_run(struct letter *l);
+static void timer_fired(struct timer *t);
+static void sweep_fired(struct timer *t);
+
+static void register_stats(struct flow_channel *c)
+{
+	struct channel_stats *s = &c->stats;
+	const char *n = c->pub.name;
+
+#define S(field, kind, name, help) \
+	stat_register(&s->field, kind, "postern_channel_" name, help, "channel", n, NULL)
+	S(accepted, STAT_COUNTER, "accepted_total", "Messages accepted for this channel.");
+	S(sent, STAT_COUNTER, "sent_total", "Parts that the far side took.");
+	S(delivered, STAT_COUNTER, "delivered_total", "Receipts that said delivered.");
+	S(failed, STAT_COUNTER, "failed_total", "Messages that ended without being sent.");
+	S(expired, STAT_COUNTER, "expired_total", "Messages whose validity ended in the queue.");
+	S(retried, STAT_COUNTER, "retried_total", "Attempts that are to be repeated.");
+	S(throttled, STAT_COUNTER, "throttled_total", "Answers that asked to slow down.");
+	S(uncertain, STAT_COUNTER, "uncertain_total", "Attempts whose outcome is not known.");
+	S(failed_over, STAT_COUNTER, "failed_over_total", "Messages given to the next channel.");
+	S(receipts, STAT_COUNTER, "receipts_total", "Receipts that changed a message's state.");
+	S(receipts_again, STAT_COUNTER, "receipts_repeated_total",
+		"Receipts that said nothing new.");
+	S(receipts_unknown, STAT_COUNTER, "receipts_unmatched_total",
+		"Receipts that matched no message when they came.");
+	S(mo, STAT_COUNTER, "subscriber_messages_total", "Messages from subscribers.");
+	S(window, STAT_GAUGE, "window", "Parts that may be in flight.");
+	S(in_flight, STAT_GAUGE, "in_flight", "Parts sent and not yet recorded.");
+	S(waiting, STAT_GAUGE, "waiting_in_memory", "Messages of the queue that are in memory.");
+	S(rate, STAT_GAUGE, "rate", "Rate in force in parts/s, 0: no limit.");
+	S(up, STAT_GAUGE, "up", "1 when it can send.");
+	S(took, STAT_HISTOGRAM, "answer_seconds", "From submitting to the far side's answer.");
+	S(receipt_took, STAT_HISTOGRAM, "receipt_seconds", "From the answer to the receipt.");
+#undef S
+}
+
+static void unregister_stats(struct channel_stats *s)
+{
+	struct stat_cell *all = (struct stat_cell *)s;
+
+	for (size_t i = 0; i < sizeof *s / sizeof *all; i++)
+		stat_unregister(&all[i]);
+}
+
+/* Store numbers of whom subscribers' messages go to. */
+static int resolve_mo(struct flow_channel *c, struct err *e)
+{
+	const struct channel_conf *conf = c->pub.conf;
+	struct store *st = gateway_store(c->gw);
+
+	c->mo_outlet = 0;
+	if (conf->mo_to[0] && !(c->mo_outlet = store_number(st, STORE_SUBMITTER, conf->mo_to, e)))
+		return -1;
+	mem_free(&c->mo_outlets);
+	if (conf->mo_routes_n)
+		c->mo_outlets = mem_alloc(conf->mo_routes_n * sizeof *c->mo_outlets);
+	for (size_t i = 0; i < conf->mo_routes_n; i++)
+		if (!(c->mo_outlets[i] =
+				    store_number(st, STORE_SUBMITTER, conf->mo_routes[i].value, e)))
+			return -1;
+	return 0;
+}
+
+struct flow_channel *channel_new(struct gateway *gw, const struct channel_conf *conf,
+	struct settings *s, struct loop *loop, struct err *e)
+{
+	struct flow_channel *c = mem_new(struct flow_channel);
+	const struct protocol *p = protocol_by_name(str_of(conf->type));
+
+	c->gw = gw;
+	c->settings = s;
+	c->pub = (struct channel){
+		.name = mem_dup(str_of(conf->name)),
+		.protocol = p,
+		.loop = loop,
+		.conf = conf,
+		.specific = conf->specific,
+		.self = mem_alloc(p->channel_size),
+		.country = s->country,
+	};
+	c->pump.run = pump_run;
+	c->timer.fire = timer_fired;
+	c->sweep.fire = sweep_fired;
+	c->breaker_wait = (struct backoff){ .first = DUR_S, .most = DUR_MIN, .factor = 2 };
+	atomic_init(&c->mode, CHANNEL_RUNS);
+	atomic_init(&c->down_since, clock_mono());
+	pace_init(&c->pace, conf->rate, clock_mono());
+	c->pub.number = store_number(gateway_store(gw), STORE_CHANNEL, conf->name, e);
+	c->number = c->pub.number;
+	if (conf->group[0]) {
+		char *group = mem_alloc(strlen(conf->group) + 8);
+
+		memcpy(group, "group:", 6);
+		memcpy(group + 6, conf->group, strlen(conf->group));
+		c->number = store_number(gateway_store(gw), STORE_CHANNEL, group, e);
+		mem_free(&group);
+	}
+	if (!c->pub.number || !c->number || resolve_mo(c, e) != 0) {
+		mem_free(&c->pub.self);
+		mem_free(&c->pub.name);
+		mem_free(&c->mo_outlets);
+		mem_free(&c);
+		return NULL;
+	}
+	queue_init(c);
+	register_stats(c);
+	return c;
+}
+
+void channel_free(struct flow_channel **cp)
+{
+	struct flow_channel *c = *cp;
+
+	queue_forget(c);
+	unregister_stats(&c->stats);
+	mem_free(&c->pub.self);
+	mem_free(&c->pub.name);
+	mem_free(&c->mo_outlets);
+	mem_free(cp);
+}
+
+void channel_open(struct flow_channel *c)
+{
+	struct err e = { 0 };
+
+	c->opened = true;
+	c->closing = false;
+	timer_in(c->pub.loop, &c->sweep, SWEEP_EVERY);
+	if (c->pub.protocol->open(&c->pub, &e) != 0) {
+		/* It degrades itself, not the daemon: it keeps its queue and says why. */
+		snprintf(c->why, sizeof c->why, "%s", e.text);
+		log_error("channel cannot open", F_STR("channel", c->pub.name), F_ERR(&e));
+	}
+	channel_pump(c);
+}
+
+void channel_shut(struct flow_channel *c, dur_t grace)
+{
+	c->closing = true;
+	atomic_store(&c->up, false);
+	timer_cancel(c->pub.loop, &c->timer);
+	timer_cancel(c->pub.loop, &c->sweep);
+	queue_forget(c);
+	if (c->opened)
+		c->pub.protocol->close(&c->pub, grace);
+	else
+		channel_closed(&c->pub);
+}
+
+void channel_closed(struct channel *pub)
+{
+	struct flow_channel *c = flow_channel(pub);
+
+	CHECK(c->outstanding == 0);
+	c->opened = false;
+	c->window = 0;
+	stat_set(&c->stats.up, 0);
+	gateway_channel_closed(c->gw, c);
+}
+
+void channel_window(struct channel *pub, unsigned parts, const struct err *why)
+{
+	struct flow_channel *c = flow_channel(pub);
+	bool was = c->window != 0;
+
+	c->window = parts;
+	stat_set(&c->stats.window, parts);
+	if (why && c->breaker == BREAKER_CLOSED)
+		snprintf(c->why, sizeof c->why, "%s", why->text);
+	else if (!why && c->breaker == BREAKER_CLOSED)
+		c->why[0] = '\0';
+	if (parts && c->breaker == BREAKER_CLOSED) {
+		atomic_store(&c->up, true);
+		atomic_store(&c->down_since, 0);
+	} else if (!parts && was) {
+		atomic_store(&c->up, false);
+		atomic_store(&c->down_since, loop_now(pub->loop));
+	}
+	stat_set(&c->stats.up, parts != 0);
+	if (was != (parts != 0)) {
+		if (parts)
+			log_info("channel up", F_STR("channel", pub->name), F_U64("window", parts));
+		else
+			log_warn("channel down", F_STR("channel", pub->name), F_STR("why", c->why));
+	}
+	if (parts)
+		channel_pump(c);
+}
+
+void channel_congestion(struct channel *pub, unsigned percent)
+{
+	struct flow_channel *c = flow_channel(pub);
+
+	if (percent > 90)
+		pace_throttled(&c->pace, 0, loop_now(pub->loop));
+}
+
+bool channel_usable(const struct flow_channel *c, mono_t now)
+{
+	mono_t since = atomic_load(&c->down_since);
+
+	return atomic_load(&c->mode) == CHANNEL_RUNS &&
+	       (since == 0 || now - since < c->pub.conf->failover_after);
+}
+
+void channel_set_mode(struct flow_channel *c, enum channel_mode m)
+{
+	atomic_store(&c->mode, (int)m);
+	channel_pump(c);
+}
+
+/* ---- sending what may go ---- */
+void channel_pump(struct flow_channel *c)
+{
+	if (c->pump_due)
+		return;
+	c->pump_due = true;
+	loop_later(c->pub.loop, &c->pump);
+}
+
+static bool breaker_lets(struct flow_channel *c, mono_t now, mono_t *wake)
+{
+	switch (c->breaker) {
+	case BREAKER_CLOSED:
+		return true;
+	case BREAKER_OPEN:
+		if (now < c->breaker_until) {
+			if (!*wake || c->breaker_until < *wake)
+				*wake = c->breaker_until;
+			return false;
+		}
+		c->breaker = BREAKER_TRIAL;
+		return c->outstanding == 0;
+	default:
+		return c->outstanding == 0; /* one at a time until one passes */
+	}
+}
+
+/* Submits while credit, pace and breaker allow; *wake is when to come again, 0: when told. */
+static void send_what_may_go(struct flow_channel *c, mono_t now, mono_t *wake)
+{
+	for (int i = 0; i < PUMP_MOST; i++) {
+		struct flight *f;
+		dur_t wait;
+
+		if (c->window == 0 || c->in_flight >= c->window || !breaker_lets(c, now, wake))
+			return;
+		f = queue_next(c);
+		if (!f)
+			return;
+		if (c->in_flight && c->in_flight + f->d.parts > c->window)
+			return;
+		wait = pace_wait(&c->pace, now);
+		if (wait) {
+			if (!*wake || now + wait < *wake)
+				*wake = now + wait;
+			return;
+		}
+		flight_submit(c, f);
+	}
+	*wake = now; /* fairness: others first, then on */
+}
+
+static void pump_run(struct letter *l)
+{
+	struct flow_channel *c = CONTAINER(l, struct flow_channel, pump);
+	int mode = atomic_load(&c->mode);
+	mono_t now = loop_now(c->pub.loop), wake = 0;
+	wall_t due;
+
+	c->pump_due = false;
+	if (c->closing || !c->opened)
+		return;
+	if (mode == CHANNEL_RUNS || mode == CHANNEL_DRAINS)
+		send_what_may_go(c, now, &wake);
+	queue_refill(c);
+	due = queue_next_due(c);
+	if (due) {
+		mono_t at = now + (due - clock_wall());
+
+		if (due - clock_wall() > DUR_DAY)
+			at = now + DUR_DAY;
+		if (at < now + DUR_MS)
+			at = now + DUR_MS;
+		if (!wake || at < wake)
+			wake = at;
+	}
+	stat_set(&c->stats.waiting, queue_waiting(c));
+	if (wake)
+		timer_set(c->pub.loop, &c->timer, wake);
+	else
+		timer_cancel(c->pub.loop, &c->timer);
+}
+
+static void timer_fired(struct timer *t)
+{
+	channel_pump(CONTAINER(t, struct flow_channel, timer));
+}
+
+/* ---- what time does to messages ---- */
+static void overdue_done(struct store_load *l)
+{
+	struct flow_channel *c = CONTAINER(l, struct flow_channel, overdue);
+
+	c->overdue_busy = false;
+	for (unsigned i = 0; i < l->n && !c->closing; i++) {
+		struct store_op *op = store_op_new(OP_FINAL, NULL, NULL);
+
+		op->final.id = l->ids[i].id;
+		op->final.state = STATE_UNKNOWN;
+		op->final.reason = REASON_NO_RECEIPT;
+		op->final.only_if_sent = true;
+		store_do(gateway_store(c->gw), op);
+	}
+	store_load_free(l);
+	if (l->end)
+		l->after_key[0] = '\0';
+}
+
+static void expired_done(struct store_load *l)
+{
+	struct flow_channel *c = CONTAINER(l, struct flow_channel, expired);
+
+	c->expired_busy = false;
+	for (unsigned i = 0; i < l->n && !c->closing; i++) {
+		struct store_op *op;
+		struct flight *f = queue_find(c, l->ids[i].id);
+
+		if (f) {
+			struct outcome o = outcome_of(REASON_EXPIRED);
+
+			queue_remove(c, f);
+			flight_final(c, f, STATE_EXPIRED, &o);
+			continue;
+		}
+		op = store_op_new(OP_FINAL, NULL, NULL);
+		op->final.id = l->ids[i].id;
+		op->final.place = l->ids[i].place;
+		op->final.state = STATE_EXPIRED;
+		op->final.reason = REASON_EXPIRED;
+		op->final.only_if_queued = true;
+		store_do(gateway_store(c->gw), op);
+		stat_inc(&c->stats.expired);
+	}
+	store_load_free(l);
+	if (l->end) {
+		l->priority = 0;
+		l->after_due = 0;
+		l->after_id = 0;
+	}
+}
+
+static void start_sweep(struct flow_channel *c, struct store_load *l, enum load_kind kind,
+	uint32_t channel, wall_t until, void (*done)(struct store_load *))
+{
+	l->kind = kind;
+	l->loop = c->pub.loop;
+	l->done = done;
+	l->channel = channel;
+	l->until = until;
+	l->most = SWEEP_MOST;
+	store_load(gateway_store(c->gw), l);
+}
+
+static void sweep_fired(struct timer *t)
+{
+	struct flow_channel *c = CONTAINER(t, struct flow_channel, sweep);
+	mono_t now = loop_now(c->pub.loop), since = atomic_load(&c->down_since);
+	wall_t wall = clock_wall();
+
+	if (c->closing)
+		return;
+	timer_in(c->pub.loop, &c->sweep, SWEEP_EVERY);
+	stat_set(&c->stats.rate, (uint64_t)pace_rate(&c->pace));
+	if (!c->overdue_busy) {
+		c->overdue_busy = true;
+		start_sweep(c, &c->overdue, LOAD_OVERDUE, c->number,
+			wall - c->pub.conf->receipt_wait, overdue_done);
+	}
+	if (!c->expired_busy) {
+		c->expired_busy = true;
+		start_sweep(c, &c->expired, LOAD_EXPIRED, c->pub.number, wall, expired_done);
+	}
+	if (since && now - since >= c->pub.conf->failover_after &&
+		atomic_load(&c->mode) == CHANNEL_RUNS)
+		channel_evacuate(c, EVACUATE_MOST);
+}
+
+/* ---- for people ---- */
+static const char *health_word(const struct flow_channel *c)
+{
+	switch (atomic_load(&c->mode)) {
+	case CHANNEL_HELD:
+		return "held";
+	case CHANNEL_DRAINS:
+		return "draining";
+	default:
+		if (c->breaker != BREAKER_CLOSED)
+			return "stopped";
+		return c->window ? "up" : "down";
+	}
+}
+
+void channel_describe(struct flow_channel *c, struct buf *b)
+{
+	buf_c(b, "{\"name\":");
+	buf_json(b, str_of(c->pub.name));
+	buf_printf(b, ",\"type\":\"%s\",\"health\":\"%s\",\"why\":", c->pub.protocol->name,
+		health_word(c));
+	buf_json(b, str_of(c->why));
+	buf_printf(b,
+		",\"window\":%u,\"in_flight\":%u,\"in_memory\":%u,\"rate\":%.1f,\"agreed_rate\":%."
+		"1f",
+		c->window, c->in_flight, queue_waiting(c), pace_rate(&c->pace), c->pace.agreed);
+	buf_printf(b,
+		",\"accepted\":%lu,\"sent\":%lu,\"delivered\":%lu,\"failed\":%lu,\"expired\":%lu,"
+		"\"retried\":%lu,\"throttled\":%lu,\"uncertain\":%lu,\"failed_over\":%lu,"
+		"\"receipts\":%lu,\"receipts_unmatched\":%lu,\"receipts_repeated\":%lu,\"mo\":%lu",
+		stat_get(&c->stats.accepted), stat_get(&c->stats.sent),
+		stat_get(&c->stats.delivered), stat_get(&c->stats.failed),
+		stat_get(&c->stats.expired), stat_get(&c->stats.retried),
+		stat_get(&c->stats.throttled), stat_get(&c->stats.uncertain),
+		stat_get(&c->stats.failed_over), stat_get(&c->stats.receipts),
+		stat_get(&c->stats.receipts_unknown), stat_get(&c->stats.receipts_again),
+		stat_get(&c->stats.mo));
+	buf_printf(b, ",\"answer_p50_ms\":%.1f,\"answer_p99_ms\":%.1f",
+		(double)stat_quantile(&c->stats.took, 0.5) / 1e6,
+		(double)stat_quantile(&c->stats.took, 0.99) / 1e6);
+	if (c->pub.protocol->describe) {
+		buf_c(b, ",\"far_side\":{");
+		c->pub.protocol->describe(&c->pub, b);
+		buf_char(b, '}');
+	}
+	buf_char(b, '}');
+}
+
+/* ---- reload ---- */
+int channel_adopt(struct flow_channel *c, const struct channel_conf *conf, struct settings *s)
+{
+	const struct channel_conf *old = c->pub.conf;
+	struct err e;
+
+	if (conf->connections != old->connections || conf->window != old->window ||
+		strcmp(conf->group, old->group) != 0)
+		return -1;
+	if (!conf_equal(c->pub.protocol->channel_conf, conf->specific, old->specific) &&
+		(!c->pub.protocol->adopt || c->pub.protocol->adopt(&c->pub, conf->specific) != 0))
+		return -1;
+	c->pub.conf = conf;
+	c->pub.specific = conf->specific;
+	c->pub.country = s->country;
+	c->settings = s;
+	pace_set(&c->pace, conf->rate);
+	if (resolve_mo(c, &e) != 0)
+		log_error("store", F_STR("channel", c->pub.name), F_ERR(&e));
+	channel_pump(c);
+	return 0;
+}
