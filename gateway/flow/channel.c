@@ -139,7 +139,7 @@ void channel_open(struct flow_channel *c)
 	timer_in(c->pub.loop, &c->sweep, SWEEP_EVERY);
 	if (c->pub.protocol->open(&c->pub, &e) != 0) {
 		/* It degrades itself, not the daemon: it keeps its queue and says why. */
-		snprintf(c->why, sizeof c->why, "%s", e.text);
+		str_copy(c->why, sizeof c->why, str_of(e.text));
 		log_error("channel cannot open", F_STR("channel", c->pub.name), F_ERR(&e));
 	}
 	channel_pump(c);
@@ -177,7 +177,7 @@ void channel_window(struct channel *pub, unsigned parts, const struct err *why)
 	c->window = parts;
 	stat_set(&c->stats.window, parts);
 	if (why && c->breaker == BREAKER_CLOSED)
-		snprintf(c->why, sizeof c->why, "%s", why->text);
+		str_copy(c->why, sizeof c->why, str_of(why->text));
 	else if (!why && c->breaker == BREAKER_CLOSED)
 		c->why[0] = '\0';
 	if (parts && c->breaker == BREAKER_CLOSED) {

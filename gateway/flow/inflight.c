@@ -75,7 +75,7 @@ void inflight_close(struct inflight **ip, bool clean)
 		for (unsigned i = 0; i < INFLIGHT_SLOTS; i++)
 			if (atomic_load_explicit(&in->slot[i], memory_order_relaxed))
 				atomic_store_explicit(&in->slot[i], 0, memory_order_relaxed);
-	munmap((void *)in->slot, INFLIGHT_SLOTS * sizeof *in->slot);
+	munmap((void *)(uintptr_t)in->slot, INFLIGHT_SLOTS * sizeof *in->slot);
 	close(in->fd);
 	mem_free(&in->were);
 	mem_free(ip);
