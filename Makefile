@@ -20,7 +20,7 @@ endif
 
 WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wcast-qual \
         -Wwrite-strings -Wvla -Wformat=2 -Wundef -Wno-unused-parameter \
-        -Wno-missing-field-initializers
+        -Wno-missing-field-initializers -Wno-gnu-variable-sized-type-not-at-end
 ifeq ($(ERR),1)
 WARN += -Werror
 endif

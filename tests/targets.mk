@@ -21,7 +21,7 @@ demo: ## install what is missing, build, send real traffic through every channel
 
 check: ## install what is missing, build, run the tests (T=name for some), under 15 minutes
 	@packaging/install-deps build check
-	@$(MAKE) $(PARALLEL) all tests fuzzers
+	@$(MAKE) $(PARALLEL) ERR=1 all tests fuzzers
 	@$(MAKE) check-run
 
 check-long: ## what takes longer: kills, power cuts, fuzzing, packages, TSan of the whole
