@@ -21,8 +21,8 @@ typedef int64_t dur_t;
 
 mono_t clock_mono(void);
 wall_t clock_wall(void);
-void   clock_shift(dur_t by); /* tests; any thread */
-void   clock_watch(void (*fn)(void)); /* called after each shift: the loops' alarm clocks */
+void clock_shift(dur_t by);         /* tests; any thread */
+void clock_watch(void (*fn)(void)); /* called after each shift: the loops' alarm clocks */
 
 /* "2026-11-22T10:15:00.123Z" (RFC 3339, UTC, milliseconds). */
 void clock_put_rfc3339(struct buf *b, wall_t t);
@@ -35,6 +35,6 @@ struct civil {
 	int year, month, day, hour, minute, second, nano;
 };
 struct civil clock_civil(wall_t t);
-wall_t       clock_of_civil(const struct civil *c); /* days beyond the month carry over */
+wall_t clock_of_civil(const struct civil *c); /* days beyond the month carry over */
 
 #endif

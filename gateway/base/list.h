@@ -9,8 +9,7 @@ struct list {
 	struct list *next, *prev;
 };
 
-#define CONTAINER(ptr, type, member)                                                               \
-	((type *)(void *)((char *)(ptr) - offsetof(type, member)))
+#define CONTAINER(ptr, type, member) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
 
 static inline void list_init(struct list *l)
 {
@@ -48,11 +47,11 @@ static inline void list_remove(struct list *n)
 	n->next->prev = n->prev;
 	list_init(n);
 }
-#define list_first(head, type, member)                                                             \
+#define list_first(head, type, member) \
 	(list_empty(head) ? NULL : CONTAINER((head)->next, type, member))
 #define list_each(it, head) for (struct list *it = (head)->next; it != (head); it = it->next)
-#define list_each_safe(it, head)                                                                   \
-	for (struct list *it = (head)->next, *it##_next = it->next; it != (head);                  \
+#define list_each_safe(it, head)                                                  \
+	for (struct list *it = (head)->next, *it##_next = it->next; it != (head); \
 		it = it##_next, it##_next = it->next)
 
 #endif

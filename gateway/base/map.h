@@ -8,17 +8,17 @@
 #include "gateway/base/str.h"
 
 struct map_slot {
-	uint64_t   hash;
+	uint64_t hash;
 	struct str key;
-	void      *value; /* NULL: free; the marker of a removed one: see map.c */
+	void *value; /* NULL: free; the marker of a removed one: see map.c */
 };
 struct map {
 	struct map_slot *slots;
-	size_t           cap, used, count;
+	size_t cap, used, count;
 };
 #define MAP_INIT ((struct map){ 0 })
 
-void  map_free(struct map *m); /* the table, not the values */
+void map_free(struct map *m); /* the table, not the values */
 void *map_get(const struct map *m, struct str key);
 void *map_put(struct map *m, struct str key, void *value); /* returns the value replaced, or NULL */
 void *map_del(struct map *m, struct str key);              /* returns the value removed, or NULL */

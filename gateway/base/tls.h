@@ -12,12 +12,12 @@ struct tls_client;
 struct tls_server;
 
 struct tls_conf {
-	const char *mode;      /* none | may | must | implicit (protocols say which they know) */
-	bool        verify;
+	const char *mode; /* none | may | must | implicit (protocols say which they know) */
+	bool verify;
 	const char *ca_file, *cert_file, *key_file;
 	const char *server_name; /* SNI and the name checked; default: the host */
-	bool        given;     /* the group was there */
-	const char *alpn;      /* set by the protocol: offered, or the only one taken ("h2") */
+	bool given;              /* the group was there */
+	const char *alpn;        /* set by the protocol: offered, or the only one taken ("h2") */
 };
 
 /* ca_file NULL: the system's store. host: the name to check and to send. */
@@ -25,10 +25,10 @@ struct tls_client *tls_client_new(const struct tls_conf *c, const char *host, st
 /* The same settings and store for another name (cheap: one per MX host is fine). */
 struct tls_client *tls_client_named(struct tls_client *c, const char *host);
 struct tls_client *tls_client_ref(struct tls_client *c);
-void               tls_client_free(struct tls_client **cp);
+void tls_client_free(struct tls_client **cp);
 /* Certificate files are read here; ca_file makes client certificates obligatory. */
 struct tls_server *tls_server_new(const struct tls_conf *c, struct err *e);
 struct tls_server *tls_server_ref(struct tls_server *s);
-void               tls_server_free(struct tls_server **sp);
+void tls_server_free(struct tls_server **sp);
 
 #endif

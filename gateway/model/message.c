@@ -90,7 +90,7 @@ static bool next_field(struct str *rest, unsigned *tag_r, struct str *value_r)
 struct str message_get(const struct message *m, enum field f)
 {
 	struct str rest = str_n(m->fields, m->size), value;
-	unsigned   tag;
+	unsigned tag;
 
 	while (next_field(&rest, &tag, &value))
 		if (tag == (unsigned)f)
@@ -101,7 +101,7 @@ struct str message_get(const struct message *m, enum field f)
 bool message_has(const struct message *m, enum field f)
 {
 	struct str rest = str_n(m->fields, m->size), value;
-	unsigned   tag;
+	unsigned tag;
 
 	while (next_field(&rest, &tag, &value))
 		if (tag == (unsigned)f)
@@ -133,7 +133,7 @@ void draft_init(struct draft *d)
 
 void draft_put(struct draft *d, enum field f, struct str value)
 {
-	char   len[8];
+	char len[8];
 	size_t n;
 
 	if (value.n == 0)
@@ -147,7 +147,7 @@ void draft_put(struct draft *d, enum field f, struct str value)
 void draft_copy(struct draft *d, const struct message *m, uint32_t except_mask)
 {
 	struct str rest = str_n(m->fields, m->size), value;
-	unsigned   tag;
+	unsigned tag;
 
 	memcpy(&d->head, m, offsetof(struct message, fields));
 	atomic_init(&d->head.refs, 0);
@@ -176,10 +176,10 @@ void draft_free(struct draft *d)
 
 /* The stored form. Little-endian, version first; grows by new versions only. */
 struct packed_v1 {
-	uint8_t          version, media, priority, wants, flags;
+	uint8_t version, media, priority, wants, flags;
 	struct sms_attrs sms;
-	uint8_t          pad[3];
-	int64_t          send_at, expires;
+	uint8_t pad[3];
+	int64_t send_at, expires;
 };
 enum { PACKED_VERSION = 1 };
 
@@ -203,9 +203,9 @@ void message_pack(const struct message *m, struct buf *b)
 struct message *message_unpack(struct str bytes)
 {
 	struct packed_v1 head;
-	struct message  *m;
-	struct str       rest, value;
-	unsigned         tag;
+	struct message *m;
+	struct str rest, value;
+	unsigned tag;
 
 	if (bytes.n < sizeof head || bytes.p[0] != PACKED_VERSION)
 		return NULL;

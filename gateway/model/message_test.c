@@ -10,9 +10,9 @@
 
 static struct message *sample(void)
 {
-	struct draft    d;
+	struct draft d;
 	struct message *m;
-	static char     big[70000];
+	static char big[70000];
 
 	memset(big, 'x', sizeof big);
 	draft_init(&d);
@@ -43,7 +43,7 @@ static void test_fields(void **state)
 static void test_pack(void **state)
 {
 	struct message *m = sample(), *again;
-	struct buf      b = BUF_INIT;
+	struct buf b = BUF_INIT;
 
 	message_pack(m, &b);
 	again = message_unpack(buf_view(&b));

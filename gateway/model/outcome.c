@@ -5,9 +5,9 @@
 #include <stdio.h>
 
 static const struct {
-	const char  *word, *text;
+	const char *word, *text;
 	enum verdict verdict;
-	enum scope   scope;
+	enum scope scope;
 } reasons[REASON_COUNT] = {
 #define REASON(NAME, w, v, s, t) [REASON_##NAME] = { w, t, VERDICT_##v, SCOPE_##s },
 #include "gateway/tables/reasons.def"
@@ -57,7 +57,7 @@ struct outcome outcome_of(enum reason r)
 struct outcome outcome_words(enum reason r, const char *fmt, ...)
 {
 	struct outcome o = outcome_of(r);
-	va_list        ap;
+	va_list ap;
 
 	va_start(ap, fmt);
 	vsnprintf(o.words, sizeof o.words, fmt, ap);

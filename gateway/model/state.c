@@ -3,8 +3,8 @@
 
 static const struct {
 	const char *word;
-	bool        final;
-	int         rank;
+	bool final;
+	int rank;
 } states[STATE_COUNT] = {
 #define STATE(NAME, word, final, rank, text) [STATE_##NAME] = { word, final, rank },
 #include "gateway/tables/states.def"
