@@ -34,7 +34,7 @@ struct loop {
 	char *scratch;
 	pthread_t thread;
 	bool started;
-	struct list all;
+	struct list all, ends;
 	char name[16];
 };
 
@@ -212,6 +212,11 @@ void loop_later(struct loop *l, struct letter *letter)
 	l->later_end = &letter->next;
 }
 
+void loop_at_end(struct loop *l, struct loop_end *end)
+{
+	list_append(&l->ends, &end->link);
+}
+
 static void letters_run(struct letter *letter)
 {
 	while (letter) {
@@ -379,6 +384,7 @@ struct loop *loop_new(const char *name)
 	CHECK(l->base);
 	str_copy(l->name, sizeof l->name, str_of(name));
 	l->later_end = &l->later;
+	list_init(&l->ends);
 	l->now = clock_mono();
 	mailbox_init(&l->mail);
 	event_assign(
@@ -403,6 +409,12 @@ void loop_free(struct loop **lp)
 	list_remove(&l->all);
 	pthread_mutex_unlock(&loops_lock);
 	self = l;
+	while (!list_empty(&l->ends)) {
+		struct loop_end *end = list_first(&l->ends, struct loop_end, link);
+
+		list_remove(&end->link);
+		end->run(end);
+	}
 	loop_finish(l);
 	self = outer == l ? NULL : outer;
 	event_del(&l->mail_event);

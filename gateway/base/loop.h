@@ -55,6 +55,13 @@ const char  *loop_name(const struct loop *l);
 void         loop_post(struct loop *l, struct letter *letter); /* any thread */
 /* Runs at the end of this turn of the loop, before it sleeps (flushing, batching). Own thread. */
 void         loop_later(struct loop *l, struct letter *letter);
+/* Runs in loop_free, for what outlives its owner (a lingering close); taken back by list_remove
+ * on link. Own thread. */
+struct loop_end {
+	struct list link;
+	void (*run)(struct loop_end *);
+};
+void         loop_at_end(struct loop *l, struct loop_end *end);
 mono_t       loop_now(const struct loop *l); /* time of this turn; own thread */
 /* Longest turn since the last call, for the lag metric. Any thread. */
 dur_t        loop_take_lag(struct loop *l);

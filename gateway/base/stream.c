@@ -38,11 +38,11 @@ enum stream_state {
 	STREAM_CLOSING, /* the owner is gone */
 };
 
-enum stream_todo {
-	TODO_OPEN = 1, /* tell the owner that it is open */
-	TODO_FLUSH = 2,
-	TODO_SHAKE = 4, /* take the handshake's next step */
-	TODO_FREE = 8,
+enum stream_due {
+	DUE_OPEN = 1, /* tell the owner that it is open */
+	DUE_FLUSH = 2,
+	DUE_SHAKE = 4, /* take the handshake's next step */
+	DUE_FREE = 8,
 };
 
 struct stream {
@@ -51,7 +51,7 @@ struct stream {
 	void *owner;
 	struct stream_limits lim;
 	enum stream_state state;
-	unsigned todo;
+	unsigned due;
 	struct letter later, again;
 	bool later_queued, again_queued;
 	bool paused;
@@ -64,6 +64,7 @@ struct stream {
 	bool used;    /* buffers, since the last trim */
 	struct io io;
 	struct timer timer; /* connecting: deadline; open: trim; closing: linger */
+	struct loop_end end; /* closing: the loop may go first */
 	struct connector *connector;
 	struct tls_link *tls;
 	struct tls_client *client; /* to begin with once connected */
@@ -79,9 +80,9 @@ static void stream_read(struct stream *s);
 
 /* ---- small things ---- */
 
-static void stream_todo(struct stream *s, unsigned what)
+static void stream_due(struct stream *s, unsigned what)
 {
-	s->todo |= what;
+	s->due |= what;
 	if (s->later_queued)
 		return;
 	s->later_queued = true;
@@ -283,7 +284,7 @@ static void stream_opened(struct stream *s)
 	s->state = STREAM_OPEN;
 	timer_cancel(s->loop, &s->timer);
 	if (stream_left(s))
-		stream_todo(s, TODO_FLUSH);
+		stream_due(s, DUE_FLUSH);
 	/* What came along with the handshake's end may be in OpenSSL's buffer already. */
 	if (s->tls)
 		stream_read_again(s);
@@ -315,7 +316,7 @@ static void stream_shake_begin(struct stream *s, struct tls_client *c, struct tl
 	s->state = STREAM_HANDSHAKE;
 	s->tls = c ? tls_link_client(c, s->io.fd, &s->wire)
 		   : tls_link_server(sv, s->io.fd, &s->wire);
-	stream_todo(s, TODO_SHAKE);
+	stream_due(s, DUE_SHAKE);
 }
 
 int stream_start_tls(struct stream *s, struct tls_client *c, struct tls_server *sv, struct err *e)
@@ -330,7 +331,7 @@ int stream_start_tls(struct stream *s, struct tls_client *c, struct tls_server *
 	s->out.n = s->out_sent = 0;
 	stream_shake_begin(s, c, sv);
 	timer_in(s->loop, &s->timer, s->lim.connect);
-	stream_todo(s, TODO_FLUSH);
+	stream_due(s, DUE_FLUSH);
 	stream_waits(s);
 	return 0;
 }
@@ -364,7 +365,7 @@ static size_t stream_fill(struct stream *s, char *at, size_t room)
 		if (got == room)
 			stream_read_again(s);
 		if (s->wire.n > s->wire_sent)
-			stream_todo(s, TODO_FLUSH); /* an alert, a key update */
+			stream_due(s, DUE_FLUSH); /* an alert, a key update */
 		return got;
 	}
 	do
@@ -458,7 +459,7 @@ static void stream_discard(struct stream *s)
 
 	s->discarded += n;
 	if (s->ended || s->discarded > DISCARD_MOST)
-		stream_todo(s, TODO_FREE);
+		stream_due(s, DUE_FREE);
 }
 
 /* ---- closing ---- */
@@ -478,7 +479,7 @@ static void stream_close_on(struct stream *s)
 		shutdown(s->io.fd, SHUT_WR);
 		stream_waits(s);
 	} else if (gone || s->broken || !timer_is_set(&s->timer)) {
-		s->todo |= TODO_FREE;
+		s->due |= DUE_FREE;
 	} else {
 		stream_waits(s);
 	}
@@ -487,6 +488,7 @@ static void stream_close_on(struct stream *s)
 static void stream_free(struct stream *s)
 {
 	timer_cancel(s->loop, &s->timer);
+	list_remove(&s->end.link);
 	io_close(&s->io);
 	if (s->io.fd >= 0)
 		close(s->io.fd);
@@ -497,6 +499,14 @@ static void stream_free(struct stream *s)
 	buf_free(&s->wire);
 	mem_free(&s->why);
 	mem_free(&s);
+}
+
+static void stream_loop_ends(struct loop_end *end)
+{
+	struct stream *s = CONTAINER(end, struct stream, end);
+
+	timer_cancel(s->loop, &s->timer);
+	stream_due(s, DUE_FREE);
 }
 
 void stream_close(struct stream **sp, dur_t linger)
@@ -511,9 +521,12 @@ void stream_close(struct stream **sp, dur_t linger)
 	s->state = STREAM_CLOSING;
 	connector_close(&s->connector);
 	timer_cancel(s->loop, &s->timer);
-	if (sendable && linger > 0)
+	if (sendable && linger > 0) {
 		timer_in(s->loop, &s->timer, linger);
-	stream_todo(s, sendable ? TODO_FLUSH : TODO_FREE);
+		s->end.run = stream_loop_ends;
+		loop_at_end(s->loop, &s->end);
+	}
+	stream_due(s, sendable ? DUE_FLUSH : DUE_FREE);
 }
 
 /* ---- where the loop comes in ---- */
@@ -524,7 +537,7 @@ static void stream_ready(struct io *io, unsigned what)
 
 	if (what & IO_WRITE) {
 		s->blocked = false;
-		stream_todo(s, TODO_FLUSH);
+		stream_due(s, DUE_FLUSH);
 	}
 	if (s->state == STREAM_HANDSHAKE)
 		stream_shake(s);
@@ -543,8 +556,8 @@ static void stream_again(struct letter *letter)
 	s->again_queued = false;
 	if (s->state == STREAM_CLOSING) {
 		/* The last letter frees. */
-		if (s->todo & TODO_FREE)
-			stream_todo(s, 0);
+		if (s->due & DUE_FREE)
+			stream_due(s, 0);
 		else
 			stream_discard(s);
 		return;
@@ -556,23 +569,23 @@ static void stream_again(struct letter *letter)
 static void stream_later(struct letter *letter)
 {
 	struct stream *s = CONTAINER(letter, struct stream, later);
-	unsigned todo = s->todo;
+	unsigned due = s->due;
 
 	s->later_queued = false;
-	s->todo &= TODO_FREE;
+	s->due &= DUE_FREE;
 	if (s->state == STREAM_CLOSING) {
-		if (!(todo & TODO_FREE))
+		if (!(due & DUE_FREE))
 			stream_close_on(s);
-		if (s->todo & TODO_FREE && !s->again_queued && !s->later_queued)
+		if (s->due & DUE_FREE && !s->again_queued && !s->later_queued)
 			stream_free(s);
 		return;
 	}
 	/* Each step may end the stream, or close it: then the letter is queued anew. */
-	if (todo & TODO_OPEN && s->state == STREAM_CONNECTING)
+	if (due & DUE_OPEN && s->state == STREAM_CONNECTING)
 		stream_opened(s);
-	if (todo & TODO_SHAKE && s->state == STREAM_HANDSHAKE)
+	if (due & DUE_SHAKE && s->state == STREAM_HANDSHAKE)
 		stream_shake(s);
-	if (todo & TODO_FLUSH && s->state != STREAM_CLOSING && s->state != STREAM_CONNECTING)
+	if (due & DUE_FLUSH && s->state != STREAM_CLOSING && s->state != STREAM_CONNECTING)
 		stream_flush_now(s);
 }
 
@@ -586,7 +599,7 @@ static void stream_timer(struct timer *t)
 		stream_why_text(s, ERR_ENV, "TLS handshake: timed out");
 		stream_down(s);
 	} else if (s->state == STREAM_CLOSING) {
-		stream_todo(s, TODO_FREE);
+		stream_due(s, DUE_FREE);
 	}
 }
 
@@ -679,7 +692,7 @@ struct stream *stream_accept(struct loop *l, int fd, struct tls_server *tls,
 		timer_in(l, &s->timer, s->lim.connect);
 		stream_shake_begin(s, NULL, tls);
 	} else {
-		stream_todo(s, TODO_OPEN);
+		stream_due(s, DUE_OPEN);
 	}
 	return s;
 }
@@ -698,7 +711,7 @@ void stream_written(struct stream *s)
 		return;
 	}
 	if (!s->blocked)
-		stream_todo(s, TODO_FLUSH);
+		stream_due(s, DUE_FLUSH);
 }
 
 void stream_write(struct stream *s, const void *p, size_t n)

@@ -61,7 +61,7 @@ void        stream_limit_in(struct stream *s, size_t in_most);
 int         stream_start_tls(struct stream *s, struct tls_client *c, struct tls_server *sv, struct err *e);
 /* Sends what is unsent for at most linger, then closes; no more callbacks; *sp nulled. With 0
  * what the kernel takes at the end of this turn is sent; otherwise the far side is waited for to
- * close as well, so that no reset eats the last bytes. Lingering needs the loop to go on. */
+ * close as well, so that no reset eats the last bytes. A loop that ends ends lingering too. */
 void        stream_close(struct stream **sp, dur_t linger);
 struct loop *stream_loop(const struct stream *s);
 const char  *stream_peer(const struct stream *s);    /* "192.0.2.1:4711", "[2001:db8::1]:4711" */
