@@ -16,11 +16,13 @@
  * newest.
  *     - Several: look up all; a hit counts only if its destination is the receipt's source
  *       address. Take the first such hit.
- *  3. Report: msgid_learn(learner, &keys, id, hits, awaited), hits being a bit per key that hit,
- *     awaited the raw id of the entry taken (or STR_NONE). It learns only where exactly one key hit
+ *  3. Report: msgid_learn(learner, &keys, id, hits, awaited), hits being a bit per key that hit
+ *     (1 << index), awaited the raw id of the entry taken. It learns only where exactly one key hit
  *     and only one form explains it, after MSGID_LEARN_AFTER such receipts in a row. When it
- * returns true the form has changed: log it ("receipt ids are decimal, response ids hex").
+ * returns true the form has changed: log it ("receipt ids are hex-dec").
  *
+ *  "same", "fold", "strip" and "wrap" are one family under auto: all go by the same keys, and what
+ *  is learned is the loosest of them that was needed, for people to read.
  *  A learned form is given up after MSGID_FORGET_AFTER receipts in a row that were not found.
  *  Receipts that miss are kept by the caller for a while (they may have come before the response).
  */
@@ -36,13 +38,14 @@ enum msgid_map {
 	MSGID_LOWER,  /* ASCII letters in lower case */
 	MSGID_BARE,   /* lower case, no zeros in front ("000" is "0") */
 	MSGID_TO_DEC, /* read as hex, written in decimal */
-	MSGID_TO_HEX, /* read as decimal, written in lower-case hex; "-1" is 32 bits: ffffffff */
+	MSGID_TO_HEX, /* read as decimal, written in lower-case hex; a negative one modulo 2^32 */
 	MSGID_DEC32,  /* read as decimal, perhaps negative; modulo 2^32, in decimal */
 	MSGID_HEX32,  /* read as hex; modulo 2^32, in hex */
 	MSGID_DEC32_TO_HEX, /* read as decimal, perhaps negative; modulo 2^32, in hex */
 };
 /* Appends the rewritten id. False, and nothing appended, when the id is not a number of that
- * notation or does not fit in 128 bits (the caller goes on with MSGID_BARE). */
+ * notation or does not fit in 128 bits: go on with MSGID_BARE then. RAW, LOWER and BARE always
+ * succeed. Ids over MSGID_KEY_MAX octets are cut. */
 bool msgid_canonical(enum msgid_map map, struct str id, struct buf *b);
 
 /* How a channel's responses and receipts relate: the values of `id_form`. */

@@ -482,9 +482,8 @@ static bool take_request(struct cursor *c, struct pdu *p)
 		if (!take_tlvs(c, p)) {
 			p->fault = c->fault;
 			c->status = 0;
-			c->p = c->end;
 		}
-		break;
+		return true;
 	default:
 		return false;
 	}

@@ -25,7 +25,7 @@ struct smpp_receipt {
 	enum smpp_state state; /* never SCHEDULED or SKIPPED: read as ENROUTE, UNDELIVERABLE */
 	bool intermediate;     /* ENROUTE, ACCEPTED, or the intermediate esm_class: not the
 				* last word */
-	bool conflict;         /* TLV and text gave different states */
+	bool conflict;         /* TLV and text gave different known states: log it */
 	struct str stat;       /* the text's raw stat word; empty when it had none */
 	struct str err;        /* the text's raw err word */
 	int network_type;      /* TLV network_error_code; RECEIPT_ERR_NONE without */
@@ -37,8 +37,9 @@ struct smpp_receipt {
 	char plain[RECEIPT_TEXT_MAX]; /* home of the slices when the text was UTF-16 */
 };
 
-/* True when a text, as it stands or in UTF-16BE, has the shape of a receipt: "id:" near its
- * start and "stat:" after or before. For SMSCs that send receipts with esm_class 0. */
+/* True when a text, as it stands or in UTF-16BE, has the shape of a receipt: it begins with one
+ * of a receipt's keys and has an id and a stat before "text:". For SMSCs that send receipts with
+ * esm_class 0; a subscriber can write such a text, too, so ask only where the channel says so. */
 bool receipt_looks_like(struct str text);
 
 /* Reads the receipt in p. now: UNIX ns, for two-digit years. 0; -1: nothing of a receipt in it
@@ -62,7 +63,7 @@ struct receipt_form {
 	int zone_s;           /* seconds east of UTC */
 	unsigned date_digits; /* 10 or 12 */
 	unsigned err;         /* 0…999 */
-	struct str text;      /* the message; the first 20 printable ASCII octets go out */
+	struct str text;      /* the message; UTF-8; its first 20 characters go out */
 };
 /* "id:… sub:001 dlvrd:001 submit date:… done date:… stat:DELIVRD err:000 text:…" */
 void receipt_put_text(struct buf *b, const struct receipt_form *f);
@@ -70,6 +71,8 @@ void receipt_put_text(struct buf *b, const struct receipt_form *f);
 void receipt_put_tlvs(struct buf *b, const struct receipt_form *f);
 /* "DELIVRD", always 7 letters. */
 const char *receipt_stat(enum smpp_state state);
+/* The error for people: network_error_code if there was one ("34"), else the text's err word. */
+void receipt_put_err(struct buf *b, const struct smpp_receipt *r);
 /* True for the states after which nothing is expected. ACCEPTED is not one: see the README. */
 bool smpp_state_final(enum smpp_state state);
 const char *smpp_state_name(enum smpp_state state); /* "delivered" */

@@ -12,8 +12,8 @@ enum {
 	QUARTERS_MAX = 48,
 	TENTH_NS = 100000000,
 	MONTHS = 12,
-	YEAR_MIN = 1700, /* int64 nanoseconds reach from 1677 to 2262 */
-	YEAR_MAX = 2250,
+	YEAR_MIN = 1950, /* differences of any two must fit in int64 nanoseconds, 292 years */
+	YEAR_MAX = 2150,
 };
 
 /* n decimal digits at p, or -1. */
@@ -216,16 +216,17 @@ void smpp_time_put_relative(struct buf *b, int64_t now, int64_t when)
 	int months = 0;
 	int64_t rest;
 
-	if (when - now > 31 * DUR_DAY) {
+	if (__builtin_sub_overflow(when, now, &rest))
+		rest = when > now ? INT64_MAX : 0;
+	if (rest > 31 * DUR_DAY) {
 		while (months < RELATIVE_YEARS * MONTHS && add_months(now, months + 1) <= when)
 			months++;
 		rest = when - add_months(now, months);
 		/* Ten years and more: as far as the form goes. */
 		if (rest > 31 * DUR_DAY)
 			rest = 0;
-	} else {
-		rest = when > now ? when - now : 0;
 	}
+	rest = rest < 0 ? 0 : rest;
 	rest = (rest + DUR_S - 1) / DUR_S;
 	if (!rest && !months)
 		rest = 1;
