@@ -53,6 +53,9 @@ void sim_conn_close(struct sim_conn *c, const char *why)
 	c->next_dead = c->loop->dead;
 	c->loop->dead = c;
 	c->loop->conns--;
+	*c->at = c->next;
+	if (c->next)
+		c->next->at = c->at;
 	c->ops->closed(c, why);
 	if (c->tls)
 		SSL_free(c->tls);
@@ -233,6 +236,11 @@ struct sim_conn *sim_conn_new(
 	c->ops = ops;
 	c->of = of;
 	l->conns++;
+	c->at = &l->all;
+	c->next = l->all;
+	if (c->next)
+		c->next->at = &c->next;
+	l->all = c;
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){ 1 }, sizeof(int));
 	if (tls) {
 		c->tls = SSL_new(tls);

@@ -56,7 +56,7 @@ static const struct {
 
 static struct str field_of(struct str text, struct str name)
 {
-	ptrdiff_t at = str_find(text, name);
+	ptrdiff_t at = text.n ? str_find(text, name) : -1;
 	if (at < 0)
 		return STR_NONE;
 	text = str_skip(text, (size_t)at + name.n);
@@ -205,6 +205,7 @@ void esme_summary(struct esme *m, struct buf *b)
 	put_n(b, "bind_refused", s->bind_refused);
 	put_n(b, "reconnects", s->reconnects);
 	put_n(b, "nacks", s->nacks);
+	put_n(b, "enquires", s->enquires);
 	put_n(b, "id_missing", s->id_missing);
 	put_n(b, "id_reused", s->id_reused);
 	buf_c(b, ",\"status\":{");

@@ -27,7 +27,7 @@ struct sim_loop {
 	uint64_t now; /* sim_mono(), refreshed at each round and each read */
 	bool stop;
 	struct sim_timer *timers;
-	struct sim_conn *dirty, *dead;
+	struct sim_conn *all, *dirty, *dead;
 	unsigned conns;
 };
 
@@ -58,7 +58,7 @@ struct sim_conn {
 	size_t out_done;
 	uint32_t events;
 	bool connecting, handshake, is_dirty, is_dead, is_full, finish, quickack;
-	struct sim_conn *next_dirty, *next_dead;
+	struct sim_conn *next_dirty, *next_dead, *next, **at;
 };
 
 struct sim_addr {

@@ -1,5 +1,5 @@
 /* posternsim: stand-ins for the far side of a messaging gateway. One program, a subcommand each;
- * see posternsim(8).
+ * see posternsim(1).
  */
 #include "tests/sim/sim.h"
 
@@ -10,6 +10,12 @@ const struct sim_command sim_commands[] = {
 		sim_smsc_main },
 	{ "esme", "an ESME: submits, and checks that each message gets its one receipt",
 		sim_esme_main },
+	{ "http", "an HTTP client: POST /v1/messages, or any GET, as load", sim_http_main },
+	{ "webhook", "a receiver of webhooks that checks their signatures", sim_webhook_main },
+	{ "ceiling", "ESME straight to SMSC: what these tools can do at most", sim_ceiling_main },
+	{ "prove", "holds what was acknowledged against what an SMSC took", sim_prove_main },
+	{ "control", "a command to a running smsc", sim_control_main },
+	{ "codecs", "our quick codec held against libsmpp34", sim_codecs_main },
 	{ .name = NULL },
 };
 

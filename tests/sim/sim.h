@@ -30,8 +30,15 @@ struct sim_command {
 	int (*run)(int argc, char **argv);
 };
 extern const struct sim_command sim_commands[]; /* main.c; ends with a NULL name */
+
 int sim_smsc_main(int argc, char **argv);
 int sim_esme_main(int argc, char **argv);
+int sim_http_main(int argc, char **argv);
+int sim_webhook_main(int argc, char **argv);
+int sim_ceiling_main(int argc, char **argv);
+int sim_prove_main(int argc, char **argv);
+int sim_control_main(int argc, char **argv);
+int sim_codecs_main(int argc, char **argv);
 
 uint64_t sim_mono(void); /* ns, monotonic */
 uint64_t sim_wall(void); /* ns since 1970 */

@@ -66,7 +66,8 @@ static uint32_t bind_verdict(struct smsc *m, const struct sim_pdu *p)
 		}
 	if (!known)
 		return S_RINVSYSID;
-	if (m->conf.max_binds && m->account[account_of(m, p->system_id)].binds >= m->conf.max_binds)
+	uint32_t account = account_of(m, p->system_id); /* may move the table */
+	if (m->conf.max_binds && m->account[account].binds >= m->conf.max_binds)
 		return S_RBINDFAIL;
 	return S_OK;
 }

@@ -215,7 +215,7 @@ int smsc_mo_parse(void *conf, struct str v, struct err *e)
 		else if (str_is(key, "ucs2"))
 			o.ucs2 = true;
 		else if (str_is(key, "text")) {
-			o.text = str_find(v, STR("=")) < 0 ? str_skip(rest, 5) : one;
+			o.text = v.n == 0 || str_find(v, STR("=")) < 0 ? str_skip(rest, 5) : one;
 			if (o.text.p != one.p || o.text.n != one.n)
 				v = STR_NONE;
 		} else if (str_is(key, "count")   ? !str_u64(one, &o.count)

@@ -86,7 +86,7 @@ static void control_line(struct smsc *m, struct str line, struct buf *out)
 		struct str name, kept;
 		str_cut(&line, ' ', &name);
 		line = str_trim(line);
-		kept = str_n(mem_dup(line), line.n); /* options may keep a slice of it */
+		kept = arena_str(m->kept, line); /* options may keep a slice of it */
 		r = sim_opt_set(smsc_opts, &m->conf, name, kept, &e);
 	} else if (str_is(verb, "drop")) {
 		smsc_drop(m);
@@ -124,6 +124,7 @@ static void control_accepted(struct sim_listener *l, int fd)
 
 int smsc_control_start(struct smsc *m, struct err *e)
 {
+	m->kept = arena_new();
 	m->control.of = m;
 	m->control.accepted = control_accepted;
 	return sim_listen_unix(&m->loop, &m->control, m->conf.control.p, e);
