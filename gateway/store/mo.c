@@ -1,0 +1,170 @@
+/* Subscribers' messages: kept until their account took them; parts put together durably.
+ *
+ * Parts wait in mo_part under a key that the caller makes of channel, addresses and reference.
+ * When the last is there they are joined; a row with part -1 then stays for a day, so that a part
+ * sent again starts nothing new. Parts whose siblings do not come within a day are handed over
+ * one by one: better in pieces than not at all.
+ */
+#include "gateway/base/log.h"
+#include "gateway/store/intern.h"
+
+#define MO_WAIT DUR_DAY
+
+/* The message enters the history, and its account is told. */
+static int mo_deliver(struct store *s, uint32_t outlet, struct message *m)
+{
+	m->id = id_next(s);
+	m->accepted = s->now;
+	m->flags |= MSG_MO;
+	if (message_add(s, m, 0, outlet ? STATE_QUEUED : STATE_DELIVERED, REASON_NONE, 1) < 0)
+		return -1;
+	return outlet ? note_mo(s, outlet, m) : 0;
+}
+
+static int mo_insert(struct store *s, struct str key, int part, unsigned parts, uint32_t outlet,
+	const struct message *m)
+{
+	struct sql_stmt *q = s->q[Q_MO_INSERT];
+
+	sql_text(q, 1, key);
+	sql_int(q, 2, part);
+	sql_int(q, 3, parts);
+	sql_int(q, 4, outlet);
+	sql_int(q, 5, s->now);
+	if (m) {
+		buf_reset(&s->scratch);
+		message_pack(m, &s->scratch);
+		sql_blob(q, 6, buf_view(&s->scratch));
+	} else {
+		sql_null(q, 6);
+	}
+	return sql_run(q);
+}
+
+/* All parts of a key in order: their number, or -1. Those that cannot be read are left out. */
+static int mo_list(struct store *s, struct str key, struct message **list, unsigned most,
+	uint32_t submitter, uint32_t *outlet_r)
+{
+	struct sql_stmt *q = s->q[Q_MO_LIST];
+	unsigned n = 0;
+	int got;
+
+	sql_text(q, 1, key);
+	while ((got = sql_step(q)) == 1) {
+		struct message *m = n < most ? message_unpack(sql_col_str(q, 1)) : NULL;
+
+		*outlet_r = (uint32_t)sql_col(q, 2);
+		if (!m)
+			continue;
+		m->accepted = s->now;
+		m->submitter = submitter;
+		list[n++] = m;
+	}
+	return got < 0 ? -1 : (int)n;
+}
+
+static int mo_close(struct store *s, struct str key)
+{
+	struct sql_stmt *q = s->q[Q_MO_DELETE];
+
+	sql_text(q, 1, key);
+	if (sql_run(q) < 0)
+		return -1;
+	return mo_insert(s, key, -1, 0, 0, NULL);
+}
+
+static int mo_join(struct store *s, struct store_op *op, struct str key)
+{
+	struct message *list[256], *whole = NULL;
+	uint32_t outlet = op->mo.outlet;
+	int n = mo_list(s, key, list, 256, op->mo.msg->submitter, &outlet), r = 0;
+
+	if (n < 0)
+		return -1;
+	if (n == op->mo.parts) {
+		op->mo.complete = true;
+		whole = op->mo.join((struct message *const *)list, (unsigned)n);
+		r = mo_close(s, key);
+		if (r == 0 && whole)
+			r = mo_deliver(s, op->mo.outlet, whole);
+		else if (r == 0)
+			log_warn("parts of a subscriber's message do not join",
+				F_SLICE("from", message_get(op->mo.msg, FIELD_FROM)));
+		/* what does not join is handed over as it came */
+		for (int i = 0; r == 0 && !whole && i < n; i++)
+			r = mo_deliver(s, op->mo.outlet, list[i]);
+	}
+	message_unref(&whole);
+	for (int i = 0; i < n; i++)
+		message_unref(&list[i]);
+	return r;
+}
+
+int mo_op(struct store *s, struct store_op *op)
+{
+	struct str key = str_of(op->mo.key);
+	struct sql_stmt *q = s->q[Q_MO_DONE];
+	int got;
+
+	op->mo.complete = op->mo.again = false;
+	if (!key.n || op->mo.parts <= 1) {
+		op->mo.complete = true;
+		return mo_deliver(s, op->mo.outlet, op->mo.msg);
+	}
+	sql_text(q, 1, key);
+	got = sql_step(q);
+	if (got < 0)
+		return -1;
+	if (got == 1) {
+		sql_reset(q);
+		op->mo.again = true;
+		return 0;
+	}
+	if (mo_insert(s, key, op->mo.part, op->mo.parts, op->mo.outlet, op->mo.msg) < 0)
+		return -1;
+	if (!sql_changed(s->db)) {
+		op->mo.again = true;
+		return 0;
+	}
+	return mo_join(s, op, key);
+}
+
+int mo_slice(struct store *s, mono_t until)
+{
+	do {
+		struct sql_stmt *q = s->q[Q_MO_OLD];
+		struct message *list[256];
+		char text[sizeof((struct store_op *)0)->mo.key];
+		struct str key;
+		uint32_t outlet = 0;
+		bool closed;
+		int n, r = 0;
+
+		sql_int(q, 1, s->now - MO_WAIT);
+		n = sql_step(q);
+		if (n <= 0)
+			return n;
+		str_copy(text, sizeof text, sql_col_str(q, 0));
+		key = str_of(text);
+		closed = sql_col(q, 1) < 0;
+		sql_reset(q);
+		if (closed) {
+			q = s->q[Q_MO_FORGET];
+			sql_text(q, 1, key);
+			if (sql_run(q) < 0)
+				return -1;
+			continue;
+		}
+		n = mo_list(s, key, list, 256, 0, &outlet);
+		if (n < 0)
+			return -1;
+		for (int i = 0; i < n; i++) {
+			if (r == 0)
+				r = mo_deliver(s, outlet, list[i]);
+			message_unref(&list[i]);
+		}
+		if (r < 0 || mo_close(s, key) < 0)
+			return -1;
+	} while (clock_mono() < until);
+	return 1;
+}

@@ -1,0 +1,306 @@
+/* Questions of people and of the API: on the caller's thread, with a connection from a small pool,
+ * limited in time, never in the writer's way.
+ *
+ * A search walks messages from the newest down; the time of acceptance is in the id, so a span of
+ * time is a span of ids.
+ */
+#include "gateway/store/intern.h"
+
+#include <stdlib.h>
+
+enum { POOL_CACHE = 2 << 20 };
+#define FIND_LIMIT   (2 * DUR_S)
+#define SEARCH_LIMIT (2 * DUR_S)
+#define ID_SLACK     (2 * DUR_S) /* an id may run ahead of its time under great load */
+
+#define VIEW                                                                                     \
+	"SELECT id, state, reason, attempt, submitter, channel, media, prio, wants, parts, sms," \
+	" accepted, due, expires, sent_at, final_at, src, dst, client_id, far_id, err, words"
+
+static struct sql *pool_take(struct store *s, dur_t limit, struct err *e)
+{
+	struct sql_conf c = { .where = s->path, .role = SQL_READER, .cache = POOL_CACHE };
+	struct sql *db = NULL;
+
+	pthread_mutex_lock(&s->pool_lock);
+	if (s->pool_n)
+		db = s->pool[--s->pool_n];
+	pthread_mutex_unlock(&s->pool_lock);
+	if (!db)
+		db = sql_open(s->conf.engine, &c, e);
+	if (db)
+		sql_limit(db, limit);
+	return db;
+}
+
+static void pool_give(struct store *s, struct sql *db)
+{
+	sql_limit(db, 0);
+	pthread_mutex_lock(&s->pool_lock);
+	if (s->pool_n < POOL && (db->fault == SQL_OK || db->fault == SQL_TIME)) {
+		sql_forgive(db);
+		s->pool[s->pool_n++] = db;
+		db = NULL;
+	}
+	pthread_mutex_unlock(&s->pool_lock);
+	sql_close(&db);
+}
+
+void pool_close(struct store *s)
+{
+	while (s->pool_n)
+		sql_close(&s->pool[--s->pool_n]);
+}
+
+static void view_fill(struct store_view *v, struct sql_stmt *q)
+{
+	*v = (struct store_view){
+		.id = (uint64_t)sql_col(q, 0),
+		.state = (enum state)sql_col(q, 1),
+		.reason = (enum reason)sql_col(q, 2),
+		.attempt = (unsigned)sql_col(q, 3),
+		.submitter = (uint32_t)sql_col(q, 4),
+		.channel = (uint32_t)sql_col(q, 5),
+		.media = (uint8_t)sql_col(q, 6),
+		.priority = (uint8_t)sql_col(q, 7),
+		.wants = (uint8_t)sql_col(q, 8),
+		.parts = (uint8_t)sql_col(q, 9),
+		.sms = sms_unpack(sql_col(q, 10)),
+		.accepted = sql_col(q, 11),
+		.due = sql_col(q, 12),
+		.expires = sql_col(q, 13),
+		.sent_at = sql_col(q, 14),
+		.final_at = sql_col(q, 15),
+	};
+	if (!v->due)
+		v->due = v->accepted;
+	str_copy(v->from, sizeof v->from, sql_col_str(q, 16));
+	str_copy(v->to, sizeof v->to, sql_col_str(q, 17));
+	str_copy(v->client_id, sizeof v->client_id, sql_col_str(q, 18));
+	str_copy(v->far_id, sizeof v->far_id, sql_col_str(q, 19));
+	str_copy(v->err, sizeof v->err, sql_col_str(q, 20));
+	str_copy(v->words, sizeof v->words, sql_col_str(q, 21));
+}
+
+/* ---- one message ----------------------------------------------------------------------------- */
+
+static void history_add(struct store_view *v, wall_t at, struct str what, uint32_t channel,
+	enum reason reason, struct str words)
+{
+	struct store_history *h;
+
+	v->history = mem_grow(v->history, (v->history_n + 1) * sizeof *v->history);
+	h = &v->history[v->history_n++];
+	*h = (struct store_history){ .at = at, .channel = channel, .reason = reason };
+	str_copy(h->what, sizeof h->what, what);
+	str_copy(h->words, sizeof h->words, words);
+}
+
+static int by_time(const void *pa, const void *pb)
+{
+	const struct store_history *a = pa, *b = pb;
+
+	return a->at < b->at ? -1 : a->at > b->at;
+}
+
+static int find_history(struct sql *db, struct store_view *v)
+{
+	struct sql_stmt *q = sql_prepare(
+		db, "SELECT at, what, channel, reason, words FROM event WHERE id = $1 ORDER BY at");
+	int got;
+
+	if (!q)
+		return -1;
+	history_add(v, v->accepted, STR("accepted"), 0, REASON_NONE, STR_NONE);
+	sql_int(q, 1, (int64_t)v->id);
+	while ((got = sql_step(q)) == 1)
+		history_add(v, sql_col(q, 0), sql_col_str(q, 1), (uint32_t)sql_col(q, 2),
+			(enum reason)sql_col(q, 3), sql_col_str(q, 4));
+	sql_finish(&q);
+	if (v->sent_at)
+		history_add(v, v->sent_at, STR("sent"), v->channel, REASON_NONE, str_of(v->far_id));
+	if (v->final_at)
+		history_add(v, v->final_at, str_of(state_word(v->state)), v->channel, v->reason,
+			str_of(v->words));
+	qsort(v->history, v->history_n, sizeof *v->history, by_time);
+	return got;
+}
+
+static int find_parts(struct sql *db, struct store_view *v)
+{
+	struct sql_stmt *q = sql_prepare(db, "SELECT part, state, sent_at, final_at, far_id, err"
+					     " FROM part WHERE id = $1 ORDER BY part");
+	int got;
+
+	if (!q)
+		return -1;
+	sql_int(q, 1, (int64_t)v->id);
+	while ((got = sql_step(q)) == 1) {
+		struct store_part *p;
+
+		v->part_list = mem_grow(v->part_list, (v->part_n + 1) * sizeof *v->part_list);
+		p = &v->part_list[v->part_n++];
+		*p = (struct store_part){
+			.part = (uint8_t)sql_col(q, 0),
+			.state = (enum state)sql_col(q, 1),
+			.sent_at = sql_col(q, 2),
+			.final_at = sql_col(q, 3),
+		};
+		str_copy(p->far_id, sizeof p->far_id, sql_col_str(q, 4));
+		str_copy(p->err, sizeof p->err, sql_col_str(q, 5));
+	}
+	sql_finish(&q);
+	return got;
+}
+
+static int find_content(struct sql *db, struct store_view *v)
+{
+	struct sql_stmt *q = sql_prepare(db, "SELECT data FROM body WHERE id = $1");
+	int got;
+
+	if (!q)
+		return -1;
+	sql_int(q, 1, (int64_t)v->id);
+	got = sql_step(q);
+	if (got == 1) {
+		v->msg = message_unpack(sql_col_str(q, 0));
+		if (v->msg) {
+			v->msg->id = v->id;
+			v->msg->accepted = v->accepted;
+			v->msg->submitter = v->submitter;
+		}
+	}
+	sql_finish(&q);
+	return got < 0 ? -1 : 0;
+}
+
+int store_find(
+	struct store *s, uint64_t id, bool with_content, struct store_view *v_r, struct err *e)
+{
+	struct sql *db = pool_take(s, FIND_LIMIT, e);
+	struct sql_stmt *q;
+	int got = -1;
+
+	*v_r = (struct store_view){ 0 };
+	if (!db)
+		return -1;
+	/* one view of the file for all parts of the answer */
+	q = sql_begin(db) < 0 ? NULL : sql_prepare(db, VIEW " FROM msg WHERE id = $1");
+	if (q) {
+		sql_int(q, 1, (int64_t)id);
+		got = sql_step(q);
+		if (got == 1)
+			view_fill(v_r, q);
+		sql_finish(&q);
+	}
+	if (got == 1 && (find_history(db, v_r) < 0 || (v_r->parts > 1 && find_parts(db, v_r) < 0) ||
+				(with_content && find_content(db, v_r) < 0)))
+		got = -1;
+	sql_rollback(db);
+	if (got < 0) {
+		store_view_free(v_r);
+		sql_err(db, e, "looking for a message");
+	}
+	pool_give(s, db);
+	return got;
+}
+
+void store_view_free(struct store_view *v)
+{
+	message_unref(&v->msg);
+	mem_free(&v->history);
+	mem_free(&v->part_list);
+	v->history_n = v->part_n = 0;
+}
+
+int store_find_client(
+	struct store *s, uint32_t submitter, struct str client_id, uint64_t *id_r, struct err *e)
+{
+	struct sql *db = pool_take(s, FIND_LIMIT, e);
+	struct sql_stmt *q;
+	int got = -1;
+
+	*id_r = 0;
+	if (!db)
+		return -1;
+	q = sql_prepare(db, "SELECT id FROM dedupe WHERE submitter = $1 AND client_id = $2");
+	if (q) {
+		sql_int(q, 1, submitter);
+		sql_text(q, 2, client_id);
+		got = sql_step(q);
+		if (got == 1)
+			*id_r = (uint64_t)sql_col(q, 0);
+		sql_finish(&q);
+	}
+	if (got < 0)
+		sql_err(db, e, "looking for a client's id");
+	pool_give(s, db);
+	return got;
+}
+
+/* ---- many ------------------------------------------------------------------------------------ */
+
+int store_search(struct store *s, const struct store_filter *f,
+	bool (*cb)(void *ctx, const struct store_view *v), void *ctx, struct err *e)
+{
+	struct sql *db = pool_take(s, SEARCH_LIMIT, e);
+	uint64_t low = f->since ? id_of_time(f->since) : 0;
+	uint64_t high = f->before_id ? f->before_id : INT64_MAX;
+	struct sql_stmt *q;
+	struct store_view v;
+	unsigned n = 0;
+	int got = -1;
+
+	if (!db)
+		return -1;
+	if (f->until && id_of_time(f->until + ID_SLACK) < high)
+		high = id_of_time(f->until + ID_SLACK);
+	q = sql_prepare(db, VIEW " FROM msg WHERE id >= $1 AND id < $2 AND ($3 = '' OR dst = $3)"
+				 " AND ($4 = '' OR src = $4) AND ($5 < 0 OR state = $5)"
+				 " AND ($6 = 0 OR submitter = $6) AND ($7 = 0 OR channel = $7)"
+				 " AND ($8 < 0 OR media = $8) AND accepted >= $9"
+				 " AND ($10 = 0 OR accepted < $10) ORDER BY id DESC LIMIT $11");
+	if (q) {
+		sql_int(q, 1, (int64_t)low);
+		sql_int(q, 2, (int64_t)high);
+		sql_text(q, 3, f->to);
+		sql_text(q, 4, f->from);
+		sql_int(q, 5, f->state);
+		sql_int(q, 6, f->submitter);
+		sql_int(q, 7, f->channel);
+		sql_int(q, 8, f->media);
+		sql_int(q, 9, f->since);
+		sql_int(q, 10, f->until);
+		sql_int(q, 11, f->most ? f->most : 100);
+		while ((got = sql_step(q)) == 1) {
+			view_fill(&v, q);
+			n++;
+			if (!cb(ctx, &v)) {
+				got = 0;
+				break;
+			}
+		}
+		sql_finish(&q);
+	}
+	if (got < 0)
+		sql_err(db, e, "searching messages");
+	pool_give(s, db);
+	return got < 0 ? -1 : (int)n;
+}
+
+/* ---- backup ---------------------------------------------------------------------------------- */
+
+int store_backup(struct store *s, const char *path, void (*progress)(void *, double), void *ctx,
+	struct err *e)
+{
+	struct sql *db = pool_take(s, 0, e);
+	int r;
+
+	if (!db)
+		return -1;
+	r = db->driver->backup(db, path, progress, ctx);
+	if (r < 0)
+		sql_err(db, e, "backup");
+	pool_give(s, db);
+	return r;
+}

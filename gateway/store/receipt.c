@@ -1,0 +1,287 @@
+/* Receipts: finding the message that one speaks of, and what it does to its state.
+ *
+ * Far sides give the same id again after a while, write it in another base or case, and send
+ * receipts early, late and twice. A recipient that agrees decides between messages of one id;
+ * one that contradicts is believed only for the first key. What matches nothing is parked, as its
+ * message may not have been recorded yet (orphan.c); what repeats a finished one is recognised.
+ */
+#include "gateway/store/intern.h"
+
+enum { TAIL_DIGITS = 6 }; /* numbers that end alike in so many digits are taken as one */
+
+/* ---- repeats --------------------------------------------------------------------------------- */
+
+static uint64_t final_hash(uint32_t channel, struct str key)
+{
+	return (str_hash(key) ^ channel) * 0x9e3779b97f4a7c15ull | 1;
+}
+
+static void final_note(struct store *s, uint32_t channel, struct str key, const struct found *f)
+{
+	uint64_t h = final_hash(channel, key);
+	size_t at = h >> 40 & (FINAL_SLOTS - 1);
+
+	s->finals[at].hash = h;
+	s->finals[at].id = f->id;
+	s->finals[at].part = (uint8_t)f->part;
+}
+
+static bool final_find(struct store *s, uint32_t channel, struct str key, struct store_op *op)
+{
+	uint64_t h = final_hash(channel, key);
+	size_t at = h >> 40 & (FINAL_SLOTS - 1);
+
+	if (s->finals[at].hash != h)
+		return false;
+	op->receipt.id = s->finals[at].id;
+	op->receipt.part = s->finals[at].part;
+	return true;
+}
+
+/* ---- which message --------------------------------------------------------------------------- */
+
+int recipient_grade(struct str to, struct str dst)
+{
+	size_t n;
+
+	if (to.n == 0)
+		return 2;
+	if (str_starts(to, STR("+")))
+		to = str_skip(to, 1);
+	if (str_eq(to, dst))
+		return 3;
+	while (to.n && to.p[0] == '0')
+		to = str_skip(to, 1);
+	n = to.n < dst.n ? to.n : dst.n;
+	if (n >= TAIL_DIGITS && memcmp(to.p + to.n - n, dst.p + dst.n - n, n) == 0)
+		return 2;
+	return 1;
+}
+
+struct match {
+	struct found f;
+	unsigned key;
+	int grade; /* 0: none */
+};
+
+/* Takes the better of *m and the candidates; r holds the row of the one taken. */
+static int match_better(struct store *s, const struct op_receipt_in *in, unsigned key,
+	const struct found *f, unsigned n, struct match *m, struct row *r)
+{
+	for (unsigned i = 0; i < n; i++) {
+		struct row other;
+		int grade, got = row_get(s, f[i].id, &other);
+
+		if (got < 0)
+			return -1;
+		if (got == 0)
+			continue;
+		grade = recipient_grade(str_of(in->to), other.dst);
+		if ((grade == 1 && key > 0) || grade <= m->grade)
+			continue;
+		*m = (struct match){ .f = f[i], .key = key, .grade = grade };
+		if (row_get(s, f[i].id, r) < 0)
+			return -1;
+		if (grade == 3 || !in->to[0])
+			break;
+	}
+	return 0;
+}
+
+static int match_find(
+	struct store *s, const struct op_receipt_in *in, struct match *m, struct row *r)
+{
+	struct found f[FOUND_MOST];
+	bool named = in->to[0];
+	int n;
+
+	m->grade = 0;
+	for (unsigned k = 0; named && k < in->keys && m->grade < 3; k++) {
+		n = (int)awaited_young(s, in->channel, str_of(in->key[k]), f);
+		if (n == 1) { /* the usual case: one row, read once */
+			int got = row_get(s, f[0].id, r);
+
+			if (got < 0)
+				return -1;
+			if (got && recipient_grade(str_of(in->to), r->dst) == 3)
+				*m = (struct match){ .f = f[0], .key = k, .grade = 3 };
+		} else if (n > 1 && match_better(s, in, k, f, (unsigned)n, m, r) < 0) {
+			return -1;
+		}
+	}
+	if (m->grade < 3)
+		m->grade = 0;
+	for (unsigned k = 0; k < in->keys && m->grade < (named ? 3 : 1); k++) {
+		n = (int)awaited_young(s, in->channel, str_of(in->key[k]), f);
+		if (match_better(s, in, k, f, (unsigned)n, m, r) < 0)
+			return -1;
+		if (m->grade >= (named ? 3 : 1))
+			break;
+		n = awaited_old(s, in->channel, str_of(in->key[k]), f);
+		if (n < 0 || match_better(s, in, k, f, (unsigned)n, m, r) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* ---- what it does ---------------------------------------------------------------------------- */
+
+static bool is_success(enum state st)
+{
+	return st == STATE_DELIVERED || st == STATE_READ;
+}
+
+/* What the parts say together, with part `part` now in state `to`; `whole` is the message's state
+ * so far. Delivered when all are; undeliverable as soon as one is; unknown is known last. */
+static int parts_apply(struct store *s, const struct row *r, unsigned part,
+	const struct op_receipt_in *in, wall_t at, enum state *to_r, unsigned *delivered_r,
+	bool *moved_r)
+{
+	struct sql_stmt *q = s->q[Q_PART_LIST];
+	unsigned n = 0, good = 0, read = 0, unknown = 0, final = 0;
+	enum state bad = STATE_QUEUED, old = STATE_SENT;
+	bool known = false;
+	int got;
+
+	sql_int(q, 1, (int64_t)r->id);
+	while ((got = sql_step(q)) == 1) {
+		enum state st = (enum state)sql_col(q, 1);
+
+		n++;
+		if ((unsigned)sql_col(q, 0) == part) {
+			known = true;
+			old = st;
+			if (state_may(st, in->state))
+				st = in->state;
+		}
+		final += state_is_final(st);
+		good += is_success(st);
+		read += st == STATE_READ;
+		unknown += st == STATE_UNKNOWN;
+		if (state_is_final(st) && !is_success(st) && st != STATE_UNKNOWN && !bad)
+			bad = st;
+	}
+	if (got < 0)
+		return -1;
+	*delivered_r = good;
+	*moved_r = known && state_may(old, in->state);
+	if (*moved_r) {
+		q = s->q[Q_PART_STATE];
+		sql_int(q, 1, in->state);
+		sql_int(q, 2, at);
+		sql_text_or_null(q, 3, str_of(in->err));
+		sql_int(q, 4, (int64_t)r->id);
+		sql_int(q, 5, part);
+		if (sql_run(q) < 0)
+			return -1;
+	}
+	*to_r = r->state;
+	if (bad)
+		*to_r = bad;
+	else if (n >= r->parts && good == n)
+		*to_r = read == n ? STATE_READ : STATE_DELIVERED;
+	else if (n >= r->parts && final == n && unknown)
+		*to_r = STATE_UNKNOWN;
+	return 0;
+}
+
+int receipt_apply(struct store *s, struct row *r, unsigned part, const struct op_receipt_in *in,
+	bool *moved_r)
+{
+	wall_t at = in->at ? in->at : s->now;
+	enum state was = r->state, to = in->state;
+	unsigned delivered = is_success(to);
+	struct sql_stmt *q;
+	bool part_moved = false;
+
+	*moved_r = false;
+	if (!state_is_final(in->state)) {
+		if (state_is_final(was))
+			return 0;
+		if (in->err[0]) {
+			q = s->q[Q_MSG_ERR];
+			sql_text(q, 1, str_of(in->err));
+			sql_int(q, 2, (int64_t)r->id);
+			if (sql_run(q) < 0)
+				return -1;
+		}
+		return note_intermediate(s, r, at, str_of(in->err));
+	}
+	if (r->parts > 1 && parts_apply(s, r, part, in, at, &to, &delivered, &part_moved) < 0)
+		return -1;
+	*moved_r = part_moved;
+	if (!state_may(was, to))
+		return 0;
+	q = s->q[Q_MSG_STATE];
+	sql_int(q, 1, to);
+	sql_int(q, 2, is_success(to) ? REASON_NONE : in->reason);
+	sql_int(q, 3, at);
+	sql_text_or_null(q, 4, str_of(in->err));
+	sql_int(q, 5, (int64_t)r->id);
+	if (sql_run(q) < 0)
+		return -1;
+	r->state = to;
+	*moved_r = true;
+	if (state_is_final(was) && event_add(s, r->id, s->now, "correction", in->channel,
+					   in->reason, state_word(was)) < 0)
+		return -1;
+	return note_state(s, r, was, is_success(to) ? REASON_NONE : in->reason, at, str_of(in->err),
+		delivered);
+}
+
+/* A row stays found by its far id as long as something better may come for it. */
+static bool may_improve(const struct row *r, enum state to)
+{
+	if (to == STATE_READ)
+		return false;
+	return to != STATE_DELIVERED || r->media == MEDIA_VIBER || r->media == MEDIA_SOCIAL;
+}
+
+int receipt_op(struct store *s, struct store_op *op)
+{
+	const struct op_receipt_in *in = &op->receipt.in;
+	struct row *r = &s->row;
+	struct match m;
+	struct str key;
+
+	op->receipt.matched = op->receipt.applied = op->receipt.parked = false;
+	op->receipt.which = 0;
+	op->receipt.id = 0;
+	op->receipt.part = 0;
+	op->receipt.now = STATE_UNKNOWN;
+	op->receipt.sent_at = 0;
+	if (match_find(s, in, &m, r) < 0)
+		return -1;
+	if (!m.grade) {
+		for (unsigned k = 0; k < in->keys; k++) {
+			if (!final_find(s, in->channel, str_of(in->key[k]), op))
+				continue;
+			stat_inc(&s->stat.repeats);
+			op->receipt.matched = true;
+			op->receipt.which = k;
+			if (row_get(s, op->receipt.id, r) < 0)
+				return -1;
+			op->receipt.now = r->state;
+			return 0;
+		}
+		op->receipt.parked = true;
+		return orphan_park(s, in);
+	}
+	key = str_of(in->key[m.key]);
+	op->receipt.matched = true;
+	op->receipt.which = m.key;
+	op->receipt.id = m.f.id;
+	op->receipt.part = (uint8_t)m.f.part;
+	op->receipt.sent_at = m.f.at;
+	if (receipt_apply(s, r, m.f.part, in, &op->receipt.applied) < 0)
+		return -1;
+	op->receipt.now = r->state;
+	if (!state_is_final(in->state))
+		return 0;
+	if (!op->receipt.applied)
+		stat_inc(&s->stat.repeats);
+	if (may_improve(r, in->state))
+		return awaited_settle(s, in->channel, key, &m.f, true);
+	final_note(s, in->channel, key, &m.f);
+	return awaited_settle(s, in->channel, key, &m.f, false);
+}
