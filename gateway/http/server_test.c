@@ -216,7 +216,7 @@ static int stop(void **state)
 }
 
 /* Runs curl with the given arguments (those of a shell); what it wrote. */
-static const char *curl(const char *fmt, ...)
+__attribute__((format(printf, 1, 2))) static const char *curl(const char *fmt, ...)
 {
 	static struct buf out;
 	struct buf cmd = BUF_INIT;
