@@ -351,8 +351,8 @@ int loop_start(struct loop *l, struct err *e)
 	rc = pthread_create(&l->thread, NULL, loop_main, l);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	if (rc)
-		return err_set(
-			e, ERR_ENV, "start the thread of loop %s: %s", l->name, strerrordesc_np(rc));
+		return err_set(e, ERR_ENV, "start the thread of loop %s: %s", l->name,
+			strerrordesc_np(rc));
 	l->started = true;
 	pthread_setname_np(l->thread, l->name);
 	return 0;

@@ -63,7 +63,7 @@ struct stream {
 	bool bye;     /* close_notify or FIN is sent */
 	bool used;    /* buffers, since the last trim */
 	struct io io;
-	struct timer timer; /* connecting: deadline; open: trim; closing: linger */
+	struct timer timer;  /* connecting: deadline; open: trim; closing: linger */
 	struct loop_end end; /* closing: the loop may go first */
 	struct connector *connector;
 	struct tls_link *tls;

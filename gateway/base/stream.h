@@ -23,9 +23,9 @@ struct stream_events {
 	 * rest is shown again only with more behind it or after stream_pause(s, false). The owner
 	 * may close the stream here; it must then return anything and touch it no more. */
 	size_t (*data)(struct stream *s, void *owner, struct str bytes);
-	/* The end: why->text is worded for the log ("connection reset by peer"); kind ERR_NONE is an
-	 * orderly close by the far side: what is written now may still arrive. Comes after all data
-	 * was shown. Not called after stream_close(). The owner then closes. */
+	/* The end: why->text is worded for the log ("connection reset by peer"); kind ERR_NONE is
+	 * an orderly close by the far side: what is written now may still arrive. Comes after all
+	 * data was shown. Not called after stream_close(). The owner then closes. */
 	void (*down)(struct stream *s, void *owner, const struct err *why);
 	/* Optional: all that was written has left for the kernel. */
 	void (*drained)(struct stream *s, void *owner);
@@ -33,10 +33,10 @@ struct stream_events {
 
 /* All 0, or no limits at all (NULL): the defaults. */
 struct stream_limits {
-	size_t in_most;    /* unconsumed input; beyond it reading pauses, 0: 1 MiB */
-	size_t out_most;   /* unsent output; stream_full() says true beyond, 0: 1 MiB */
-	dur_t  connect;    /* connect + TLS handshake, 0: 30 s */
-	dur_t  user_timeout; /* TCP_USER_TIMEOUT, 0: 30 s */
+	size_t in_most;     /* unconsumed input; beyond it reading pauses, 0: 1 MiB */
+	size_t out_most;    /* unsent output; stream_full() says true beyond, 0: 1 MiB */
+	dur_t connect;      /* connect + TLS handshake, 0: 30 s */
+	dur_t user_timeout; /* TCP_USER_TIMEOUT, 0: 30 s */
 };
 
 /* host: name or address; the callback open or down comes later, never from inside. source: local
@@ -50,48 +50,49 @@ struct stream *stream_accept(struct loop *l, int fd, struct tls_server *tls,
 void stream_write(struct stream *s, const void *p, size_t n); /* copied */
 /* The output buffer itself, to be appended to by a codec; stream_written() when done. */
 struct buf *stream_out(struct stream *s);
-void        stream_written(struct stream *s);
-bool        stream_full(const struct stream *s);
-size_t      stream_unsent(const struct stream *s);
+void stream_written(struct stream *s);
+bool stream_full(const struct stream *s);
+size_t stream_unsent(const struct stream *s);
 /* Stops and resumes reading. On resuming, what was not consumed is shown again, later. */
-void        stream_pause(struct stream *s, bool paused);
-void        stream_limit_in(struct stream *s, size_t in_most);
+void stream_pause(struct stream *s, bool paused);
+void stream_limit_in(struct stream *s, size_t in_most);
 /* STARTTLS: the next bytes are a handshake. Output so far is flushed first. Input already read
  * beyond it is an error by the caller's protocol (injection) and must be checked there. */
-int         stream_start_tls(struct stream *s, struct tls_client *c, struct tls_server *sv, struct err *e);
+int stream_start_tls(struct stream *s, struct tls_client *c, struct tls_server *sv, struct err *e);
 /* Sends what is unsent for at most linger, then closes; no more callbacks; *sp nulled. With 0
  * what the kernel takes at the end of this turn is sent; otherwise the far side is waited for to
  * close as well, so that no reset eats the last bytes. A loop that ends ends lingering too. */
-void        stream_close(struct stream **sp, dur_t linger);
+void stream_close(struct stream **sp, dur_t linger);
 struct loop *stream_loop(const struct stream *s);
-const char  *stream_peer(const struct stream *s);    /* "192.0.2.1:4711", "[2001:db8::1]:4711" */
+const char *stream_peer(const struct stream *s); /* "192.0.2.1:4711", "[2001:db8::1]:4711" */
 const struct sockaddr *stream_peer_addr(const struct stream *s);
-bool         stream_is_tls(const struct stream *s);
-const char  *stream_alpn(const struct stream *s);    /* what TLS agreed on, "" for nothing */
-const char  *stream_cipher(const struct stream *s);  /* "TLSv1.3 TLS_AES_256_GCM_SHA384", or "" */
-void         stream_set_owner(struct stream *s, const struct stream_events *ev, void *owner);
+bool stream_is_tls(const struct stream *s);
+const char *stream_alpn(const struct stream *s);   /* what TLS agreed on, "" for nothing */
+const char *stream_cipher(const struct stream *s); /* "TLSv1.3 TLS_AES_256_GCM_SHA384", or "" */
+void stream_set_owner(struct stream *s, const struct stream_events *ev, void *owner);
 
 /* ---- listening ---- */
 struct acceptor;
 typedef void (*acceptor_fn)(void *owner, int fd, const struct sockaddr *from);
 /* "127.0.0.1:2775", "[::]:2775", "0.0.0.0:2775", "*:2775" (both families). Port 0: any, see
  * acceptor_port(). Accepts in bursts; pauses for a moment when descriptors run out. */
-struct acceptor *acceptor_open(struct loop *l, const char *listen, acceptor_fn fn, void *owner, struct err *e);
-void     acceptor_close(struct acceptor **ap);
-void     acceptor_pause(struct acceptor *a, bool paused);
+struct acceptor *acceptor_open(
+	struct loop *l, const char *listen, acceptor_fn fn, void *owner, struct err *e);
+void acceptor_close(struct acceptor **ap);
+void acceptor_pause(struct acceptor *a, bool paused);
 uint16_t acceptor_port(const struct acceptor *a);
 
 /* ---- addresses ---- */
 union addr {
-	struct sockaddr     sa;
-	struct sockaddr_in  in;
+	struct sockaddr sa;
+	struct sockaddr_in in;
 	struct sockaddr_in6 in6;
 };
 /* A numeric address; false for a name. */
-bool      addr_parse(struct str host, uint16_t port, union addr *a_r);
-void      addr_unmap(union addr *a); /* v4-mapped IPv6 becomes IPv4 */
+bool addr_parse(struct str host, uint16_t port, union addr *a_r);
+void addr_unmap(union addr *a); /* v4-mapped IPv6 becomes IPv4 */
 socklen_t addr_len(const union addr *a);
-uint16_t  addr_port(const union addr *a);
+uint16_t addr_port(const union addr *a);
 enum { ADDR_TEXT = 56 };
 /* "192.0.2.1:4711", "[2001:db8::1]:4711", "" for other families; returns text. */
 const char *addr_text(const struct sockaddr *sa, char text[ADDR_TEXT]);
@@ -99,7 +100,7 @@ const char *addr_text(const struct sockaddr *sa, char text[ADDR_TEXT]);
 bool addr_split(struct str s, struct str *host_r, uint16_t *port_r);
 /* CIDR or plain address, IPv4 or IPv6, parsed once; v4-mapped v6 peers match v4 networks. */
 struct addr_net {
-	uint8_t  bytes[16];
+	uint8_t bytes[16];
 	unsigned bits; /* of 128, v4 as mapped */
 };
 bool addr_net_parse(struct str s, struct addr_net *n_r);
