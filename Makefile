@@ -110,6 +110,8 @@ unit: $(TESTS) ## build and run the unit tests alone (T=name for one)
 
 -include $(shell find $(OUT)/obj $(OUT)/tests $(OUT)/fuzz -name '*.d' -type f 2>/dev/null)
 
+-include tests/conform/rules.mk
+
 # ---- everything a person types --------------------------------------------------------------
 # The rest of the targets (demo, check, lint, deb, …) in their own file, by purpose.
 include tests/targets.mk
