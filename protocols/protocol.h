@@ -144,7 +144,7 @@ struct listener {
 	const struct listener_conf *conf;
 	const void *specific;
 	void *self;
-	const char *country;
+	const char *country, *trunk; /* calling code and trunk prefix of national numbers, "" none */
 };
 /* One submitter. Shared by all listeners of a protocol that name it; lives on their loop. */
 struct account {
@@ -251,16 +251,24 @@ void note_done(struct account *a, struct note *n, const struct outcome *o);
 enum ask_kind { ASK_QUERY, ASK_CANCEL, ASK_REPLACE };
 struct ask {
 	enum ask_kind kind;
-	uint64_t id;     /* 0: cancel all queued that match from and to */
+	/* 0: the message with this client_id; without that, too: CANCEL means all queued ones that
+	 * match from and to, REPLACE the newest of them (with service_type, which must be equal) */
+	uint64_t id;
+	char client_id[72];
 	bool check_from; /* from (and to, if not "") must be the message's */
 	char from[72], to[72], service_type[8];
-	struct message *msg; /* ASK_REPLACE: new content; taken */
+	/* ASK_REPLACE: new content, in the old one's coding; with MSG_REPLACE its flags and coding
+	 * are taken over as well. Taken. */
+	struct message *msg;
 	struct loop *loop;
 	void (*done)(struct ask *a); /* on loop */
 	/* out */
 	enum reason reason; /* REASON_NONE: done */
 	unsigned count;     /* cancelled */
-	enum state state;   /* ASK_QUERY */
+	uint64_t found;     /* the message's id; REPLACE, QUERY */
+	enum state state;   /* ASK_QUERY, and all down to err */
+	uint8_t media;
+	struct sms_attrs sms;
 	enum reason why;
 	wall_t final_at;
 	char err[24];

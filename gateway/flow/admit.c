@@ -169,6 +169,6 @@ void message_arrived(struct listener *l, struct account *a, struct message *m, v
 	in->op.accept.msg = m;
 	in->op.accept.channel = in->channel->pub.number;
 	in->op.accept.state = STATE_QUEUED;
-	in->op.accept.unique = message_has(m, FIELD_CLIENT_ID);
+	in->op.accept.unique = message_has(m, FIELD_CLIENT_ID) && !(m->flags & MSG_ALIAS);
 	store_do(gateway_store(in->account->gw), &in->op);
 }

@@ -285,6 +285,12 @@ static enum reason replace_one(struct asking *q, const struct store_view *v)
 	draft_put(&d, FIELD_TEXT, message_get(with, FIELD_TEXT));
 	draft_put(&d, FIELD_OCTETS, message_get(with, FIELD_OCTETS));
 	draft_put(&d, FIELD_TLVS, message_get(with, FIELD_TLVS));
+	if (with->flags & MSG_REPLACE) {
+		d.head.sms = with->sms;
+		d.head.flags = with->flags & (uint8_t)~MSG_REPLACE;
+		if (with->send_at)
+			d.head.send_at = with->send_at;
+	}
 	d.head.wants = with->wants;
 	if (with->expires)
 		d.head.expires = with->expires;
@@ -306,17 +312,26 @@ static void one_message(struct asking *q)
 	struct ask *ask = q->ask;
 	struct store_view v;
 	struct err e;
-	int found = store_find(gateway_store(q->a->gw), ask->id, ask->kind == ASK_REPLACE, &v, &e);
+	int found = 1;
 
+	if (ask->client_id[0])
+		found = store_find_client(gateway_store(q->a->gw), q->a->pub.submitter,
+			str_of(ask->client_id), &ask->id, &e);
+	if (found > 0)
+		found = store_find(
+			gateway_store(q->a->gw), ask->id, ask->kind == ASK_REPLACE, &v, &e);
 	if (found <= 0 || !is_the_askers(q, &v)) {
 		ask->reason = found < 0 ? REASON_STORE : REASON_NOT_FOUND;
 		if (found > 0)
 			store_view_free(&v);
 		return;
 	}
+	ask->found = v.id;
 	switch (ask->kind) {
 	case ASK_QUERY:
 		ask->state = v.state;
+		ask->media = v.media;
+		ask->sms = v.sms;
 		ask->why = v.reason;
 		ask->final_at = v.final_at;
 		memcpy(ask->err, v.err, sizeof ask->err);
@@ -372,14 +387,49 @@ static void all_that_match(struct asking *q)
 	mem_free(&m);
 }
 
+/* The newest queued message with the same sender, recipient and service_type (SMPP 3.4 §5.2.18). */
+static void newest_that_matches(struct asking *q)
+{
+	struct ask *ask = q->ask;
+	struct matches *m = mem_new(struct matches);
+	struct store_filter f = {
+		.to = str_of(ask->to),
+		.from = str_of(ask->from),
+		.state = STATE_QUEUED,
+		.submitter = q->a->pub.submitter,
+		.media = -1,
+		.most = 16,
+	};
+	struct err e;
+
+	ask->reason = REASON_NOT_FOUND;
+	if (store_search(gateway_store(q->a->gw), &f, note_match, m, &e) != 0)
+		ask->reason = REASON_STORE;
+	for (unsigned i = 0; i < m->n && ask->reason == REASON_NOT_FOUND; i++) {
+		struct store_view v;
+
+		if (store_find(gateway_store(q->a->gw), m->id[i], true, &v, &e) <= 0)
+			continue;
+		if (v.state == STATE_QUEUED &&
+			str_is(message_get(v.msg, FIELD_SERVICE_TYPE), ask->service_type)) {
+			ask->reason = replace_one(q, &v);
+			ask->found = v.id;
+		}
+		store_view_free(&v);
+	}
+	mem_free(&m);
+}
+
 static void asking_call(struct work *w)
 {
 	struct asking *q = (struct asking *)w;
 
-	if (q->ask->kind == ASK_CANCEL && q->ask->id == 0)
+	if (q->ask->id || q->ask->client_id[0] || q->ask->kind == ASK_QUERY)
+		one_message(q);
+	else if (q->ask->kind == ASK_CANCEL)
 		all_that_match(q);
 	else
-		one_message(q);
+		newest_that_matches(q);
 }
 
 static void asking_done(struct work *w)

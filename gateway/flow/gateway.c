@@ -212,6 +212,7 @@ static struct flow_listener *listener_make(struct gateway *g, const struct proto
 		.specific = conf->specific,
 		.self = mem_alloc(p->listener_size),
 		.country = s->country,
+		.trunk = s->trunk,
 	};
 	g->listeners = mem_grow(g->listeners, (g->listeners_n + 1) * sizeof *g->listeners);
 	g->listeners[g->listeners_n++] = l;
@@ -512,6 +513,7 @@ static void adopt_run(void *arg)
 		a->l->pub.conf = a->lconf;
 		a->l->pub.specific = a->lconf->specific;
 		a->l->pub.country = a->s->country;
+		a->l->pub.trunk = a->s->trunk;
 	}
 }
 

@@ -39,6 +39,8 @@ enum message_flag {
 	MSG_PAYLOAD = 2, /* they came in message_payload */
 	MSG_REPLACE = 4, /* replace_if_present */
 	MSG_MO = 8,      /* from a subscriber, towards an account */
+	MSG_ALIAS = 16,  /* FIELD_CLIENT_ID is another name that we gave it, not a key that must not
+			    come twice */
 };
 
 enum field {

@@ -8,6 +8,7 @@ enum {
 	OUT_MOST = 256 * 1024, /* unsent output beyond which a far side counts as not reading */
 };
 #define ANSWER_MOST  (60 * DUR_S)
+#define CHOKED_MOST  (60 * DUR_S)
 #define ENQUIRE_MOST (15 * DUR_S)
 
 /* ---- figures ---- */
@@ -278,6 +279,16 @@ static void lost(struct wire *w, struct str bytes)
 	wire_over_text(w, ERR_INPUT, "a PDU of impossible length");
 }
 
+/* It asks and does not read the answers: nothing more is read from it until it does. */
+static void choke(struct wire *w)
+{
+	w->choked = true;
+	w->choked_at = loop_now(w->loop);
+	stream_pause(w->stream, true);
+	if (w->timer.at > w->choked_at + CHOKED_MOST)
+		timer_set(w->loop, &w->timer, w->choked_at + CHOKED_MOST);
+}
+
 static size_t wire_data(struct stream *s, void *owner, struct str bytes)
 {
 	struct wire *w = owner;
@@ -291,7 +302,7 @@ static size_t wire_data(struct stream *s, void *owner, struct str bytes)
 	w->heard = loop_now(w->loop);
 	w->missed = 0;
 	w->gone = &gone;
-	while (!w->paused && !w->over) {
+	while (!w->paused && !w->choked && !w->over) {
 		there = pdu_peek(rest, w->cap ? w->cap : PDU_CAP, &length);
 		if (there < 0) {
 			lost(w, rest);
@@ -310,6 +321,8 @@ static size_t wire_data(struct stream *s, void *owner, struct str bytes)
 			break;
 		pdus++;
 		rest = str_skip(rest, length);
+		if (stream_full(w->stream))
+			choke(w);
 	}
 	w->gone = NULL;
 	stat_add(&w->stats->in, pdus);
@@ -323,7 +336,7 @@ void wire_pause(struct wire *w, bool paused)
 	w->paused = paused;
 	w->heard = w->said = loop_now(w->loop);
 	w->missed = 0;
-	stream_pause(w->stream, paused);
+	stream_pause(w->stream, w->paused || w->choked);
 }
 
 /* ---- liveness ---- */
@@ -349,7 +362,7 @@ static bool timeouts(struct wire *w, mono_t now)
 /* Two missed answers, with nothing at all heard meanwhile, are the end: any octet proves life. */
 static bool probe(struct wire *w, mono_t now)
 {
-	if (w->paused || !w->enquire_after)
+	if (w->paused || w->choked || !w->enquire_after)
 		return true;
 	if (w->probe && now - w->probe_sent < enquire_most(w))
 		return true;
@@ -379,13 +392,15 @@ static void set_timer(struct wire *w, mono_t now)
 	if (w->enquire_after) {
 		mono_t t = w->probe ? w->probe_sent + enquire_most(w) : w->heard + w->enquire_after;
 
-		if (w->paused)
+		if (w->paused || w->choked)
 			t = now + w->enquire_after;
 		if (t < at)
 			at = t;
 	}
 	if (w->silence_most && w->said + w->silence_most < at)
 		at = w->said + w->silence_most;
+	if (w->choked && w->choked_at + CHOKED_MOST < at)
+		at = w->choked_at + CHOKED_MOST;
 	if (at <= now)
 		at = now + DUR_MS;
 	timer_set(w->loop, &w->timer, at);
@@ -398,7 +413,11 @@ static void wire_timer(struct timer *t)
 
 	if (!timeouts(w, now) || !probe(w, now))
 		return;
-	if (w->paused)
+	if (w->choked && now - w->choked_at >= CHOKED_MOST) {
+		wire_over_text(w, ERR_ENV, "the far side does not read");
+		return;
+	}
+	if (w->paused || w->choked)
 		w->said = now;
 	if (w->silence_most && now - w->said >= w->silence_most) {
 		wire_over_text(w, ERR_ENV, "nothing was said for too long");
@@ -427,6 +446,12 @@ static void wire_drained(struct stream *s, void *owner)
 {
 	struct wire *w = owner;
 
+	if (w->choked) {
+		w->choked = false;
+		w->heard = w->said = loop_now(w->loop);
+		if (!w->paused)
+			stream_pause(s, false);
+	}
 	if (w->ev->drained && !w->over)
 		w->ev->drained(w);
 }
@@ -442,7 +467,7 @@ static void begin(struct wire *w, struct loop *l)
 {
 	w->loop = l;
 	w->timer.fire = wire_timer;
-	w->over = w->paused = false;
+	w->over = w->paused = w->choked = false;
 	w->sequence = w->probe = 0;
 	w->missed = 0;
 }

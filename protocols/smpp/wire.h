@@ -4,8 +4,9 @@
  *
  * A wire is embedded in its owner's session. It answers by itself: enquire_link, PDUs that cannot
  * be read (with their own response or generic_nack), and lengths that lose the stream (generic_nack
- * and the end). Everything else is shown decoded; slices point into the input and die with the
- * call.
+ * and the end). From a far side that does not read what it asked for, nothing more is read, for a
+ * minute; then it is the end. Everything else is shown decoded; slices point into the input and die
+ * with the call.
  */
 #ifndef POSTERN_SMPP_WIRE_H
 #define POSTERN_SMPP_WIRE_H
@@ -92,8 +93,9 @@ struct wire {
 	uint32_t sequence;       /* the last one given */
 	uint32_t probe;          /* sequence of the enquire_link under way, 0: none */
 	mono_t probe_sent, said; /* said: when the last whole PDU came */
+	mono_t choked_at;
 	unsigned missed;
-	bool paused, over;
+	bool paused, choked, over;
 	bool *gone;
 };
 
