@@ -1,0 +1,573 @@
+/* The control socket. See control.h. Accepts on a loop of its own; each request runs on a worker,
+ * which may block and may take its time (a backup).
+ */
+#include "gateway/control/control.h"
+#include "gateway/base/log.h"
+#include "gateway/base/mem.h"
+#include "gateway/base/waiter.h"
+#include "gateway/control/view.h"
+#include "gateway/http/json.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <semaphore.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+enum { REQUEST_MOST = 256 * 1024, REQUEST_WAIT_MS = 5000, SEARCH_MOST = 1000 };
+
+struct control {
+	struct gateway *g;
+	struct api *api;
+	char *conf_file, *path;
+	struct loop *loop;
+	struct io io;
+	int fd;
+	sem_t reloading; /* one at a time */
+	_Atomic unsigned running;
+};
+
+/* One request, on a worker. */
+struct request {
+	struct work work; /* first */
+	struct control *c;
+	int fd;
+	json_t *args;  /* array of strings */
+	json_t *named; /* object of options */
+	struct buf out;
+	bool failed;
+};
+
+static const char *arg(const struct request *r, size_t i)
+{
+	return json_string_value(json_array_get(r->args, i));
+}
+
+static const char *option(const struct request *r, const char *name)
+{
+	const json_t *v = json_object_get(r->named, name);
+
+	return json_is_true(v) ? "" : json_string_value(v);
+}
+
+static void fail(struct request *r, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+static void fail(struct request *r, const char *fmt, ...)
+{
+	struct buf text = BUF_INIT;
+	va_list ap;
+
+	va_start(ap, fmt);
+	buf_vprintf(&text, fmt, ap);
+	va_end(ap);
+	buf_reset(&r->out);
+	buf_json(&r->out, buf_view(&text));
+	buf_free(&text);
+	r->failed = true;
+}
+
+static bool send_all(int fd, struct str s)
+{
+	while (s.n) {
+		ssize_t n = send(fd, s.p, s.n, MSG_NOSIGNAL);
+
+		if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
+			struct pollfd p = { .fd = fd, .events = POLLOUT };
+
+			if (poll(&p, 1, REQUEST_WAIT_MS) <= 0)
+				return false;
+			continue;
+		}
+		if (n < 0)
+			return false;
+		s = str_skip(s, (size_t)n);
+	}
+	return true;
+}
+
+static void say_progress(void *ctx, double share)
+{
+	struct request *r = ctx;
+	struct buf b = BUF_INIT;
+
+	buf_printf(&b, "{\"progress\":%.3f}\n", share);
+	send_all(r->fd, buf_view(&b));
+	buf_free(&b);
+}
+
+static bool message_id(struct request *r, size_t i, uint64_t *id_r)
+{
+	const char *s = arg(r, i);
+
+	if (s && str_u64(str_of(s), id_r))
+		return true;
+	fail(r, "a message id (digits) is needed");
+	return false;
+}
+
+/* ---- verbs ---- */
+static void verb_status(struct request *r)
+{
+	gateway_status(r->c->g, &r->out);
+}
+
+static void verb_channels(struct request *r)
+{
+	gateway_channels(r->c->g, NULL, &r->out);
+}
+
+static void verb_channel(struct request *r)
+{
+	static const char *const words[] = { "hold", "resume", "drain" };
+	const char *what = arg(r, 0), *name = arg(r, 1);
+	struct err e;
+
+	if (what && !name) {
+		if (!gateway_channels(r->c->g, what, &r->out))
+			fail(r, "there is no channel \"%s\"", what);
+		return;
+	}
+	for (int i = 0; what && i < 3; i++) {
+		if (strcmp(what, words[i]) != 0)
+			continue;
+		if (gateway_channel_verb(r->c->g, name, (enum gateway_verb)i, &e) != 0) {
+			fail(r, "%s", e.text);
+			return;
+		}
+		log_info("channel mode", F_STR("channel", name), F_STR("mode", what));
+		gateway_channels(r->c->g, name, &r->out);
+		return;
+	}
+	fail(r, "channel NAME, or channel hold|resume|drain NAME");
+}
+
+static void verb_message(struct request *r)
+{
+	struct store_view v;
+	struct err e;
+	uint64_t id;
+	int found;
+
+	if (!message_id(r, 0, &id))
+		return;
+	found = store_find(gateway_store(r->c->g), id, false, &v, &e);
+	if (found < 0)
+		fail(r, "%s", e.text);
+	else if (found == 0)
+		fail(r, "there is no message %lu", id);
+	if (found <= 0)
+		return;
+	view_put_json(&r->out, r->c->g, &v, false);
+	store_view_free(&v);
+}
+
+struct search {
+	struct request *r;
+	unsigned n;
+};
+
+static bool search_row(void *ctx, const struct store_view *v)
+{
+	struct search *s = ctx;
+
+	if (s->n++)
+		buf_char(&s->r->out, ',');
+	view_put_json(&s->r->out, s->r->c->g, v, false);
+	return true;
+}
+
+static bool parse_when(const char *s, wall_t *t_r)
+{
+	int64_t ago;
+	const char *why;
+
+	if (clock_parse_rfc3339(str_of(s), t_r))
+		return true;
+	if (conf_parse_duration(str_of(s), &ago, &why) != 0)
+		return false;
+	*t_r = clock_wall() - ago;
+	return true;
+}
+
+static void verb_messages(struct request *r)
+{
+	struct store_filter f = { .state = -1, .media = -1, .most = 50 };
+	struct search s = { r, 0 };
+	struct store *st = gateway_store(r->c->g);
+	const char *v;
+	enum state state;
+	enum media media;
+	struct err e;
+	uint64_t n;
+
+	if ((v = option(r, "to")))
+		f.to = str_of(v);
+	if ((v = option(r, "from")))
+		f.from = str_of(v);
+	if ((v = option(r, "state"))) {
+		if (!state_parse(str_of(v), &state)) {
+			fail(r, "\"%s\" is not a state", v);
+			return;
+		}
+		f.state = (int)state;
+	}
+	if ((v = option(r, "media"))) {
+		if (!media_parse(str_of(v), &media)) {
+			fail(r, "\"%s\" is not a medium", v);
+			return;
+		}
+		f.media = (int)media;
+	}
+	if ((v = option(r, "since")) && !parse_when(v, &f.since)) {
+		fail(r, "since: \"%s\" is neither a time (RFC 3339) nor a duration (\"2h\")", v);
+		return;
+	}
+	if ((v = option(r, "until")) && !parse_when(v, &f.until)) {
+		fail(r, "until: \"%s\" is neither a time (RFC 3339) nor a duration (\"2h\")", v);
+		return;
+	}
+	if ((v = option(r, "channel")) && !(f.channel = store_number(st, STORE_CHANNEL, v, &e))) {
+		fail(r, "%s", e.text);
+		return;
+	}
+	if ((v = option(r, "submitter")) &&
+		!(f.submitter = store_number(st, STORE_SUBMITTER, v, &e))) {
+		fail(r, "%s", e.text);
+		return;
+	}
+	if ((v = option(r, "before")) && !str_u64(str_of(v), &f.before_id)) {
+		fail(r, "before: a message id is needed");
+		return;
+	}
+	if ((v = option(r, "limit")) && str_u64(str_of(v), &n))
+		f.most = n > SEARCH_MOST ? SEARCH_MOST : (unsigned)n;
+	buf_char(&r->out, '[');
+	if (store_search(st, &f, search_row, &s, &e) != 0)
+		fail(r, "%s", e.text);
+	else
+		buf_char(&r->out, ']');
+}
+
+static void verb_cancel(struct request *r)
+{
+	enum reason why;
+	uint64_t id;
+
+	if (!message_id(r, 0, &id))
+		return;
+	why = gateway_cancel(r->c->g, id, 0);
+	if (why != REASON_NONE)
+		fail(r, "message %lu: %s", id, reason_text(why));
+	else
+		buf_printf(&r->out, "{\"cancelled\":\"%lu\"}", id);
+}
+
+static void verb_requeue(struct request *r)
+{
+	struct err e = { 0 };
+	uint64_t id;
+
+	if (!message_id(r, 0, &id))
+		return;
+	if (gateway_requeue(r->c->g, id, option(r, "channel"), &e) != REASON_NONE)
+		fail(r, "%s", e.text);
+	else
+		buf_printf(&r->out, "{\"requeued\":\"%lu\"}", id);
+}
+
+static void verb_backup(struct request *r)
+{
+	const char *path = arg(r, 0);
+	struct err e;
+
+	if (!path || path[0] != '/') {
+		fail(r, "backup FILE: an absolute path is needed");
+		return;
+	}
+	if (store_backup(gateway_store(r->c->g), path, say_progress, r, &e) != 0) {
+		fail(r, "%s", e.text);
+		return;
+	}
+	buf_c(&r->out, "{\"backup\":");
+	buf_json(&r->out, str_of(path));
+	buf_char(&r->out, '}');
+}
+
+static void verb_log(struct request *r)
+{
+	enum log_level l;
+	const char *want = arg(r, 0);
+
+	if (want && !log_level_parse(str_of(want), &l)) {
+		fail(r, "\"%s\" is not a level (error, warn, info, debug)", want);
+		return;
+	}
+	if (want) {
+		log_set_level(l);
+		log_info("log level", F_STR("level", want));
+	}
+	buf_printf(&r->out, "{\"level\":\"%s\"}", log_level_name(log_level_now()));
+}
+
+static void verb_reload(struct request *r)
+{
+	struct buf said = BUF_INIT;
+	bool dry = option(r, "dry-run") != NULL;
+	int result = control_reload(r->c, dry, &said);
+
+	if (result != 0) {
+		fail(r, "%.*s", STR_ARG(buf_view(&said)));
+	} else {
+		buf_printf(&r->out, "{\"dry_run\":%s,\"changes\":", dry ? "true" : "false");
+		buf_json(&r->out, buf_view(&said));
+		buf_char(&r->out, '}');
+	}
+	buf_free(&said);
+}
+
+static void verb_metrics(struct request *r)
+{
+	struct buf b = BUF_INIT;
+
+	stat_put_prometheus(&b);
+	buf_json(&r->out, buf_view(&b));
+	buf_free(&b);
+}
+
+static void verb_send(struct request *r)
+{
+	struct buf text = BUF_INIT;
+	struct err e = { 0 };
+
+	json_write(&text, r->named);
+	if (api_submit_text(r->c->api, buf_view(&text), &r->out, &e) != 0)
+		fail(r, "%s", e.text);
+	buf_free(&text);
+}
+
+static const struct verb {
+	const char *name;
+	void (*run)(struct request *r);
+} verbs[] = {
+	{ "status", verb_status },
+	{ "channels", verb_channels },
+	{ "channel", verb_channel },
+	{ "queue", verb_channel },
+	{ "message", verb_message },
+	{ "messages", verb_messages },
+	{ "cancel", verb_cancel },
+	{ "requeue", verb_requeue },
+	{ "backup", verb_backup },
+	{ "log", verb_log },
+	{ "reload", verb_reload },
+	{ "metrics", verb_metrics },
+	{ "send", verb_send },
+};
+
+/* ---- requests ---- */
+static bool read_line(int fd, struct buf *b)
+{
+	for (;;) {
+		struct pollfd p = { .fd = fd, .events = POLLIN };
+		ssize_t n;
+
+		if (b->n > REQUEST_MOST || poll(&p, 1, REQUEST_WAIT_MS) <= 0)
+			return false;
+		buf_reserve(b, 4096);
+		n = recv(fd, b->p + b->n, 4096, MSG_DONTWAIT);
+		if (n < 0 && (errno == EAGAIN || errno == EINTR))
+			continue;
+		if (n <= 0)
+			return false;
+		b->n += (size_t)n;
+		if (memchr(b->p + b->n - n, '\n', (size_t)n))
+			return true;
+	}
+}
+
+static void answer_request(struct request *r, struct str line)
+{
+	struct json_faults f = { 0 };
+	json_t *root = json_read(str_trim(line), &f);
+	const char *name = json_string_value(json_object_get(root, "verb"));
+	size_t i = 0, n = sizeof verbs / sizeof verbs[0];
+
+	r->args = json_object_get(root, "args");
+	r->named = json_object_get(root, "options");
+	while (i < n && name && strcmp(verbs[i].name, name) != 0)
+		i++;
+	if (!name || i == n)
+		fail(r, "unknown verb \"%s\"", name ? name : "");
+	else
+		verbs[i].run(r);
+	json_decref(root);
+}
+
+static void request_call(struct work *w)
+{
+	struct request *r = (struct request *)w;
+	struct buf in = BUF_INIT, out = BUF_INIT;
+
+	if (read_line(r->fd, &in)) {
+		answer_request(r, buf_view(&in));
+		buf_c(&out, r->failed ? "{\"error\":" : "{\"ok\":");
+		buf_str(&out, buf_view(&r->out));
+		buf_c(&out, "}\n");
+		send_all(r->fd, buf_view(&out));
+	}
+	close(r->fd);
+	buf_free(&in);
+	buf_free(&out);
+	buf_free(&r->out);
+}
+
+static void request_done(struct work *w)
+{
+	struct request *r = (struct request *)w;
+
+	atomic_fetch_sub(&r->c->running, 1);
+	mem_free(&r);
+}
+
+static void accept_ready(struct io *io, unsigned what)
+{
+	struct control *c = CONTAINER(io, struct control, io);
+	int fd = accept4(c->fd, NULL, NULL, SOCK_CLOEXEC);
+	struct request *r;
+
+	if (fd < 0)
+		return;
+	r = mem_new(struct request);
+	r->c = c;
+	r->fd = fd;
+	r->work.reply = c->loop;
+	r->work.call = request_call;
+	r->work.done = request_done;
+	atomic_fetch_add(&c->running, 1);
+	workers_do(&r->work);
+}
+
+/* ---- reload ---- */
+int control_reload(struct control *c, bool dry, struct buf *said)
+{
+	struct conf_faults f = { 0 };
+	struct settings *s;
+	struct err e = { 0 };
+	int result = -1;
+
+	while (sem_wait(&c->reloading) != 0)
+		;
+	s = settings_load(c->conf_file, &f);
+	conf_faults_text(&f, said);
+	if (!s) {
+		log_error("reload refused", F_U64("faults", f.errors), F_STR("file", c->conf_file),
+			F_SLICE("first",
+				str_n(said->p, (size_t)(str_index(buf_view(said), '\n') >= 0
+								? str_index(buf_view(said), '\n')
+								: (ptrdiff_t)said->n))));
+	} else if (gateway_reload(c->g, s, dry, said, &e) != 0) {
+		log_error("reload failed", F_ERR(&e));
+		buf_c(said, e.text);
+		settings_free(&s);
+	} else if (dry) {
+		settings_free(&s);
+		result = 0;
+	} else {
+		result = api_reload(c->api, gateway_settings(c->g), &e);
+		if (result != 0) {
+			log_error("reload of the HTTP API failed", F_ERR(&e));
+			buf_c(said, e.text);
+		} else {
+			log_info("reloaded", F_STR("file", c->conf_file));
+		}
+	}
+	conf_faults_free(&f);
+	sem_post(&c->reloading);
+	return result;
+}
+
+/* ---- life ---- */
+static int open_socket(struct control *c, int mode, struct err *e)
+{
+	struct sockaddr_un sa = { .sun_family = AF_UNIX };
+
+	if (strlen(c->path) >= sizeof sa.sun_path)
+		return err_set(e, ERR_CONF, "%s: too long for a socket's path", c->path);
+	str_copy(sa.sun_path, sizeof sa.sun_path, str_of(c->path));
+	c->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (c->fd < 0)
+		return err_set(e, ERR_ENV, "control socket: %m");
+	/* The store's lock has made sure that no other daemon has this state directory. */
+	unlink(c->path);
+	if (bind(c->fd, (struct sockaddr *)&sa, sizeof sa) != 0 ||
+		chmod(c->path, (mode_t)mode) != 0 || listen(c->fd, 64) != 0) {
+		err_set(e, ERR_ENV, "%s: %m", c->path);
+		close(c->fd);
+		return -1;
+	}
+	return 0;
+}
+
+static void io_start(void *arg_)
+{
+	struct control *c = arg_;
+
+	io_open(c->loop, &c->io, c->fd, accept_ready);
+	io_wait_for(&c->io, IO_READ);
+}
+
+static void io_end(void *arg_)
+{
+	struct control *c = arg_;
+
+	io_close(&c->io);
+}
+
+struct control *control_start(
+	struct gateway *g, const char *conf_file, struct api *api, struct err *e)
+{
+	struct control *c = mem_new(struct control);
+	const struct settings *s = gateway_settings(g);
+	struct buf path = BUF_INIT;
+
+	c->g = g;
+	c->api = api;
+	c->conf_file = mem_dup(str_of(conf_file));
+	buf_printf(&path, "%s/control.sock", s->state);
+	c->path = mem_dup(buf_view(&path));
+	buf_free(&path);
+	sem_init(&c->reloading, 0, 1);
+	if (open_socket(c, s->control_mode, e) != 0)
+		goto fail;
+	c->loop = loop_new("control");
+	if (loop_start(c->loop, e) != 0)
+		goto fail;
+	loop_call(c->loop, io_start, c);
+	return c;
+fail:
+	mem_free(&c->path);
+	mem_free(&c->conf_file);
+	mem_free(&c);
+	return NULL;
+}
+
+void control_stop(struct control **cp)
+{
+	struct control *c = *cp;
+
+	if (!c)
+		return;
+	loop_call(c->loop, io_end, c);
+	unlink(c->path);
+	close(c->fd);
+	while (atomic_load(&c->running)) /* requests under way end by themselves */
+		usleep(1000);
+	loop_stop(c->loop);
+	loop_join(c->loop);
+	loop_free(&c->loop);
+	sem_destroy(&c->reloading);
+	mem_free(&c->path);
+	mem_free(&c->conf_file);
+	mem_free(cp);
+}

@@ -1,0 +1,145 @@
+/* A message's story as JSON. See view.h. */
+#include "gateway/control/view.h"
+
+static void put_str(struct buf *b, const char *key, struct str value)
+{
+	if (!value.n)
+		return;
+	buf_printf(b, ",\"%s\":", key);
+	buf_json(b, value);
+}
+
+static void put_time(struct buf *b, const char *key, wall_t t)
+{
+	if (!t || t > INT64_MAX / 4) /* beyond: the place of what is held for the operator */
+		return;
+	buf_printf(b, ",\"%s\":\"", key);
+	clock_put_rfc3339(b, t);
+	buf_char(b, '"');
+}
+
+static void put_reason(struct buf *b, enum reason r)
+{
+	if (r == REASON_NONE)
+		return;
+	buf_printf(b, ",\"reason\":\"%s\",\"reason_text\":", reason_word(r));
+	buf_json(b, str_of(reason_text(r)));
+}
+
+static void put_history(struct buf *b, struct gateway *g, const struct store_view *v)
+{
+	buf_c(b, ",\"history\":[{\"at\":\"");
+	clock_put_rfc3339(b, v->accepted);
+	buf_c(b, "\",\"what\":\"accepted\"}");
+	for (unsigned i = 0; i < v->history_n; i++) {
+		const struct store_history *h = &v->history[i];
+
+		buf_c(b, ",{\"at\":\"");
+		clock_put_rfc3339(b, h->at);
+		buf_c(b, "\",\"what\":");
+		buf_json(b, str_of(h->what));
+		if (h->channel)
+			put_str(b, "channel",
+				str_of(store_name(gateway_store(g), STORE_CHANNEL, h->channel)));
+		put_reason(b, h->reason);
+		put_str(b, "words", str_of(h->words));
+		buf_char(b, '}');
+	}
+	if (v->sent_at) {
+		buf_c(b, ",{\"at\":\"");
+		clock_put_rfc3339(b, v->sent_at);
+		buf_c(b, "\",\"what\":\"sent\"");
+		put_str(b, "channel",
+			str_of(store_name(gateway_store(g), STORE_CHANNEL, v->channel)));
+		put_str(b, "remote_id", str_of(v->far_id));
+		buf_char(b, '}');
+	}
+	if (v->final_at && state_is_final(v->state)) {
+		buf_c(b, ",{\"at\":\"");
+		clock_put_rfc3339(b, v->final_at);
+		buf_printf(b, "\",\"what\":\"%s\"", state_word(v->state));
+		put_reason(b, v->reason);
+		put_str(b, "words", str_of(v->words));
+		put_str(b, "error", str_of(v->err));
+		buf_char(b, '}');
+	}
+	buf_char(b, ']');
+}
+
+static void put_parts(struct buf *b, const struct store_view *v)
+{
+	buf_printf(b, ",\"parts\":%u", v->parts ? v->parts : 1u);
+	if (!v->part_n)
+		return;
+	buf_c(b, ",\"part_list\":[");
+	for (unsigned i = 0; i < v->part_n; i++) {
+		const struct store_part *p = &v->part_list[i];
+
+		buf_printf(b, "%s{\"part\":%u,\"state\":\"%s\"", i ? "," : "", p->part + 1u,
+			state_word(p->state));
+		put_str(b, "remote_id", str_of(p->far_id));
+		put_str(b, "error", str_of(p->err));
+		put_time(b, "sent_at", p->sent_at);
+		put_time(b, "final_at", p->final_at);
+		buf_char(b, '}');
+	}
+	buf_char(b, ']');
+}
+
+static void put_content(struct buf *b, const struct message *m)
+{
+	static const enum field texts[] = { FIELD_TEXT, FIELD_SUBJECT, FIELD_HTML, FIELD_TITLE,
+		FIELD_IMAGE, FIELD_URL, FIELD_TEMPLATE, FIELD_PLATFORM, FIELD_SERVICE_TYPE };
+	static const enum field raw[] = { FIELD_BUTTON, FIELD_DATA, FIELD_PARAMS, FIELD_FALLBACK };
+
+	for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
+		put_str(b, field_word(texts[i]), message_get(m, texts[i]));
+	for (size_t i = 0; i < sizeof raw / sizeof raw[0]; i++) {
+		struct str v = message_get(m, raw[i]);
+
+		if (v.n) {
+			buf_printf(b, ",\"%s\":", field_word(raw[i]));
+			buf_str(b, v); /* is JSON already */
+		}
+	}
+	if (m->flags & MSG_OCTETS)
+		buf_printf(b, ",\"data_coding\":%u,\"octets\":%zu", m->sms.data_coding,
+			message_get(m, FIELD_OCTETS).n);
+}
+
+void view_put_json(struct buf *b, struct gateway *g, const struct store_view *v, bool content)
+{
+	struct store *st = gateway_store(g);
+
+	buf_printf(b, "{\"id\":\"%lu\",\"state\":\"%s\"", v->id, state_word(v->state));
+	put_reason(b, v->reason);
+	put_str(b, "words", str_of(v->words));
+	put_str(b, "error", str_of(v->err));
+	buf_printf(b, ",\"media\":\"%s\",\"priority\":\"%s\"", media_word(v->media),
+		priority_word(v->priority));
+	put_str(b, "from", str_of(v->from));
+	put_str(b, "to", str_of(v->to));
+	put_str(b, "client_id", str_of(v->client_id));
+	put_str(b, "submitter", str_of(store_name(st, STORE_SUBMITTER, v->submitter)));
+	put_str(b, "channel", str_of(store_name(st, STORE_CHANNEL, v->channel)));
+	put_time(b, "accepted_at", v->accepted);
+	if (v->state == STATE_QUEUED) {
+		put_time(b, "due_at", v->due);
+		if (v->due > INT64_MAX / 4)
+			buf_c(b, ",\"waits_for\":\"operator\"");
+		else if (v->due > clock_wall())
+			buf_printf(b, ",\"waits_for\":\"%s\"", v->attempt ? "retry" : "schedule");
+		else
+			buf_c(b, ",\"waits_for\":\"channel\"");
+	}
+	put_time(b, "expires_at", v->expires);
+	put_time(b, "sent_at", v->sent_at);
+	put_time(b, "final_at", v->final_at);
+	buf_printf(b, ",\"attempts\":%u", v->attempt);
+	put_str(b, "remote_id", str_of(v->far_id));
+	put_parts(b, v);
+	if (content && v->msg)
+		put_content(b, v->msg);
+	put_history(b, g, v);
+	buf_char(b, '}');
+}
