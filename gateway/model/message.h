@@ -78,8 +78,8 @@ void message_unref(struct message **mp); /* nulls the caller's pointer */
 
 /* A draft: fixed numbers are set directly in .head; fields in any order, each once. */
 struct draft {
-	struct message head;
 	struct buf fields;
+	struct message head; /* last: its fields[] has no room here */
 };
 void draft_init(struct draft *d);
 void draft_put(struct draft *d, enum field f, struct str value); /* empty: nothing */
