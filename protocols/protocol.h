@@ -223,6 +223,14 @@ struct answer {
 };
 /* Takes the message (one reference, id not set). token comes back in answer(). */
 void message_arrived(struct listener *l, struct account *a, struct message *m, void *token);
+/* The same checks without keeping anything: which channel, how many parts, or why not. Own loop;
+ * takes the message. */
+struct dry_run {
+	char channel[80];
+	unsigned parts;
+};
+void message_dry_run(
+	struct account *a, struct message *m, struct dry_run *trial_r, struct answer *a_r);
 void listener_closed(struct listener *l);
 
 /* The account with that name, or NULL. Names are compared whole; the time does not tell which

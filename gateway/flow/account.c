@@ -65,6 +65,7 @@ static struct flow_account *account_new(struct flow_listener *l, const char *nam
 	S(notes_waiting, STAT_GAUGE, "notes_in_memory", "Of those that wait, how many in memory.");
 	S(sessions, STAT_GAUGE, "sessions", "Sessions bound.");
 #undef S
+	a->internal = l->internal;
 	a->outlet = outlet_new(a);
 	return a;
 }

@@ -172,3 +172,21 @@ void message_arrived(struct listener *l, struct account *a, struct message *m, v
 	in->op.accept.unique = message_has(m, FIELD_CLIENT_ID) && !(m->flags & MSG_ALIAS);
 	store_do(gateway_store(in->account->gw), &in->op);
 }
+
+void message_dry_run(
+	struct account *a, struct message *m, struct dry_run *trial_r, struct answer *a_r)
+{
+	struct intake in = { .account = flow_account(a), .msg = m };
+	struct outcome why;
+
+	*a_r = (struct answer){ 0 };
+	*trial_r = (struct dry_run){ 0 };
+	if (check_intake(&in, &why)) {
+		str_copy(trial_r->channel, sizeof trial_r->channel, str_of(in.channel->pub.name));
+		trial_r->parts = in.op.accept.parts;
+	} else {
+		a_r->reason = why.reason;
+		memcpy(a_r->words, why.words, sizeof a_r->words);
+	}
+	message_unref(&m);
+}

@@ -1,0 +1,257 @@
+/* The HTTP API: its listener, tokens and routes. See api.h. */
+#include "gateway/control/api.h"
+#include "gateway/base/log.h"
+#include "gateway/base/waiter.h"
+#include "gateway/control/api_private.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+static int api_listen(struct listener *l, struct err *e)
+{
+	return 0;
+}
+
+static void api_unlisten(struct listener *l, dur_t grace)
+{
+	webhook_stop(l);
+	listener_closed(l);
+}
+
+/* Not in list.def: nobody configures it as a listener; it is the API's half of the protocol
+ * interface, so that tokens are accounts like all others. */
+static struct protocol protocol_http = {
+	.name = "http",
+	.about = "the HTTP API",
+	.listen = api_listen,
+	.answer = api_submit_answer,
+	.notify = webhook_notify,
+	.account_open = webhook_account_open,
+	.account_close = webhook_account_close,
+	.unlisten = api_unlisten,
+};
+
+/* ---- tokens ---- */
+const struct api_token *api_authorize(struct http_request *r, unsigned scope)
+{
+	struct api *a = api_of(r);
+	struct api_tokens *t = atomic_load_explicit(&a->tokens, memory_order_acquire);
+	ptrdiff_t i;
+
+	if (t->n == 1 && !t->v[0].conf)
+		return &t->v[0];
+	i = http_bearer(r, t->v, t->n, sizeof t->v[0]);
+	if (i < 0) {
+		http_unauthorized(r);
+		return NULL;
+	}
+	if (scope && !(t->v[i].scopes & (scope | SCOPE_ADMIN))) {
+		http_problem(r, 403, NULL, "this token does not have the scope for that", NULL);
+		return NULL;
+	}
+	return &t->v[i];
+}
+
+static const struct account_conf open_account = {
+	.policy = "none",
+	.media = "sms",
+	.priority = "",
+};
+
+struct declare_call {
+	struct api *a;
+	struct api_tokens *t;
+};
+
+static void declare_run(void *arg)
+{
+	struct declare_call *d = arg;
+
+	for (size_t i = 0; i < d->t->n; i++) {
+		struct api_token *t = &d->t->v[i];
+		const struct token_conf *c = t->conf;
+
+		t->account = account_declare(
+			d->a->listener, t->http.name, c ? &c->common : &open_account, c);
+		if (t->account)
+			webhook_configure(t->account, c);
+	}
+}
+
+static int take_tokens(struct api *a, const struct settings *s, struct err *e)
+{
+	size_t n = s->http.tokens_n ? s->http.tokens_n : 1;
+	struct api_tokens *t = mem_alloc(sizeof *t + n * sizeof t->v[0]);
+	struct declare_call d = { a, t };
+
+	t->n = n;
+	if (!s->http.tokens_n) {
+		t->v[0].http = (struct http_token){ "local", "" };
+		t->v[0].scopes = ~0u;
+	}
+	for (size_t i = 0; i < s->http.tokens_n; i++) {
+		const struct token_conf *c = &s->http.tokens[i];
+
+		t->v[i].http = (struct http_token){ c->name, c->token };
+		t->v[i].conf = c;
+		t->v[i].scopes = c->scopes;
+	}
+	loop_call(a->listener->loop, declare_run, &d);
+	for (size_t i = 0; i < n; i++) {
+		if (!t->v[i].account) {
+			err_set(e, ERR_ENV, "token \"%s\": the store gave it no number",
+				t->v[i].http.name);
+			mem_free(&t);
+			return -1;
+		}
+	}
+	mem_free(&a->old_tokens);
+	a->old_tokens = atomic_exchange(&a->tokens, t);
+	return 0;
+}
+
+/* ---- small answers ---- */
+static void get_metrics(struct http_request *r)
+{
+	struct buf b = BUF_INIT;
+
+	stat_put_prometheus(&b);
+	http_answer(r, 200, "text/plain; version=0.0.4; charset=utf-8", &b);
+}
+
+static void get_healthz(struct http_request *r)
+{
+	http_answer_text(r, 200, "ok\n");
+}
+
+static void get_readyz(struct http_request *r)
+{
+	struct gateway *g = api_of(r)->g;
+
+	if (!gateway_ready(g))
+		http_answer_text(r, 503, "not ready: starting or stopping\n");
+	else if (store_health(gateway_store(g)) != STORE_OK)
+		http_answer_text(r, 503, "not ready: the store does not take messages\n");
+	else
+		http_answer_text(r, 200, "ready\n");
+}
+
+static const struct http_route api_routes[] = {
+	{ "POST", "/v1/messages", 0, api_submit_begin, api_submit_body, api_submit_end,
+		api_submit_gone },
+	{ "GET", "/v1/messages", .end = api_search },
+	{ "GET", "/v1/messages/client/*", .end = api_get_client },
+	{ "GET", "/v1/messages/*", .end = api_get_message },
+	{ "DELETE", "/v1/messages/*", .end = api_cancel },
+	{ "GET", "/metrics", .end = get_metrics },
+	{ "GET", "/healthz", .end = get_healthz },
+	{ "GET", "/readyz", .end = get_readyz },
+};
+enum { ROUTES = sizeof api_routes / sizeof api_routes[0] };
+
+/* ---- life ---- */
+static char *read_file(const char *path, struct err *e)
+{
+	FILE *f = fopen(path, "re");
+	struct buf b = BUF_INIT;
+	size_t n;
+
+	if (!f) {
+		err_set(e, ERR_ENV, "%s: %m", path);
+		return NULL;
+	}
+	do {
+		buf_reserve(&b, 4096);
+		n = fread(b.p + b.n, 1, 4096, f);
+		b.n += n;
+	} while (n && b.n < 1 << 20);
+	fclose(f);
+	return buf_cstr(&b);
+}
+
+static int open_server(struct api *a, const struct settings *s, struct err *e)
+{
+	const char *listen[] = { s->http.listen, NULL };
+	struct http_server_conf c = {
+		.listen = listen,
+		.routes = a->routes,
+		.limits = {
+			.body_most = s->http.body_most,
+			.connections = (unsigned)s->http.connections,
+			.per_address = (unsigned)s->http.connections,
+			.threads = (unsigned)s->http.threads,
+		},
+	};
+	char *cert = NULL, *key = NULL;
+
+	if (s->http.tls.given) {
+		cert = read_file(s->http.tls.cert_file, e);
+		key = cert ? read_file(s->http.tls.key_file, e) : NULL;
+		if (!key) {
+			mem_free(&cert);
+			return -1;
+		}
+		c.cert = cert;
+		c.key = key;
+	}
+	a->server = http_server_new(&c, e);
+	mem_free(&cert);
+	mem_free(&key);
+	if (!a->server)
+		return err_wrap(e, "http %s", s->http.listen);
+	mem_free(&a->listen);
+	a->listen = mem_dup(str_of(s->http.listen));
+	log_info("listening", F_STR("listener", "http"), F_STR("address", s->http.listen));
+	return 0;
+}
+
+struct api *api_start(struct gateway *g, struct err *e)
+{
+	struct api *a = mem_new(struct api);
+	const struct settings *s = gateway_settings(g);
+
+	protocol_http.account_size = webhook_account_size();
+	a->g = g;
+	a->listener = gateway_internal_listener(g, &protocol_http, "http");
+	a->routes = mem_alloc((ROUTES + 1) * sizeof *a->routes);
+	memcpy(a->routes, api_routes, sizeof api_routes);
+	for (unsigned i = 0; i < ROUTES; i++)
+		a->routes[i].owner = a;
+	if (take_tokens(a, s, e) != 0 || open_server(a, s, e) != 0) {
+		mem_free(&a->routes);
+		mem_free(&a);
+		return NULL;
+	}
+	return a;
+}
+
+int api_reload(struct api *a, const struct settings *s, struct err *e)
+{
+	if (take_tokens(a, s, e) != 0)
+		return -1;
+	if (strcmp(a->listen, s->http.listen) == 0)
+		return 0;
+	http_server_stop(&a->server, DUR_S);
+	return open_server(a, s, e);
+}
+
+void api_stop_accepting(struct api *a)
+{
+	if (a && a->server)
+		http_server_stop(&a->server, 2 * DUR_S);
+}
+
+void api_stop(struct api **ap)
+{
+	struct api *a = *ap;
+	struct api_tokens *t;
+
+	if (!a)
+		return;
+	t = atomic_load(&a->tokens);
+	mem_free(&t);
+	mem_free(&a->old_tokens);
+	mem_free(&a->routes);
+	mem_free(&a->listen);
+	mem_free(ap);
+}

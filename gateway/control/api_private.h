@@ -1,0 +1,76 @@
+/* Shared by the parts of the HTTP API (api*.c, webhook.c). */
+#ifndef POSTERN_CONTROL_API_PRIVATE_H
+#define POSTERN_CONTROL_API_PRIVATE_H
+
+#include "gateway/control/api.h"
+#include "gateway/flow/flow.h"
+#include "gateway/http/json.h"
+#include "gateway/http/server.h"
+
+/* A token in force. http_token first: http_bearer() walks an array of these. */
+struct api_token {
+	struct http_token http;
+	const struct token_conf *conf; /* NULL: the open account of a loopback API without tokens */
+	struct account *account;
+	unsigned scopes;
+};
+struct api_tokens {
+	size_t n;
+	struct api_token v[];
+};
+
+struct api {
+	struct gateway *g;
+	struct listener *listener; /* of protocol "http"; its loop answers */
+	struct http_server *server;
+	_Atomic(struct api_tokens *) tokens;
+	struct api_tokens *old_tokens;
+	struct http_route *routes;
+	char *listen; /* as in force */
+};
+
+/* The token of a request that has the scope, or NULL and the request is answered (401, 403). */
+const struct api_token *api_authorize(struct http_request *r, unsigned scope);
+static inline struct api *api_of(const struct http_request *r)
+{
+	return http_owner(r);
+}
+struct address_country api_country(const struct settings *s);
+
+/* ---- api_read.c: JSON into a message ---- */
+struct api_input {
+	struct message *msg; /* the caller's; NULL after a fault */
+	bool dry_run;
+};
+/* Reads one message as POST /v1/messages takes it. False with faults. Any thread. */
+bool api_read_message(struct gateway *g, json_t *v, const struct api_token *t,
+	struct api_input *in_r, struct json_faults *f);
+/* HTTP status of a refusal, the field it speaks of ("/to") or NULL. */
+unsigned api_status_of(enum reason r, const char **field_r);
+
+/* ---- api_submit.c: POST /v1/messages ---- */
+void api_submit_begin(struct http_request *r);
+size_t api_submit_body(struct http_request *r, struct str bytes);
+void api_submit_end(struct http_request *r);
+void api_submit_gone(struct http_request *r);
+/* protocol.answer of the API's listener. */
+void api_submit_answer(struct listener *l, void *token, const struct answer *a);
+
+/* ---- api_query.c: GET and DELETE ---- */
+void api_get_message(struct http_request *r);
+void api_get_client(struct http_request *r);
+void api_search(struct http_request *r);
+void api_cancel(struct http_request *r);
+
+/* ---- webhook.c: notes of tokens ---- */
+struct webhooks;
+void webhook_account_open(struct account *a);
+void webhook_notify(struct account *a, struct note *n);
+void webhook_account_close(struct account *a);
+size_t webhook_account_size(void);
+/* Its account's token has these settings from now on (webhook "" : none). The account's loop. */
+void webhook_configure(struct account *a, const struct token_conf *t);
+/* Ends all requests under way; notes go back. The loop; before it stops. */
+void webhook_stop(struct listener *l);
+
+#endif

@@ -1,0 +1,272 @@
+/* POST /v1/messages: JSON into a message, every fault named by its field. Any thread. */
+#include "gateway/control/api_private.h"
+#include "gateway/model/address.h"
+
+enum {
+	TEXT_MOST = 64 * 1024,
+	HTML_MOST = 4 * 1024 * 1024,
+	SUBJECT_MOST = 998, /* RFC 5322 §2.1.1 */
+	URL_MOST = 2048,
+	ID_MOST = 64,
+	DATA_MOST = 64 * 1024,
+};
+
+static const char *const media_list[] = { "sms", "email", "push", "viber", "social", NULL };
+static const char *const priority_list[] = { "high", "normal", "bulk", NULL };
+static const char *const platform_list[] = { "ios", "android", "huawei", NULL };
+
+struct address_country api_country(const struct settings *s)
+{
+	struct address_country c = { 0 };
+
+	str_copy(c.code, sizeof c.code, str_of(s->country));
+	if (c.code[0])
+		str_copy(c.trunk, sizeof c.trunk, str_of(s->trunk));
+	return c;
+}
+
+static void take_text(struct json_obj *o, struct draft *d, enum field f, size_t most)
+{
+	struct str v;
+
+	if (json_obj_str(o, field_word(f), 0, most, &v))
+		draft_put(d, f, v);
+}
+
+static void take_json(struct json_obj *o, struct draft *d, enum field f, bool array)
+{
+	json_t *v = array ? json_obj_array(o, field_word(f), 0, 64)
+			  : json_obj_object(o, field_word(f), 0);
+	struct buf b = BUF_INIT;
+
+	if (!v)
+		return;
+	json_write(&b, v);
+	if (b.n > DATA_MOST)
+		json_obj_fault(o, field_word(f), "is longer than %d bytes", DATA_MOST);
+	draft_put(d, f, buf_view(&b));
+	buf_free(&b);
+}
+
+/* "https://…" only where a far side fetches it. */
+static void take_url(struct json_obj *o, struct draft *d, enum field f)
+{
+	struct str v;
+
+	if (!json_obj_str(o, field_word(f), 0, URL_MOST, &v))
+		return;
+	if (!str_starts(v, STR("https://")) && !str_starts(v, STR("http://")))
+		json_obj_fault(o, field_word(f), "must be an http:// or https:// URL");
+	draft_put(d, f, v);
+}
+
+static void take_phone(
+	struct json_obj *o, struct draft *d, struct str to, const struct address_country *country)
+{
+	struct address a;
+	struct err e;
+
+	if (address_destination(&a, to, TON_UNKNOWN, NPI_UNKNOWN, country, &e) != 0)
+		json_obj_fault(o, "to", "%s", e.text);
+	else
+		draft_put(d, FIELD_TO, address_str(&a));
+}
+
+static void take_sender(
+	struct json_obj *o, struct draft *d, struct str from, const struct address_country *country)
+{
+	struct address a;
+	struct err e;
+
+	if (address_source(&a, from, TON_UNKNOWN, NPI_UNKNOWN, country, &e) != 0)
+		json_obj_fault(o, "from", "%s", e.text);
+	else
+		draft_put(d, FIELD_FROM, address_str(&a));
+}
+
+/* A device is CHANNEL:TOKEN, or a token with a platform. */
+static void take_device(
+	struct json_obj *o, struct draft *d, struct str to, bool platform, struct gateway *g)
+{
+	struct str channel, token;
+	struct err e;
+	char name[80];
+
+	if (address_push(to, &channel, &token, &e) != 0) {
+		json_obj_fault(o, "to", "%s", e.text);
+		return;
+	}
+	str_copy(name, sizeof name, channel);
+	if (channel.n && gateway_channel_named(g, name)) {
+		draft_put(d, FIELD_CHANNEL, channel);
+		draft_put(d, FIELD_TO, token);
+		return;
+	}
+	if (!platform)
+		json_obj_fault(o, "to", "must be CHANNEL:TOKEN, or a token with `platform`");
+	draft_put(d, FIELD_TO, to);
+}
+
+static void take_addresses(struct json_obj *o, struct draft *d, struct gateway *g, bool platform)
+{
+	const struct settings *s = gateway_settings(g);
+	struct address_country country = api_country(s);
+	struct str to = STR_NONE, from = STR_NONE;
+	struct err e;
+
+	json_obj_str(o, "to", JSON_REQUIRED, ADDRESS_PUSH_MAX, &to);
+	json_obj_str(o, "from", 0, ADDRESS_EMAIL_MAX, &from);
+	switch (d->head.media) {
+	case MEDIA_EMAIL:
+		if (to.n && address_email(to, &e) != 0)
+			json_obj_fault(o, "to", "%s", e.text);
+		if (from.n && address_email(from, &e) != 0)
+			json_obj_fault(o, "from", "%s", e.text);
+		draft_put(d, FIELD_TO, to);
+		draft_put(d, FIELD_FROM, from);
+		break;
+	case MEDIA_PUSH:
+		if (to.n)
+			take_device(o, d, to, platform, g);
+		draft_put(d, FIELD_FROM, from);
+		break;
+	case MEDIA_SOCIAL:
+		draft_put(d, FIELD_TO, to);
+		draft_put(d, FIELD_FROM, from);
+		break;
+	default:
+		if (to.n)
+			take_phone(o, d, to, &country);
+		if (from.n)
+			take_sender(o, d, from, &country);
+	}
+}
+
+static bool is_client_id(struct str s)
+{
+	for (size_t i = 0; i < s.n; i++)
+		if ((unsigned char)s.p[i] <= ' ' || (unsigned char)s.p[i] >= 0x7f)
+			return false;
+	return s.n != 0;
+}
+
+static void take_content(struct json_obj *o, struct draft *d)
+{
+	struct str text;
+	json_t *tpl;
+
+	if (json_obj_str(o, "text", 0, TEXT_MOST, &text))
+		draft_put(d, FIELD_TEXT, text);
+	else
+		text = STR_NONE;
+	take_text(o, d, FIELD_SUBJECT, SUBJECT_MOST);
+	take_text(o, d, FIELD_HTML, HTML_MOST);
+	take_text(o, d, FIELD_TITLE, 1024);
+	take_url(o, d, FIELD_IMAGE);
+	take_url(o, d, FIELD_URL);
+	take_json(o, d, FIELD_BUTTON, false);
+	take_json(o, d, FIELD_DATA, false);
+	take_json(o, d, FIELD_ATTACHMENTS, true);
+	take_json(o, d, FIELD_PARAMS, false);
+	take_json(o, d, FIELD_FALLBACK, true);
+	take_text(o, d, FIELD_TEMPLATE, 128);
+	tpl = json_object_get(o->o, "template");
+	switch (d->head.media) {
+	case MEDIA_SMS:
+	case MEDIA_VIBER:
+	case MEDIA_SOCIAL:
+		if (!text.n && !tpl && !json_object_get(o->o, "image"))
+			json_obj_fault(o, "text", "is missing");
+		break;
+	case MEDIA_EMAIL:
+		if (!text.n && !tpl && !json_object_get(o->o, "html"))
+			json_obj_fault(o, "text", "is missing (text, html or template)");
+		break;
+	default:
+		if (!text.n && !tpl && !json_object_get(o->o, "title") &&
+			!json_object_get(o->o, "data"))
+			json_obj_fault(o, "text", "is missing (text, title, data or template)");
+	}
+}
+
+bool api_read_message(struct gateway *g, json_t *v, const struct api_token *t,
+	struct api_input *in_r, struct json_faults *f)
+{
+	struct json_obj o;
+	struct draft d;
+	int media = MEDIA_SMS, priority = PRIORITY_NORMAL, platform = -1;
+	struct str id, channel;
+	dur_t valid = 0;
+
+	*in_r = (struct api_input){ 0 };
+	draft_init(&d);
+	json_obj_open(&o, v, "", f);
+	if (json_obj_word(&o, "media", JSON_REQUIRED, media_list, &media))
+		d.head.media = (uint8_t)media;
+	if (json_obj_word(&o, "priority", 0, priority_list, &priority))
+		d.head.priority = (uint8_t)priority;
+	if (json_obj_word(&o, "platform", 0, platform_list, &platform))
+		draft_put(&d, FIELD_PLATFORM, str_of(platform_list[platform]));
+	if (json_obj_str(&o, "id", 0, ID_MOST, &id)) {
+		if (!is_client_id(id))
+			json_obj_fault(&o, "id", "must be visible ASCII without spaces");
+		draft_put(&d, FIELD_CLIENT_ID, id);
+	}
+	if (json_obj_str(&o, "channel", 0, 64, &channel))
+		draft_put(&d, FIELD_CHANNEL, channel);
+	json_obj_time(&o, "send_at", 0, &d.head.send_at);
+	if (json_obj_dur(&o, "valid_for", 0, &valid)) {
+		wall_t now = clock_wall();
+
+		if (valid <= 0)
+			json_obj_fault(&o, "valid_for", "must be longer than nothing");
+		else if (valid < 100 * 366 * DUR_DAY)
+			d.head.expires = (d.head.send_at > now ? d.head.send_at : now) + valid;
+	}
+	json_obj_bool(&o, "dry_run", 0, &in_r->dry_run);
+	take_addresses(&o, &d, g, platform >= 0);
+	take_content(&o, &d);
+	if (t->conf && t->conf->webhook[0])
+		d.head.wants = WANT_DELIVERED | WANT_FAILED;
+	if (json_obj_close(&o))
+		in_r->msg = draft_seal(&d);
+	draft_free(&d);
+	return in_r->msg != NULL;
+}
+
+unsigned api_status_of(enum reason r, const char **field_r)
+{
+	*field_r = NULL;
+	switch (r) {
+	case REASON_NO_ROUTE:
+	case REASON_BAD_DESTINATION:
+		*field_r = "/to";
+		return 422;
+	case REASON_BAD_SENDER:
+		*field_r = "/from";
+		return 422;
+	case REASON_TOO_LONG:
+	case REASON_BAD_CONTENT:
+		*field_r = "/text";
+		return 422;
+	case REASON_BAD_TIME:
+		*field_r = "/valid_for";
+		return 422;
+	case REASON_DUPLICATE:
+		*field_r = "/id";
+		return 409;
+	case REASON_RATE:
+	case REASON_WINDOW:
+	case REASON_QUEUE_FULL:
+		return 429;
+	case REASON_STORE:
+	case REASON_STOPPING:
+		return 503;
+	case REASON_NOT_FOUND:
+		return 404;
+	case REASON_TOO_LATE:
+		return 409;
+	default:
+		return 422;
+	}
+}

@@ -1,0 +1,337 @@
+/* POST /v1/messages: one message, an array, or lines, taken as they stream in. The HTTP thread
+ * reads and parses; the API's loop admits; the answer leaves when every item is on disk or refused.
+ *
+ * Memory is bounded: beyond ITEMS_AHEAD undecided items the body stops until half are decided.
+ */
+#include "gateway/base/log.h"
+#include "gateway/base/waiter.h"
+#include "gateway/control/api_private.h"
+
+enum { ITEM_MOST = 8 << 20, ITEMS_AHEAD = 2000, ITEMS_MOST = 1000000 };
+
+struct submission;
+struct item {
+	struct letter letter;
+	struct item *next;
+	struct submission *s;
+	struct message *msg; /* until it is handed to flow */
+	bool dry_run;
+	struct answer answer;
+	struct dry_run trial;
+	struct json_faults *faults; /* did not get as far as flow */
+	unsigned status;            /* with faults */
+};
+
+struct submission {
+	struct http_request *r; /* NULL: from the control socket */
+	struct api *api;
+	const struct api_token *t;
+	struct json_split split;
+	struct item *first, *last;
+	unsigned items;
+	bool many, ended, gone;
+	struct json_faults frame; /* the body itself is broken */
+	/* Undecided items, plus one while the body is still being read. */
+	_Atomic unsigned pending;
+	_Atomic bool stopped;
+	struct waiter *waiter; /* control socket */
+};
+
+static void put_item(struct buf *b, const struct item *it, unsigned *status_r)
+{
+	const char *field;
+
+	if (it->faults) {
+		*status_r = it->status;
+		http_problem_put_faults(b, it->status, it->faults);
+	} else if (it->answer.reason != REASON_NONE) {
+		*status_r = api_status_of(it->answer.reason, &field);
+		http_problem_put(b, *status_r, reason_text(it->answer.reason),
+			it->answer.words[0] ? it->answer.words : reason_text(it->answer.reason),
+			field);
+	} else if (it->dry_run) {
+		*status_r = 200;
+		buf_printf(b, "{\"status\":200,\"dry_run\":true,\"parts\":%u,\"channel\":",
+			it->trial.parts);
+		buf_json(b, str_of(it->trial.channel));
+		buf_char(b, '}');
+	} else {
+		*status_r = 202;
+		buf_printf(b, "{\"status\":202,\"id\":\"%lu\"%s}", it->answer.id,
+			it->answer.duplicate ? ",\"duplicate\":true" : "");
+	}
+}
+
+static void answer_one(struct submission *s, struct item *it)
+{
+	struct buf b = BUF_INIT;
+	unsigned status;
+
+	if (it->faults) {
+		http_problem_faults(s->r, it->status, it->faults);
+		return;
+	}
+	if (it->answer.reason == REASON_NONE && !it->dry_run) {
+		buf_printf(&b, "{\"id\":\"%lu\"%s}", it->answer.id,
+			it->answer.duplicate ? ",\"duplicate\":true" : "");
+		http_answer(s->r, 202, "application/json", &b);
+		return;
+	}
+	put_item(&b, it, &status);
+	if (status == 429 || status == 503)
+		http_answer_header(s->r, "Retry-After", "1");
+	http_answer(
+		s->r, status, status == 200 ? "application/json" : "application/problem+json", &b);
+}
+
+static void answer_many(struct submission *s)
+{
+	struct str accept;
+	bool lines = http_header(s->r, "Accept", &accept) &&
+		     str_find(accept, STR("application/x-ndjson")) >= 0;
+	struct buf b = BUF_INIT;
+	unsigned status;
+
+	if (!lines)
+		buf_char(&b, '[');
+	for (struct item *it = s->first; it; it = it->next) {
+		put_item(&b, it, &status);
+		if (lines)
+			buf_char(&b, '\n');
+		else if (it->next)
+			buf_char(&b, ',');
+	}
+	if (!lines)
+		buf_char(&b, ']');
+	http_answer(s->r, 200, lines ? "application/x-ndjson" : "application/json", &b);
+}
+
+static void submission_free(struct submission *s)
+{
+	for (struct item *it = s->first, *next; it; it = next) {
+		next = it->next;
+		message_unref(&it->msg);
+		mem_free(&it->faults);
+		mem_free(&it);
+	}
+	json_split_free(&s->split);
+	mem_free(&s);
+}
+
+/* Everything is decided and the body is at its end: on whatever thread was last. */
+static void finish(struct submission *s)
+{
+	if (s->waiter) {
+		waiter_signal(s->waiter);
+		return;
+	}
+	if (s->gone)
+		http_drop(s->r);
+	else if (s->frame.n)
+		http_problem_faults(s->r, 400, &s->frame);
+	else if (!s->many && s->first)
+		answer_one(s, s->first);
+	else
+		answer_many(s);
+	submission_free(s);
+}
+
+/* One less is awaited. Nobody touches s after the last. */
+static void decided(struct submission *s)
+{
+	struct http_request *r = s->r;
+	unsigned left = atomic_fetch_sub(&s->pending, 1) - 1;
+
+	if (left == 0)
+		finish(s);
+	else if (left == ITEMS_AHEAD / 2 && atomic_exchange(&s->stopped, false))
+		http_resume_body(r);
+}
+
+void api_submit_answer(struct listener *l, void *token, const struct answer *a)
+{
+	struct item *it = token;
+
+	it->answer = *a;
+	decided(it->s);
+}
+
+/* On the API's loop. */
+static void item_run(struct letter *l)
+{
+	struct item *it = CONTAINER(l, struct item, letter);
+	struct submission *s = it->s;
+	struct message *m = it->msg;
+
+	it->msg = NULL;
+	if (it->dry_run) {
+		message_dry_run(s->t->account, m, &it->trial, &it->answer);
+		decided(s);
+	} else {
+		message_arrived(s->api->listener, s->t->account, m, it);
+	}
+}
+
+static struct item *item_add(struct submission *s)
+{
+	struct item *it = mem_new(struct item);
+
+	it->s = s;
+	if (s->last)
+		s->last->next = it;
+	else
+		s->first = it;
+	s->last = it;
+	s->items++;
+	return it;
+}
+
+static void take_item(struct submission *s, struct str text)
+{
+	struct item *it = item_add(s);
+	struct json_faults f = { 0 };
+	struct api_input in = { 0 };
+	json_t *v = json_read(text, &f);
+
+	if (!v || !api_read_message(s->api->g, v, s->t, &in, &f)) {
+		it->faults = mem_new(struct json_faults);
+		*it->faults = f;
+		it->status = 400;
+	} else {
+		it->msg = in.msg;
+		it->dry_run = in.dry_run;
+		it->letter.run = item_run;
+		atomic_fetch_add(&s->pending, 1);
+		loop_post(s->api->listener->loop, &it->letter);
+	}
+	json_decref(v);
+}
+
+static void take_too_long(struct submission *s)
+{
+	struct item *it = item_add(s);
+
+	it->faults = mem_new(struct json_faults);
+	json_fault(it->faults, "", "a message may have %d bytes", ITEM_MOST);
+	it->status = 413;
+}
+
+static struct submission *submission_new(
+	struct api *api, const struct api_token *t, enum json_split_kind kind)
+{
+	struct submission *s = mem_new(struct submission);
+
+	s->api = api;
+	s->t = t;
+	json_split_init(&s->split, kind, ITEM_MOST);
+	atomic_init(&s->pending, 1);
+	return s;
+}
+
+void api_submit_begin(struct http_request *r)
+{
+	const struct api_token *t = api_authorize(r, SCOPE_MESSAGES);
+	struct submission *s;
+	bool lines;
+
+	if (!t)
+		return;
+	lines = http_type_is(r, "application/x-ndjson") || http_type_is(r, "application/jsonl") ||
+		http_type_is(r, "application/ndjson");
+	s = submission_new(api_of(r), t, lines ? JSON_SPLIT_LINES : JSON_SPLIT_AUTO);
+	s->r = r;
+	http_set_state(r, s);
+}
+
+size_t api_submit_body(struct http_request *r, struct str bytes)
+{
+	struct submission *s = http_state(r);
+	struct str rest = bytes, text;
+
+	if (s->frame.n)
+		return bytes.n;
+	while (rest.n) {
+		if (atomic_load(&s->pending) > ITEMS_AHEAD) {
+			if (rest.n != bytes.n)
+				break; /* what was taken so far; asked again with the rest */
+			atomic_store(&s->stopped, true);
+			/* decided() may have passed the mark before it saw the flag */
+			if (atomic_load(&s->pending) <= ITEMS_AHEAD / 2 &&
+				atomic_exchange(&s->stopped, false))
+				continue;
+			return 0;
+		}
+		switch (json_split_next(&s->split, &rest, &text, &s->frame)) {
+		case JSON_SPLIT_ITEM:
+			take_item(s, text);
+			break;
+		case JSON_SPLIT_LONG:
+			take_too_long(s);
+			break;
+		case JSON_SPLIT_FAULT:
+			return bytes.n;
+		default:
+			break;
+		}
+		if (s->items > ITEMS_MOST) {
+			json_fault(
+				&s->frame, "", "more than %d messages in one request", ITEMS_MOST);
+			return bytes.n;
+		}
+	}
+	return bytes.n - rest.n;
+}
+
+void api_submit_end(struct http_request *r)
+{
+	struct submission *s = http_state(r);
+	struct str text;
+	enum json_split_got got = JSON_SPLIT_END;
+
+	while (!s->frame.n &&
+		(got = json_split_end(&s->split, &text, &s->frame)) == JSON_SPLIT_ITEM)
+		take_item(s, text);
+	if (got == JSON_SPLIT_LONG)
+		take_too_long(s);
+	s->many = s->split.kind == JSON_SPLIT_ARRAY || s->split.kind == JSON_SPLIT_LINES;
+	if (!s->many && !s->first && !s->frame.n)
+		json_fault(&s->frame, "", "the body is empty");
+	s->ended = true;
+	decided(s);
+}
+
+void api_submit_gone(struct http_request *r)
+{
+	struct submission *s = http_state(r);
+
+	if (!s)
+		return;
+	s->gone = true;
+	decided(s);
+}
+
+/* ---- the operator's test message ---- */
+int api_submit_text(struct api *api, struct str json, struct buf *answer, struct err *e)
+{
+	struct api_tokens *t = atomic_load(&api->tokens);
+	struct submission *s = submission_new(api, &t->v[0], JSON_SPLIT_ONE);
+	struct waiter w;
+	struct buf b = BUF_INIT;
+	unsigned status = 400;
+
+	waiter_init(&w);
+	s->waiter = &w;
+	take_item(s, json);
+	decided(s);
+	waiter_wait(&w);
+	put_item(&b, s->first, &status);
+	submission_free(s);
+	if (status >= 300) {
+		err_set(e, ERR_INPUT, "%.*s", STR_ARG(buf_view(&b)));
+		buf_free(&b);
+		return -1;
+	}
+	buf_str(answer, buf_view(&b));
+	buf_free(&b);
+	return 0;
+}
