@@ -198,6 +198,8 @@ struct plan *gateway_plan(struct gateway *g); /* valid during this turn of a loo
 struct flow_account *gateway_account(struct gateway *g, uint32_t submitter);
 struct flow_account *gateway_account_named(
 	struct gateway *g, const char *protocol, struct str name);
+void gateway_each_account(
+	struct gateway *g, const char *protocol, void (*fn)(struct flow_account *));
 void gateway_account_add(struct gateway *g, struct flow_account *a);
 unsigned gateway_generation(struct gateway *g); /* of the settings being applied */
 struct flow_channel *gateway_channel(struct gateway *g, uint32_t number);

@@ -115,6 +115,17 @@ struct flow_account *gateway_account_named(struct gateway *g, const char *protoc
 	return NULL;
 }
 
+void gateway_each_account(
+	struct gateway *g, const char *protocol, void (*fn)(struct flow_account *))
+{
+	for (unsigned i = 1; i <= atomic_load(&g->names_top); i++) {
+		struct flow_account *a = atomic_load(&g->account[i]);
+
+		if (a && strcmp(a->pub.protocol->name, protocol) == 0)
+			fn(a);
+	}
+}
+
 static void number_taken(struct gateway *g, uint32_t number)
 {
 	CHECK(number < NUMBERS_MOST);
