@@ -63,6 +63,12 @@ struct declare_call {
 	struct api_tokens *t;
 };
 
+static void drop_undeclared(struct flow_account *a)
+{
+	if (a->declared != gateway_generation(a->gw) && a->pub.conf != &account_none)
+		account_vanish(a);
+}
+
 static void declare_run(void *arg)
 {
 	struct declare_call *d = arg;
@@ -76,6 +82,7 @@ static void declare_run(void *arg)
 		if (t->account)
 			webhook_configure(t->account, c);
 	}
+	gateway_each_account(d->a->g, d->a->listener->protocol->name, drop_undeclared);
 }
 
 static int take_tokens(struct api *a, const struct settings *s, struct err *e)
