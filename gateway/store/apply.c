@@ -42,7 +42,7 @@ int meta_set(struct store *s, const char *name, int64_t v)
 	return sql_run(q);
 }
 
-int event_add(struct store *s, uint64_t id, wall_t at, const char *what, uint32_t channel,
+int history_add(struct store *s, uint64_t id, wall_t at, const char *what, uint32_t channel,
 	enum reason reason, const char *words)
 {
 	struct sql_stmt *q = s->q[Q_EVENT_INSERT];
@@ -383,7 +383,7 @@ static int apply_sent(struct store *s, struct store_op *op)
 		key = far_id;
 	if (op->sent.parts > 1 && part_add(s, op, far_id, key) < 0)
 		return -1;
-	if (op->sent.repeated && event_add(s, op->sent.id, at, "repeated", op->sent.place.channel,
+	if (op->sent.repeated && history_add(s, op->sent.id, at, "repeated", op->sent.place.channel,
 					 REASON_NONE, "") < 0)
 		return -1;
 	if (op->sent.all && sent_whole(s, op, far_id, key) < 0)
@@ -424,7 +424,7 @@ static int apply_retry(struct store *s, struct store_op *op)
 		return -1;
 	if (op->retry.quiet)
 		return 0;
-	return event_add(s, op->retry.id, s->now,
+	return history_add(s, op->retry.id, s->now,
 		op->retry.from.channel != to->channel ? "failover" : "retry",
 		op->retry.from.channel, op->retry.reason, op->retry.words);
 }
@@ -551,7 +551,7 @@ static int apply_replace(struct store *s, struct store_op *op)
 	if (sql_run(q) < 0)
 		return -1;
 	op->replace.applied = true;
-	return event_add(s, r->id, s->now, "replaced", r->channel, REASON_NONE, "");
+	return history_add(s, r->id, s->now, "replaced", r->channel, REASON_NONE, "");
 }
 
 /* Its own savepoint: an error of a plugin undoes nothing of others'. */
@@ -594,7 +594,7 @@ int op_apply(struct store *s, struct store_op *op)
 	case OP_MO:
 		return mo_op(s, op);
 	case OP_EVENT:
-		return event_add(s, op->event.id, s->now, op->event.what, op->event.channel,
+		return history_add(s, op->event.id, s->now, op->event.what, op->event.channel,
 			op->event.reason, op->event.words);
 	case OP_CALL:
 		return apply_call(s, op);

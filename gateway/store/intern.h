@@ -189,7 +189,7 @@ wall_t id_time(uint64_t id);
 /* apply.c */
 int op_apply(struct store *s, struct store_op *op);
 int row_get(struct store *s, uint64_t id, struct row *r); /* 1, 0 no such message, -1 */
-int event_add(struct store *s, uint64_t id, wall_t at, const char *what, uint32_t channel,
+int history_add(struct store *s, uint64_t id, wall_t at, const char *what, uint32_t channel,
 	enum reason reason, const char *words);
 int meta_set(struct store *s, const char *name, int64_t v);
 int64_t sms_pack(struct sms_attrs a);

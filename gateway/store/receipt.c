@@ -222,7 +222,7 @@ int receipt_apply(struct store *s, struct row *r, unsigned part, const struct op
 		return -1;
 	r->state = to;
 	*moved_r = true;
-	if (state_is_final(was) && event_add(s, r->id, s->now, "correction", in->channel,
+	if (state_is_final(was) && history_add(s, r->id, s->now, "correction", in->channel,
 					   in->reason, state_word(was)) < 0)
 		return -1;
 	return note_state(s, r, was, is_success(to) ? REASON_NONE : in->reason, at, str_of(in->err),
