@@ -84,7 +84,7 @@ static void view_fill(struct store_view *v, struct sql_stmt *q)
 
 /* ---- one message ----------------------------------------------------------------------------- */
 
-static void history_add(struct store_view *v, wall_t at, struct str what, uint32_t channel,
+static void view_history_add(struct store_view *v, wall_t at, struct str what, uint32_t channel,
 	enum reason reason, struct str words)
 {
 	struct store_history *h;
@@ -111,16 +111,16 @@ static int find_history(struct sql *db, struct store_view *v)
 
 	if (!q)
 		return -1;
-	history_add(v, v->accepted, STR("accepted"), 0, REASON_NONE, STR_NONE);
+	view_history_add(v, v->accepted, STR("accepted"), 0, REASON_NONE, STR_NONE);
 	sql_int(q, 1, (int64_t)v->id);
 	while ((got = sql_step(q)) == 1)
-		history_add(v, sql_col(q, 0), sql_col_str(q, 1), (uint32_t)sql_col(q, 2),
+		view_history_add(v, sql_col(q, 0), sql_col_str(q, 1), (uint32_t)sql_col(q, 2),
 			(enum reason)sql_col(q, 3), sql_col_str(q, 4));
 	sql_finish(&q);
 	if (v->sent_at)
-		history_add(v, v->sent_at, STR("sent"), v->channel, REASON_NONE, str_of(v->far_id));
+		view_history_add(v, v->sent_at, STR("sent"), v->channel, REASON_NONE, str_of(v->far_id));
 	if (v->final_at)
-		history_add(v, v->final_at, str_of(state_word(v->state)), v->channel, v->reason,
+		view_history_add(v, v->final_at, str_of(state_word(v->state)), v->channel, v->reason,
 			str_of(v->words));
 	qsort(v->history, v->history_n, sizeof *v->history, by_time);
 	return got;
