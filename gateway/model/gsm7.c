@@ -95,8 +95,9 @@ unsigned gsm7_code(uint32_t cp, unsigned locking, unsigned single)
 		return gsm7_code_default(cp);
 	if (cp > 0xfffe)
 		return GSM7_NONE;
-	code = table_code(locking_table(locking), cp);
-	if (code != GSM7_NONE)
+	/* Without a locking table most characters are found without a search. */
+	code = locking ? table_code(locking_table(locking), cp) : gsm7_code_default(cp);
+	if (code < 128)
 		return code;
 	code = table_code(single_table(single), cp);
 	return code == GSM7_NONE ? GSM7_NONE : GSM7_ESC << 8 | code;
@@ -137,9 +138,26 @@ int gsm7_encode(struct str utf8, unsigned locking, unsigned single, struct buf *
 	}
 }
 
+/* Writes the UTF-8 of a character of the basic plane; returns the end. */
+static char *put_utf8(char *p, uint32_t c)
+{
+	if (c < 0x80) {
+		*p++ = (char)c;
+	} else if (c < 0x800) {
+		*p++ = (char)(0xc0 | c >> 6);
+		*p++ = (char)(0x80 | (c & 0x3f));
+	} else {
+		*p++ = (char)(0xe0 | c >> 12);
+		*p++ = (char)(0x80 | (c >> 6 & 0x3f));
+		*p++ = (char)(0x80 | (c & 0x3f));
+	}
+	return p;
+}
+
 size_t gsm7_decode(struct str septets, unsigned locking, unsigned single, struct buf *out)
 {
 	const struct gsm7_table *lock = locking_table(locking), *shift = single_table(single);
+	char *at = buf_extend(out, septets.n * 3); /* no septet is more in UTF-8 */
 	size_t strange = 0;
 
 	for (size_t i = 0; i < septets.n; i++) {
@@ -148,14 +166,14 @@ size_t gsm7_decode(struct str septets, unsigned locking, unsigned single, struct
 
 		if (code == GSM7_ESC) {
 			if (i + 1 == septets.n || (uint8_t)septets.p[i + 1] == GSM7_ESC) {
-				buf_char(out, ' ');
+				*at++ = ' ';
 				i++;
 				continue;
 			}
 			code = (uint8_t)septets.p[++i];
 			cp = code < 128 ? shift->chars[code] : GSM7_NONE;
 			if (cp != GSM7_NONE) {
-				buf_utf8(out, cp);
+				at = put_utf8(at, cp);
 				continue;
 			}
 		}
@@ -164,8 +182,9 @@ size_t gsm7_decode(struct str septets, unsigned locking, unsigned single, struct
 			cp = 0xfffd;
 			strange++;
 		}
-		buf_utf8(out, cp);
+		at = put_utf8(at, cp);
 	}
+	out->n = (size_t)(at - out->p);
 	return strange;
 }
 

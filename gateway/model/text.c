@@ -48,18 +48,51 @@ struct tally {
 
 /* ---- characters --------------------------------------------------------------------------- */
 
-/* Takes one character off the text, composed with the marks that follow it. As str_utf8_next. */
+/* A character that begins with this byte may be a mark. The first mark, U+0300, begins with 0xCC;
+ * Greek and Cyrillic letters (0xCE to 0xD1) are not worth a look-up. */
+static bool may_compose(uint8_t byte)
+{
+	return byte >= 0xcc && !(byte >= 0xce && byte <= 0xd1);
+}
+
+/* Septets of the character at p when it is ASCII that the default tables have and nothing that
+ * follows can change; else 0. */
+static unsigned plain_cost(const char *p, size_t n)
+{
+	unsigned cost = gsm7_ascii_cost[(uint8_t)p[0]];
+
+	return cost <= 2 && (n == 1 || !may_compose((uint8_t)p[1])) ? cost : 0;
+}
+
+/* The coder is the one of most texts, for which the two walks have short ways. */
+static bool is_default(const struct coder *k)
+{
+	return k->coding == TEXT_GSM7 && k->form <= TEXT_FORM_PACKED && !k->locking && !k->single;
+}
+
+/* As str_utf8_next(), with a short way for the scripts of two bytes. */
+static int32_t next_code_point(struct str *rest)
+{
+	const uint8_t *p = (const uint8_t *)rest->p;
+
+	if (rest->n >= 2 && p[0] >= 0xc2 && p[0] < 0xe0 && (p[1] & 0xc0) == 0x80) {
+		*rest = str_n(p + 2, rest->n - 2);
+		return (p[0] & 0x1f) << 6 | (p[1] & 0x3f);
+	}
+	return str_utf8_next(rest);
+}
+
+/* Takes one character off the text, composed with the marks that follow it. As str_utf8_next(). */
 static int32_t next_char(struct str *rest)
 {
-	int32_t c = str_utf8_next(rest);
+	int32_t c = next_code_point(rest);
 	uint32_t composed;
 
 	if (c < 0)
 		return c;
-	if (c > 0x7f)
+	if (c >= 0x340)
 		c = (int32_t)unicode_canonical((uint32_t)c);
-	/* U+0300, the first character that composes, begins with the byte 0xCC. */
-	while (rest->n && (uint8_t)rest->p[0] >= 0xcc) {
+	while (rest->n && may_compose((uint8_t)rest->p[0])) {
 		struct str after = *rest;
 		int32_t mark = str_utf8_next(&after);
 
@@ -278,6 +311,31 @@ static void cut_char(struct text_plan *p, struct tally *t, struct cutter *u, uin
 	u->octets = u->cluster_octets;
 }
 
+/* The short way for ASCII: takes what of it comes next, each character a cluster of its own. */
+static void measure_plain(struct text_plan *p, struct tally *t, struct cutter *u, struct str *rest)
+{
+	const char *s = rest->p, *end = s + rest->n;
+	unsigned cost = 0;
+
+	for (; s < end && *s != '\n' && (cost = plain_cost(s, (size_t)(end - s))); s++) {
+		t->units += cost;
+		t->octets += cost;
+		u->units += cost;
+		if (u->units > u->room) {
+			cut_at(p, t, u, (size_t)(s - p->text.p));
+			u->units = cost;
+		}
+		u->cluster_units = u->cluster_octets = cost;
+	}
+	if (s == rest->p)
+		return;
+	u->octets = u->units;
+	u->last = (uint8_t)s[-1];
+	u->flag_half = false;
+	u->cluster = (size_t)(s - 1 - p->text.p);
+	*rest = str_n(s, (size_t)(end - s));
+}
+
 static void measure(struct text_plan *p, const struct coder *k, struct tally *t)
 {
 	const struct text_options *o = &p->o;
@@ -292,9 +350,12 @@ static void measure(struct text_plan *p, const struct coder *k, struct tally *t)
 
 	*t = (struct tally){ .segments = 1 };
 	p->at[0] = 0;
-	for (;;) {
-		size_t at = p->text.n - rest.n;
+	for (bool plain = is_default(k);;) {
+		size_t at;
 
+		if (plain && rest.n)
+			measure_plain(p, t, &u, &rest);
+		at = p->text.n - rest.n;
 		if ((c = next_char(&rest)) == -1)
 			break;
 		if (c < 0 || !put_char(k, (uint32_t)c, p->text, at, p->text.n - rest.n, out, &d)) {
@@ -378,6 +439,9 @@ static void consider_national(struct text_plan *p, struct choice *best, bool los
 			continue;
 		if (gsm7_has_single(l))
 			consider(p, best, TEXT_GSM7, 0, l, lossy, &t);
+		if (best->any && best->tally.segments == 1 && best->tally.changed == 0 &&
+			!best->coder.locking)
+			return; /* no table can do better */
 		if (!p->o.locking || !gsm7_has_locking(l))
 			continue;
 		consider(p, best, TEXT_GSM7, l, 0, lossy, &t);
@@ -593,6 +657,7 @@ static unsigned write_text(
 {
 	struct str rest = str_n(p->text.p + from, to - from);
 	uint8_t *at, spare[CHAR_OCTETS];
+	bool plain = is_default(k);
 	unsigned units = 0;
 	struct coded d;
 	size_t before = out->n;
@@ -600,18 +665,20 @@ static unsigned write_text(
 	/* A byte of UTF-8 never becomes more than two octets; see CHAR_OCTETS for one character. */
 	at = (uint8_t *)buf_extend(out, 2 * rest.n + CHAR_OCTETS);
 	while (rest.n) {
-		uint8_t b = (uint8_t)rest.p[0];
+		const char *s = rest.p, *end = s + rest.n;
+		unsigned cost;
 		size_t here;
 		int32_t c;
 
-		if (k->coding == TEXT_GSM7 && !k->locking && !k->single &&
-			k->form <= TEXT_FORM_PACKED && gsm7_ascii_cost[b] == 1 &&
-			(rest.n == 1 || (uint8_t)rest.p[1] < 0xcc)) {
-			*at++ = (uint8_t)gsm7_default_low[b];
-			units++;
-			rest = str_skip(rest, 1);
-			continue;
+		for (; plain && s < end && (cost = plain_cost(s, (size_t)(end - s))); s++) {
+			if (cost == 2)
+				*at++ = GSM7_ESC;
+			*at++ = (uint8_t)(gsm7_default_low[(uint8_t)*s] & 0x7f);
+			units += cost;
 		}
+		rest = str_n(s, (size_t)(end - s));
+		if (rest.n == 0)
+			break;
 		here = to - rest.n;
 		c = next_char(&rest);
 		CHECK(c >= 0 && put_char(k, (uint32_t)c, p->text, here, to - rest.n, spare, &d));
