@@ -27,8 +27,10 @@ enum {
 	PER_ADDRESS = 100,
 	THREADS = 2,
 	IDLE_SECONDS = 60,
-	READ_AHEAD = 32 * 1024,     /* of a body, per connection */
-	DISCARD_MOST = 1024 * 1024, /* of a body nobody wants, to keep the connection */
+	READ_AHEAD = 32 * 1024, /* of a body, per connection */
+	/* Of a body nobody wants, read and forgotten: closing with bytes unread makes the kernel
+	 * send a reset, which can overtake the answer that says why. */
+	DISCARD_MOST = 16 * 1024 * 1024,
 	LISTEN_BACKLOG = 512,
 	CLASSES = 6, /* of status codes */
 };
