@@ -28,13 +28,12 @@ static void put_reason(struct buf *b, enum reason r)
 
 static void put_history(struct buf *b, struct gateway *g, const struct store_view *v)
 {
-	buf_c(b, ",\"history\":[{\"at\":\"");
-	clock_put_rfc3339(b, v->accepted);
-	buf_c(b, "\",\"what\":\"accepted\"}");
+	buf_c(b, ",\"history\":[");
 	for (unsigned i = 0; i < v->history_n; i++) {
 		const struct store_history *h = &v->history[i];
+		bool sent = strcmp(h->what, "sent") == 0; /* its words are the far side's id */
 
-		buf_c(b, ",{\"at\":\"");
+		buf_printf(b, "%s{\"at\":\"", i ? "," : "");
 		clock_put_rfc3339(b, h->at);
 		buf_c(b, "\",\"what\":");
 		buf_json(b, str_of(h->what));
@@ -42,25 +41,7 @@ static void put_history(struct buf *b, struct gateway *g, const struct store_vie
 			put_str(b, "channel",
 				str_of(store_name(gateway_store(g), STORE_CHANNEL, h->channel)));
 		put_reason(b, h->reason);
-		put_str(b, "words", str_of(h->words));
-		buf_char(b, '}');
-	}
-	if (v->sent_at) {
-		buf_c(b, ",{\"at\":\"");
-		clock_put_rfc3339(b, v->sent_at);
-		buf_c(b, "\",\"what\":\"sent\"");
-		put_str(b, "channel",
-			str_of(store_name(gateway_store(g), STORE_CHANNEL, v->channel)));
-		put_str(b, "remote_id", str_of(v->far_id));
-		buf_char(b, '}');
-	}
-	if (v->final_at && state_is_final(v->state)) {
-		buf_c(b, ",{\"at\":\"");
-		clock_put_rfc3339(b, v->final_at);
-		buf_printf(b, "\",\"what\":\"%s\"", state_word(v->state));
-		put_reason(b, v->reason);
-		put_str(b, "words", str_of(v->words));
-		put_str(b, "error", str_of(v->err));
+		put_str(b, sent ? "remote_id" : "words", str_of(h->words));
 		buf_char(b, '}');
 	}
 	buf_char(b, ']');
