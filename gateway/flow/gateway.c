@@ -32,6 +32,8 @@ struct gateway {
 	struct flow_listener **listeners;
 	size_t listeners_n;
 	struct waiter *closing; /* who waits for the object being closed */
+	struct stat_cell lag[LOOPS_MOST], info, uptime;
+	mono_t started;
 	struct timer depth_timer;
 	struct letter depth_letter;
 };
@@ -250,6 +252,11 @@ struct gateway *gateway_new(struct settings *s, struct err *e)
 
 	g->settings = s;
 	g->generation = 1;
+	g->started = clock_mono();
+	stat_register(&g->info, STAT_GAUGE, "postern_info", "Always 1; says which version runs.",
+		"version", POSTERN_VERSION, "node", s->node, NULL);
+	stat_set(&g->info, 1);
+	stat_register(&g->uptime, STAT_GAUGE, "postern_uptime_seconds", "Since the start.", NULL);
 	g->loops_n = s->loops ? (unsigned)s->loops : cores > 0 ? (unsigned)cores : 1;
 	if (g->loops_n > LOOPS_MOST)
 		g->loops_n = LOOPS_MOST;
@@ -260,6 +267,8 @@ struct gateway *gateway_new(struct settings *s, struct err *e)
 
 		snprintf(name, sizeof name, "loop-%u", i);
 		g->loops[i] = loop_new(name);
+		stat_register(&g->lag[i], STAT_GAUGE, "postern_loop_lag_microseconds",
+			"Longest turn of an event loop in the last second.", "loop", name, NULL);
 	}
 	for (size_t i = 0; i < s->channels_n; i++)
 		if (!add_channel(g, &s->channels[i], s, e))
@@ -321,6 +330,9 @@ static void depth_run(struct letter *l)
 			atomic_store(
 				&c->depth, d[i].waiting[0] + d[i].waiting[1] + d[i].waiting[2]);
 	}
+	for (unsigned i = 0; i < g->loops_n; i++)
+		stat_set(&g->lag[i], (uint64_t)(loop_take_lag(g->loops[i]) / DUR_US));
+	stat_set(&g->uptime, (uint64_t)((clock_mono() - g->started) / DUR_S));
 	timer_in(g->loops[0], &g->depth_timer, DUR_S);
 }
 
@@ -489,8 +501,12 @@ void gateway_free(struct gateway **gp)
 		if (a)
 			account_free(&a);
 	}
-	for (unsigned i = 0; i < g->loops_n; i++)
+	for (unsigned i = 0; i < g->loops_n; i++) {
+		stat_unregister(&g->lag[i]);
 		loop_free(&g->loops[i]);
+	}
+	stat_unregister(&g->info);
+	stat_unregister(&g->uptime);
 	plan_free(&p);
 	plan_free(&g->old_plan);
 	settings_free(&g->before);
