@@ -112,7 +112,7 @@ static void search_call(struct work *w)
 	struct err e = { 0 };
 
 	buf_c(&q->out, "{\"messages\":[");
-	if (store_search(gateway_store(q->g), &q->f, search_row, q, &e) != 0 &&
+	if (store_search(gateway_store(q->g), &q->f, search_row, q, &e) < 0 &&
 		e.kind != ERR_AGAIN) {
 		http_problem(q->r, 503, NULL, e.text, NULL);
 		buf_free(&q->out);

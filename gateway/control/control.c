@@ -243,7 +243,7 @@ static void verb_messages(struct request *r)
 	if ((v = option(r, "limit")) && str_u64(str_of(v), &n))
 		f.most = n > SEARCH_MOST ? SEARCH_MOST : (unsigned)n;
 	buf_char(&r->out, '[');
-	if (store_search(st, &f, search_row, &s, &e) != 0)
+	if (store_search(st, &f, search_row, &s, &e) < 0)
 		fail(r, "%s", e.text);
 	else
 		buf_char(&r->out, ']');

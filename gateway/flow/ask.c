@@ -377,7 +377,7 @@ static void all_that_match(struct asking *q)
 	};
 	struct err e;
 
-	if (store_search(gateway_store(q->a->gw), &f, note_match, m, &e) != 0)
+	if (store_search(gateway_store(q->a->gw), &f, note_match, m, &e) < 0)
 		ask->reason = REASON_STORE;
 	for (unsigned i = 0; i < m->n; i++)
 		ask->count +=
@@ -403,7 +403,7 @@ static void newest_that_matches(struct asking *q)
 	struct err e;
 
 	ask->reason = REASON_NOT_FOUND;
-	if (store_search(gateway_store(q->a->gw), &f, note_match, m, &e) != 0)
+	if (store_search(gateway_store(q->a->gw), &f, note_match, m, &e) < 0)
 		ask->reason = REASON_STORE;
 	for (unsigned i = 0; i < m->n && ask->reason == REASON_NOT_FOUND; i++) {
 		struct store_view v;

@@ -379,6 +379,7 @@ struct listener *gateway_internal_listener(
 	conf->name = name;
 	l = listener_make(g, p, conf, g->settings);
 	l->internal = true;
+	l->open = true; /* its owner listens; unlisten() ends what it does here */
 	return &l->pub;
 }
 

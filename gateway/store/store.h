@@ -341,7 +341,8 @@ struct store_filter {
 	uint64_t before_id;          /* paging: newest first, below this id; 0: from the newest */
 	unsigned most;
 };
-/* Newest first; cb returns false to stop. -1 with ERR_AGAIN when the time limit cut it short. */
+/* Newest first; cb returns false to stop. How many there were; -1, with ERR_AGAIN when the time
+ * limit cut it short. */
 int store_search(struct store *s, const struct store_filter *f,
 	bool (*cb)(void *ctx, const struct store_view *v), void *ctx, struct err *e);
 
