@@ -1,15 +1,15 @@
 /* What is old goes: finished messages after the retention, client ids after their window, awaited
  * receipts that nobody awaits, parked receipts, parts of subscribers' messages.
  *
- * In slices of a few milliseconds inside the writer's batches, one round after the other with a
- * pause between. Messages go in order of id, which is order of acceptance, whole ranges at a time
- * where all of them are finished; those not finished stay, however old.
+ * In slices of a few milliseconds inside the writer's batches, a round every minute. Messages go in
+ * order of id, which is order of acceptance, whole ranges at a time where all of them are finished;
+ * those not finished stay, however old.
  */
 #include "gateway/base/log.h"
 #include "gateway/store/intern.h"
 
 enum { WALK = 256 };
-#define ROUND_PAUSE DUR_MIN
+#define ROUND_EVERY DUR_MIN
 #define RC_KEEP     (7 * DUR_DAY) /* corrections are taken that long after a final receipt */
 
 enum stage { STAGE_ORPHANS, STAGE_MO, STAGE_DEDUPE, STAGE_MESSAGES, STAGE_RC, STAGE_COUNT };
@@ -218,6 +218,7 @@ int purge_slice(struct store *s, mono_t until)
 		return 0;
 	if (!s->purge.running) {
 		s->purge.running = true;
+		s->purge.next = clock_mono() + ROUND_EVERY;
 		s->purge.stage = 0;
 		s->purge.at = 0;
 		/* ids must not be given again, even if the clock went back over a restart */
@@ -230,6 +231,5 @@ int purge_slice(struct store *s, mono_t until)
 	if (++s->purge.stage < STAGE_COUNT)
 		return 1;
 	s->purge.running = false;
-	s->purge.next = clock_mono() + ROUND_PAUSE;
 	return 0;
 }

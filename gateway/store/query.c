@@ -118,10 +118,11 @@ static int find_history(struct sql *db, struct store_view *v)
 			(enum reason)sql_col(q, 3), sql_col_str(q, 4));
 	sql_finish(&q);
 	if (v->sent_at)
-		view_history_add(v, v->sent_at, STR("sent"), v->channel, REASON_NONE, str_of(v->far_id));
+		view_history_add(
+			v, v->sent_at, STR("sent"), v->channel, REASON_NONE, str_of(v->far_id));
 	if (v->final_at)
-		view_history_add(v, v->final_at, str_of(state_word(v->state)), v->channel, v->reason,
-			str_of(v->words));
+		view_history_add(v, v->final_at, str_of(state_word(v->state)), v->channel,
+			v->reason, str_of(v->words));
 	qsort(v->history, v->history_n, sizeof *v->history, by_time);
 	return got;
 }

@@ -362,8 +362,9 @@ static void lite_bind_int(struct sql_stmt *st, int i, int64_t v)
 
 static void lite_bind_str(struct sql_stmt *st, int i, struct str v, bool blob)
 {
-	int rc = blob ? sqlite3_bind_blob64(stmt(st)->s, i, v.p, v.n, SQLITE_STATIC)
-		      : sqlite3_bind_text64(stmt(st)->s, i, v.p, v.n, SQLITE_STATIC, SQLITE_UTF8);
+	const char *p = v.p ? v.p : ""; /* a NULL pointer would bind NULL */
+	int rc = blob ? sqlite3_bind_blob64(stmt(st)->s, i, p, v.n, SQLITE_STATIC)
+		      : sqlite3_bind_text64(stmt(st)->s, i, p, v.n, SQLITE_STATIC, SQLITE_UTF8);
 
 	if (rc != SQLITE_OK)
 		stmt(st)->bad = rc;
