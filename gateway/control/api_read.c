@@ -168,7 +168,9 @@ static void take_content(struct json_obj *o, struct draft *d)
 	take_json(o, d, FIELD_DATA, false);
 	take_json(o, d, FIELD_ATTACHMENTS, true);
 	take_json(o, d, FIELD_PARAMS, false);
-	take_json(o, d, FIELD_FALLBACK, true);
+	/* Better refused than taken and not kept: it comes with flow's `via` and fall_back_after. */
+	if (json_obj_array(o, field_word(FIELD_FALLBACK), 0, 64))
+		json_obj_fault(o, field_word(FIELD_FALLBACK), "is not supported by this version");
 	take_text(o, d, FIELD_TEMPLATE, 128);
 	tpl = json_object_get(o->o, "template");
 	switch (d->head.media) {
