@@ -618,6 +618,30 @@ static void loops_grace(struct gateway *g)
 		loop_call(g->loops[i], free_run, NULL);
 }
 
+static int nothing(struct sql *db, struct store_op *op)
+{
+	return 0;
+}
+
+static void barrier_passed(struct store_op *op)
+{
+	waiter_signal(op->call.arg);
+}
+
+/* Returns when everything that was given to the store before is on disk. */
+static void store_barrier(struct gateway *g)
+{
+	struct store_op *op = store_op_new(OP_CALL, NULL, barrier_passed);
+	struct waiter w;
+
+	waiter_init(&w);
+	op->call.run = nothing;
+	op->call.arg = &w;
+	store_do(g->store, op);
+	waiter_wait(&w);
+	mem_free(&op);
+}
+
 static int reload_channels(struct gateway *g, struct settings *s, struct err *e)
 {
 	unsigned top = atomic_load(&g->names_top);
@@ -635,9 +659,12 @@ static int reload_channels(struct gateway *g, struct settings *s, struct err *e)
 		}
 		if (c && !c->retired)
 			shut_all(g, &c, 1, NULL, 0, g->settings->shutdown_grace);
-		/* the old object stays in memory until the end: operations under way know it */
-		if (c)
+		/* The old object stays in memory until the end: operations under way know it. What it
+		 * sent must be on record before the new one reads the queue. */
+		if (c) {
 			c->retired = true;
+			store_barrier(g);
+		}
 		c = add_channel(g, conf, s, e);
 		if (!c)
 			return -1;
