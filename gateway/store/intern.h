@@ -169,7 +169,7 @@ struct store {
 
 	/* names, any thread */
 	pthread_mutex_t naming;
-	_Atomic(const char *) *names[2][NAME_PAGES];
+	_Atomic(const char *) *_Atomic names[2][NAME_PAGES];
 	uint32_t name_n[2];
 
 	/* questions */
