@@ -36,7 +36,7 @@ struct null_channel {
 	struct list answers, receipts;
 	struct timer timer;
 	uint64_t count;
-	bool closing;
+	mono_t give_up; /* when what is still unanswered is given back; 0: it is open */
 };
 
 static bool chance(double share)
@@ -52,6 +52,8 @@ static void set_timer(struct null_channel *n)
 
 	if (r && (!at || r->at < at))
 		at = r->at;
+	if (n->give_up && (!at || n->give_up < at))
+		at = n->give_up;
 	if (at)
 		timer_set(n->c->loop, &n->timer, at);
 }
@@ -105,13 +107,20 @@ static void null_due(struct timer *t)
 		answer(n, x->d);
 		mem_free(&x);
 	}
+	while (n->give_up && now >= n->give_up && (x = list_first(&n->answers, struct due, link))) {
+		struct outcome o = outcome_of(REASON_STOPPING);
+
+		list_remove(&x->link);
+		delivery_done(x->d, &o);
+		mem_free(&x);
+	}
 	while ((x = list_first(&n->receipts, struct due, link)) && x->at <= now) {
 		list_remove(&x->link);
 		receipt_arrived(n->c, x->receipt, NULL);
 		mem_free(&x->receipt);
 		mem_free(&x);
 	}
-	if (n->closing && list_empty(&n->answers))
+	if (n->give_up && list_empty(&n->answers))
 		channel_closed(n->c);
 	else
 		set_timer(n);
@@ -146,7 +155,7 @@ static void null_close(struct channel *c, dur_t grace)
 	struct null_channel *n = c->self;
 
 	channel_window(c, 0, NULL);
-	n->closing = true;
+	n->give_up = loop_now(c->loop) + (grace > 0 ? grace : 1);
 	list_each_safe (it, &n->receipts) {
 		struct due *x = CONTAINER(it, struct due, link);
 
