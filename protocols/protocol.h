@@ -23,10 +23,10 @@
 #include "gateway/base/stat.h"
 #include "gateway/base/stream.h"
 #include "gateway/model/message.h"
+#include "gateway/model/note.h"
 #include "gateway/model/outcome.h"
 #include "gateway/model/state.h"
 
-struct note; /* gateway/store/store.h gives its plain fields; protocols read them */
 struct channel;
 struct listener;
 struct account;
@@ -144,7 +144,8 @@ struct listener {
 	const struct listener_conf *conf;
 	const void *specific;
 	void *self;
-	const char *country, *trunk; /* calling code and trunk prefix of national numbers, "" none */
+	const char *country,
+		*trunk; /* calling code and trunk prefix of national numbers, "" none */
 };
 /* One submitter. Shared by all listeners of a protocol that name it; lives on their loop. */
 struct account {

@@ -21,6 +21,7 @@
 #include "gateway/base/err.h"
 #include "gateway/base/loop.h"
 #include "gateway/model/message.h"
+#include "gateway/model/note.h"
 #include "gateway/model/outcome.h"
 #include "gateway/model/state.h"
 
@@ -59,34 +60,14 @@ uint32_t store_number(struct store *s, enum store_name_kind kind, const char *na
 /* "" when unknown. The string lives as long as the store. Any thread. */
 const char *store_name(struct store *s, enum store_name_kind kind, uint32_t number);
 
-/* ---- notes: news for a submitter (or a subscriber's message for an account), durable until taken
+/* ---- notes (model/note.h): news for a submitter (or a subscriber's message for an account),
+ * durable until taken
  *
  * A final state is told when the message's wants have its bit (WANT_FAILED: any that is not
  * delivered or read). `sent` as the last word (OP_SENT without awaits) is told as a NOTE_RECEIPT
  * with STATE_SENT to who wants WANT_DELIVERED. A final state raised after another one was told is
  * a NOTE_CORRECTION.
  */
-enum note_kind { NOTE_RECEIPT = 1, NOTE_INTERMEDIATE, NOTE_CORRECTION, NOTE_MO };
-enum { NOTE_ADDR = 72, NOTE_ERR = 24 };
-struct note {
-	struct letter letter; /* for its receiver's use after the sink had it */
-	uint32_t outlet;      /* the submitter's number */
-	uint64_t seq;         /* rises per store; (outlet, seq) is the key */
-	enum note_kind kind;
-	uint64_t msg; /* message id, 0 for MO without one */
-	enum state state;
-	enum reason reason; /* why, when it did not go well */
-	uint8_t media, wants, parts, parts_delivered;
-	struct sms_attrs sms;
-	wall_t accepted, at;                 /* at: when the state was reached */
-	char from[NOTE_ADDR], to[NOTE_ADDR]; /* of the message */
-	char err[NOTE_ERR];                  /* the far side's error code, "" */
-	char client_id[NOTE_ADDR];
-	unsigned attempts;  /* of telling it; kept by the teller in memory */
-	struct message *mo; /* NOTE_MO: the subscriber's message; owned */
-	void *owner;        /* likewise */
-	struct list link;   /* for the receiver */
-};
 void note_free(struct note **np);
 /* Called on the writer thread after the commit, in commit order; takes the note. */
 typedef void (*note_sink_fn)(void *ctx, struct note *n);

@@ -2,11 +2,26 @@
  * session, submit, tell, manage), the client half client.c; both speak by pdu.c and wire.c.
  */
 #include "protocols/protocol.h"
+#include "protocols/smpp/server.h"
 
 extern const struct protocol protocol_smpp;
 
 const struct protocol protocol_smpp = {
-	.name = "smpp", .about = "SMPP 3.3, 3.4 and 5.0", .media = MEDIA_BIT(MEDIA_SMS),
+	.name = "smpp",
+	.about = "SMPP 3.3, 3.4 and 5.0",
+	.media = MEDIA_BIT(MEDIA_SMS),
 	/* sending: client.h */
 	/* listening: server.h */
+	.listener_conf = server_rows,
+	.listener_conf_size = sizeof(struct server_conf),
+	.listener_size = sizeof(struct server),
+	.account_size = sizeof(struct member),
+	.listen = server_listen,
+	.unlisten = server_unlisten,
+	.answer = server_answer,
+	.notify = tell_note,
+	.account_open = server_account_open,
+	.account_close = server_account_close,
+	.listener_describe = server_describe,
+	.listener_adopt = server_adopt,
 };

@@ -359,10 +359,20 @@ static bool timeouts(struct wire *w, mono_t now)
 	return !w->over;
 }
 
+static void send_probe(struct wire *w, mono_t now)
+{
+	do
+		w->probe = next_sequence(w);
+	while (slot_of(w, w->probe));
+	w->probe_sent = now;
+	pdu_put_header(wire_out(w), SMPP_ENQUIRE_LINK, ESME_ROK, w->probe);
+	wire_wrote(w, 1);
+}
+
 /* Two missed answers, with nothing at all heard meanwhile, are the end: any octet proves life. */
 static bool probe(struct wire *w, mono_t now)
 {
-	if (w->paused || w->choked || !w->enquire_after)
+	if (w->paused || w->choked || (!w->enquire_after && !w->probe))
 		return true;
 	if (w->probe && now - w->probe_sent < enquire_most(w))
 		return true;
@@ -374,12 +384,8 @@ static bool probe(struct wire *w, mono_t now)
 			return false;
 		}
 	}
-	if (now - w->heard < w->enquire_after)
-		return true;
-	w->probe = next_sequence(w);
-	w->probe_sent = now;
-	pdu_put_header(wire_out(w), SMPP_ENQUIRE_LINK, ESME_ROK, w->probe);
-	wire_wrote(w, 1);
+	if (w->enquire_after && now - w->heard >= w->enquire_after)
+		send_probe(w, now);
 	return true;
 }
 
@@ -389,11 +395,11 @@ static void set_timer(struct wire *w, mono_t now)
 
 	if (w->oldest && w->slots[w->oldest - 1].deadline < at)
 		at = w->slots[w->oldest - 1].deadline;
-	if (w->enquire_after) {
+	if (w->enquire_after || w->probe) {
 		mono_t t = w->probe ? w->probe_sent + enquire_most(w) : w->heard + w->enquire_after;
 
 		if (w->paused || w->choked)
-			t = now + w->enquire_after;
+			t = now + enquire_most(w);
 		if (t < at)
 			at = t;
 	}
@@ -404,6 +410,30 @@ static void set_timer(struct wire *w, mono_t now)
 	if (at <= now)
 		at = now + DUR_MS;
 	timer_set(w->loop, &w->timer, at);
+}
+
+void wire_watch(struct wire *w, dur_t enquire_after, dur_t silence_most)
+{
+	w->enquire_after = enquire_after;
+	w->silence_most = silence_most;
+	if (wire_is_open(w))
+		set_timer(w, loop_now(w->loop));
+}
+
+void wire_probe(struct wire *w)
+{
+	mono_t now = loop_now(w->loop);
+
+	if (!wire_is_open(w) || w->probe || w->paused || w->choked)
+		return;
+	send_probe(w, now);
+	set_timer(w, now);
+}
+
+bool wire_is_silent(const struct wire *w)
+{
+	return w->missed || (w->probe && w->heard < w->probe_sent &&
+				    loop_now(w->loop) - w->probe_sent > 2 * DUR_S);
 }
 
 static void wire_timer(struct timer *t)

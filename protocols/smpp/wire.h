@@ -75,7 +75,7 @@ struct wire {
 	size_t cap;               /* largest PDU; 0: PDU_CAP */
 	unsigned decode;          /* PDU_LONG_NAMES … */
 	dur_t answer_most;        /* for our requests, 0: 60 s */
-	dur_t enquire_after;      /* silence after which we probe, 0: never */
+	dur_t enquire_after;      /* silence after which we probe, 0: never; see wire_watch() */
 	dur_t enquire_most;       /* for its answer, 0: 15 s; the second silence is the end */
 	dur_t silence_most;       /* without a PDU (responses count): the end, 0: never */
 
@@ -120,6 +120,11 @@ bool wire_pop(struct wire *w, void **token_r);
 
 /* Stops and resumes reading. A paused wire does not blame the far side for its silence. */
 void wire_pause(struct wire *w, bool paused);
+/* Changes enquire_after and silence_most of an open wire (setting them is for before). */
+void wire_watch(struct wire *w, dur_t enquire_after, dur_t silence_most);
+/* Asks for a sign of life now, and whether one is overdue. */
+void wire_probe(struct wire *w);
+bool wire_is_silent(const struct wire *w);
 static inline bool wire_is_open(const struct wire *w)
 {
 	return w->stream && !w->over;
