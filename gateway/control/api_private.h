@@ -6,6 +6,7 @@
 #include "gateway/flow/flow.h"
 #include "gateway/http/json.h"
 #include "gateway/http/server.h"
+#include "gateway/model/address.h"
 
 /* A token in force. http_token first: http_bearer() walks an array of these. */
 struct api_token {
@@ -35,16 +36,23 @@ static inline struct api *api_of(const struct http_request *r)
 {
 	return http_owner(r);
 }
-struct address_country api_country(const struct settings *s);
 
 /* ---- api_read.c: JSON into a message ---- */
 struct api_input {
 	struct message *msg; /* the caller's; NULL after a fault */
 	bool dry_run;
 };
+/* What the reading of a message depends on besides its bytes. */
+struct api_terms {
+	struct address_country country;
+	bool (*has_channel)(void *ctx, const char *name); /* for push addresses CHANNEL:TOKEN */
+	void *ctx;
+	uint8_t wants; /* enum want: what the token's webhook is to be told */
+};
+struct api_terms api_terms_of(struct gateway *g, const struct api_token *t);
 /* Reads one message as POST /v1/messages takes it. False with faults. Any thread. */
-bool api_read_message(struct gateway *g, json_t *v, const struct api_token *t,
-	struct api_input *in_r, struct json_faults *f);
+bool api_read_message(
+	const struct api_terms *t, json_t *v, struct api_input *in_r, struct json_faults *f);
 /* HTTP status of a refusal, the field it speaks of ("/to") or NULL. */
 unsigned api_status_of(enum reason r, const char **field_r);
 

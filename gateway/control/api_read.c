@@ -1,6 +1,5 @@
 /* POST /v1/messages: JSON into a message, every fault named by its field. Any thread. */
 #include "gateway/control/api_private.h"
-#include "gateway/model/address.h"
 
 enum {
 	TEXT_MOST = 64 * 1024,
@@ -15,7 +14,7 @@ static const char *const media_list[] = { "sms", "email", "push", "viber", "soci
 static const char *const priority_list[] = { "high", "normal", "bulk", NULL };
 static const char *const platform_list[] = { "ios", "android", "huawei", NULL };
 
-struct address_country api_country(const struct settings *s)
+static struct address_country country_of(const struct settings *s)
 {
 	struct address_country c = { 0 };
 
@@ -23,6 +22,21 @@ struct address_country api_country(const struct settings *s)
 	if (c.code[0])
 		str_copy(c.trunk, sizeof c.trunk, str_of(s->trunk));
 	return c;
+}
+
+static bool has_channel(void *ctx, const char *name)
+{
+	return gateway_channel_named(ctx, name) != NULL;
+}
+
+struct api_terms api_terms_of(struct gateway *g, const struct api_token *t)
+{
+	bool webhook = t->conf && t->conf->webhook[0];
+
+	return (struct api_terms){ .country = country_of(gateway_settings(g)),
+		.has_channel = has_channel,
+		.ctx = g,
+		.wants = webhook ? WANT_DELIVERED | WANT_FAILED : 0 };
 }
 
 static void take_text(struct json_obj *o, struct draft *d, enum field f, size_t most)
@@ -85,8 +99,8 @@ static void take_sender(
 }
 
 /* A device is CHANNEL:TOKEN, or a token with a platform. */
-static void take_device(
-	struct json_obj *o, struct draft *d, struct str to, bool platform, struct gateway *g)
+static void take_device(struct json_obj *o, struct draft *d, struct str to, bool platform,
+	const struct api_terms *t)
 {
 	struct str channel, token;
 	struct err e;
@@ -97,7 +111,7 @@ static void take_device(
 		return;
 	}
 	str_copy(name, sizeof name, channel);
-	if (channel.n && gateway_channel_named(g, name)) {
+	if (channel.n && t->has_channel(t->ctx, name)) {
 		draft_put(d, FIELD_CHANNEL, channel);
 		draft_put(d, FIELD_TO, token);
 		return;
@@ -107,10 +121,9 @@ static void take_device(
 	draft_put(d, FIELD_TO, to);
 }
 
-static void take_addresses(struct json_obj *o, struct draft *d, struct gateway *g, bool platform)
+static void take_addresses(
+	struct json_obj *o, struct draft *d, const struct api_terms *t, bool platform)
 {
-	const struct settings *s = gateway_settings(g);
-	struct address_country country = api_country(s);
 	struct str to = STR_NONE, from = STR_NONE;
 	struct err e;
 
@@ -127,7 +140,7 @@ static void take_addresses(struct json_obj *o, struct draft *d, struct gateway *
 		break;
 	case MEDIA_PUSH:
 		if (to.n)
-			take_device(o, d, to, platform, g);
+			take_device(o, d, to, platform, t);
 		draft_put(d, FIELD_FROM, from);
 		break;
 	case MEDIA_SOCIAL:
@@ -136,9 +149,9 @@ static void take_addresses(struct json_obj *o, struct draft *d, struct gateway *
 		break;
 	default:
 		if (to.n)
-			take_phone(o, d, to, &country);
+			take_phone(o, d, to, &t->country);
 		if (from.n)
-			take_sender(o, d, from, &country);
+			take_sender(o, d, from, &t->country);
 	}
 }
 
@@ -168,7 +181,8 @@ static void take_content(struct json_obj *o, struct draft *d)
 	take_json(o, d, FIELD_DATA, false);
 	take_json(o, d, FIELD_ATTACHMENTS, true);
 	take_json(o, d, FIELD_PARAMS, false);
-	/* Better refused than taken and not kept: it comes with flow's `via` and fall_back_after. */
+	/* Better refused than taken and not kept: it comes with flow's `via` and fall_back_after.
+	 */
 	if (json_obj_array(o, field_word(FIELD_FALLBACK), 0, 64))
 		json_obj_fault(o, field_word(FIELD_FALLBACK), "is not supported by this version");
 	take_text(o, d, FIELD_TEMPLATE, 128);
@@ -191,14 +205,29 @@ static void take_content(struct json_obj *o, struct draft *d)
 	}
 }
 
-bool api_read_message(struct gateway *g, json_t *v, const struct api_token *t,
-	struct api_input *in_r, struct json_faults *f)
+/* What would end beyond the clock's last year (2262), or in a hundred years, never ends. */
+static void take_validity(struct json_obj *o, struct draft *d)
+{
+	wall_t now = clock_wall(), end;
+	dur_t valid;
+
+	if (!json_obj_dur(o, "valid_for", 0, &valid))
+		return;
+	if (valid <= 0)
+		json_obj_fault(o, "valid_for", "must be longer than nothing");
+	else if (valid < 100 * 366 * DUR_DAY &&
+		 !__builtin_add_overflow(
+			 d->head.send_at > now ? d->head.send_at : now, valid, &end))
+		d->head.expires = end;
+}
+
+bool api_read_message(
+	const struct api_terms *t, json_t *v, struct api_input *in_r, struct json_faults *f)
 {
 	struct json_obj o;
 	struct draft d;
 	int media = MEDIA_SMS, priority = PRIORITY_NORMAL, platform = -1;
 	struct str id, channel;
-	dur_t valid = 0;
 
 	*in_r = (struct api_input){ 0 };
 	draft_init(&d);
@@ -217,19 +246,11 @@ bool api_read_message(struct gateway *g, json_t *v, const struct api_token *t,
 	if (json_obj_str(&o, "channel", 0, 64, &channel))
 		draft_put(&d, FIELD_CHANNEL, channel);
 	json_obj_time(&o, "send_at", 0, &d.head.send_at);
-	if (json_obj_dur(&o, "valid_for", 0, &valid)) {
-		wall_t now = clock_wall();
-
-		if (valid <= 0)
-			json_obj_fault(&o, "valid_for", "must be longer than nothing");
-		else if (valid < 100 * 366 * DUR_DAY)
-			d.head.expires = (d.head.send_at > now ? d.head.send_at : now) + valid;
-	}
+	take_validity(&o, &d);
 	json_obj_bool(&o, "dry_run", 0, &in_r->dry_run);
-	take_addresses(&o, &d, g, platform >= 0);
+	take_addresses(&o, &d, t, platform >= 0);
 	take_content(&o, &d);
-	if (t->conf && t->conf->webhook[0])
-		d.head.wants = WANT_DELIVERED | WANT_FAILED;
+	d.head.wants = t->wants;
 	if (json_obj_close(&o))
 		in_r->msg = draft_seal(&d);
 	draft_free(&d);

@@ -190,10 +190,11 @@ static void take_item(struct submission *s, struct str text)
 {
 	struct item *it = item_add(s);
 	struct json_faults f = { 0 };
+	struct api_terms terms = api_terms_of(s->api->g, s->t);
 	struct api_input in = { 0 };
 	json_t *v = json_read(text, &f);
 
-	if (!v || !api_read_message(s->api->g, v, s->t, &in, &f)) {
+	if (!v || !api_read_message(&terms, v, &in, &f)) {
 		it->faults = mem_new(struct json_faults);
 		*it->faults = f;
 		it->status = 400;
