@@ -62,9 +62,8 @@ bool http_sign_check(
 		if (str_starts(part, STR("t=")))
 			t = str_skip(part, 2);
 	}
-	if (!str_i64(t, &sec))
+	if (!str_i64(t, &sec) || __builtin_sub_overflow(now / DUR_S, sec, &off))
 		return false;
-	off = now / DUR_S - sec;
 	if (off > tolerance / DUR_S || off < -(tolerance / DUR_S))
 		return false;
 	sign(hex, secret, t, body);
