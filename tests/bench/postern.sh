@@ -33,6 +33,7 @@ start "$sim" smsc --listen 127.0.0.1:0 --port-file "$dir/port" --codec fast --qu
 	--receipt-delay "${RECEIPT_DELAY:-50ms}" $receipts
 await 5 test -s "$dir/port" || die "no SMSC"
 smpp=$(free_port) http=$(free_port) dark=$(free_port)
+umask 077
 cat >"$dir/postern.conf" <<CONF
 state = "$dir/state";
 log   = { level = "warn"; };

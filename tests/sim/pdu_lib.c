@@ -300,12 +300,22 @@ static void take_pdu(struct sim_pdu *r, union lib_pdu *m, const struct sim_pdu *
 	}
 }
 
+/* Whether the fields that were checked are all there is: written again they give the same octets.
+ */
+static bool lib_whole(const struct sim_pdu *wire, const uint8_t *p, size_t n)
+{
+	static struct buf again;
+	buf_reset(&again);
+	sim_codec_fast.encode(&again, wire);
+	return str_eq(buf_view(&again), str_n(p, n));
+}
+
 static uint32_t lib_decode(struct sim_pdu *r, const uint8_t *p, size_t n)
 {
 	static union lib_pdu m; /* the PDU's strings point into it until the next one */
 	static struct sim_pdu wire;
 	uint32_t status = sim_codec_fast.decode(&wire, p, n);
-	if (status != S_OK || !lib_may(&wire, n)) {
+	if (status != S_OK || !lib_may(&wire, n) || !lib_whole(&wire, p, n)) {
 		sim_lib_left++;
 		return sim_codec_fast.decode(r, p, n);
 	}
