@@ -1,7 +1,9 @@
 /* SMPP 3.3, 3.4 and 5.0: the protocol's face to the gateway. The server half is listener.c (with
- * session, submit, tell, manage), the client half client.c; both speak by pdu.c and wire.c.
+ * session, submit, tell, manage), the client half client.c (see client.h); both speak by pdu.c and
+ * wire.c.
  */
 #include "protocols/protocol.h"
+#include "protocols/smpp/client.h"
 #include "protocols/smpp/server.h"
 
 extern const struct protocol protocol_smpp;
@@ -10,8 +12,18 @@ const struct protocol protocol_smpp = {
 	.name = "smpp",
 	.about = "SMPP 3.3, 3.4 and 5.0",
 	.media = MEDIA_BIT(MEDIA_SMS),
-	/* sending: client.h */
-	/* listening: server.h */
+	/* sending */
+	.channel_conf = client_rows,
+	.channel_conf_size = sizeof(struct client_conf),
+	.channel_size = sizeof(struct client),
+	.open = client_open,
+	.submit = client_submit,
+	.close = client_close,
+	.parts = client_parts,
+	.receipt_answer = client_receipt_answer,
+	.describe = client_describe,
+	.adopt = client_adopt,
+	/* listening */
 	.listener_conf = server_rows,
 	.listener_conf_size = sizeof(struct server_conf),
 	.listener_size = sizeof(struct server),
