@@ -399,10 +399,13 @@ static int apply_retry(struct store *s, struct store_op *op)
 {
 	struct sql_stmt *q = s->q[Q_MSG_PLACE];
 	struct place *to = &op->retry.to;
+	unsigned parts;
 	int got;
 
-	if (to->due < s->now)
-		to->due = s->now;
+	op->retry.applied = false;
+	/* Its id is old: only a later due time puts it behind what this batch has queued so far. */
+	if (to->due <= s->now)
+		to->due = ++s->now;
 	got = row_get(s, op->retry.id, &s->row);
 	if (got <= 0)
 		return got;
@@ -411,15 +414,18 @@ static int apply_retry(struct store *s, struct store_op *op)
 	/* Ended meanwhile, say by a receipt that came before the answer: it stays so. */
 	if (s->row.state > STATE_SENDING || (s->row.flags & MSG_MO))
 		return 0;
-	if (queue_insert(s, to, op->retry.id, s->row.expires, op->retry.attempt, s->row.parts) < 0)
+	parts = op->retry.parts ? op->retry.parts : s->row.parts;
+	if (queue_insert(s, to, op->retry.id, s->row.expires, op->retry.attempt, parts) < 0)
 		return -1;
+	op->retry.applied = true;
 	sql_int(q, 1, to->channel);
 	sql_int(q, 2, to->priority);
 	sql_int(q, 3, to->due);
 	sql_int(q, 4, op->retry.attempt);
 	sql_int(q, 5, op->retry.reason);
 	sql_text_or_null(q, 6, str_of(op->retry.words));
-	sql_int(q, 7, (int64_t)op->retry.id);
+	sql_int(q, 7, parts);
+	sql_int(q, 8, (int64_t)op->retry.id);
 	if (sql_run(q) < 0)
 		return -1;
 	if (op->retry.quiet)

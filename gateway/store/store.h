@@ -7,7 +7,8 @@
  * callers' own threads (admin queries) on connections of their own.
  *
  * The writer gives ids and due times in commit order, so for each (channel, priority) the pair
- * (due, id) of immediate messages never goes back: a cursor is enough to refill a queue from disk.
+ * (due, id) of what is due at once always rises, also within one commit and for old ids that come
+ * again by OP_RETRY: a cursor is enough to refill a queue from disk.
  * A LOAD_QUEUE never shows a row beyond which a smaller key could still be committed, and OP_RETRY
  * never gives a due time before its own commit, so a cursor misses nothing either.
  *
@@ -149,9 +150,11 @@ struct store_op {
 			uint64_t id;
 			struct place from, to; /* to.due: 0: now (given by the writer) */
 			unsigned attempt;      /* attempts so far, stored */
+			uint8_t parts;         /* as its new channel cuts it; 0: as before */
 			bool quiet;            /* no history line (throttling) */
 			enum reason reason;
 			char words[OUTCOME_WORDS];
+			bool applied; /* out: it waits at `to`; false: it had ended meanwhile */
 		} retry;
 		struct {
 			uint64_t id;

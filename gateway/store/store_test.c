@@ -241,6 +241,31 @@ static void test_retry(void **state)
 	store_view_free(&v);
 }
 
+/* An old id that comes again goes behind what the same commit has queued before it. */
+static void test_retry_rises(void **state)
+{
+	struct place place;
+	uint64_t a = fx_accept((struct fx_msg){ 0 }, &place),
+		 b = fx_accept((struct fx_msg){ 0 }, NULL);
+	struct place to = place;
+	struct store_op *op[4];
+
+	to.due = 0;
+	op[0] = fx_accept_op((struct fx_msg){ 0 });
+	op[1] = retry_op(b, place, to);
+	op[2] = retry_op(a, place, to);
+	op[2]->retry.parts = 3;
+	op[3] = fx_accept_op((struct fx_msg){ 0 });
+	fx_do_all(op, 4);
+	assert_true(op[1]->retry.applied && op[2]->retry.applied);
+	assert_true(op[0]->accept.place.due < op[1]->retry.to.due);
+	assert_true(op[1]->retry.to.due < op[2]->retry.to.due);
+	assert_true(op[2]->retry.to.due <= op[3]->accept.place.due);
+	assert_true(op[3]->accept.place.due <= store_now(fx.s));
+	for (int i = 0; i < 4; i++)
+		fx_free(op[i]);
+}
+
 static struct store_op *final_op(uint64_t id, struct place place, enum state st)
 {
 	struct store_op *op = fx_op(OP_FINAL);
@@ -336,7 +361,9 @@ static void test_sent_after_end(void **state)
 	assert_int_equal(fx.notes, 2);
 	assert_int_equal(fx.note[1]->kind, NOTE_CORRECTION);
 	/* and a retry that comes after the end changes nothing */
-	fx_free(fx_do(retry_op(id, place, place)));
+	op = fx_do(retry_op(id, place, place));
+	assert_false(op->retry.applied);
+	fx_free(op);
 	assert_int_equal(fx_state(id), STATE_DELIVERED);
 	assert_int_equal(waiting(PRIORITY_HIGH), 0);
 }
@@ -708,6 +735,7 @@ int main(void)
 		IN_MEMORY(test_dedupe),
 		IN_MEMORY(test_born_final),
 		IN_MEMORY(test_retry),
+		IN_MEMORY(test_retry_rises),
 		IN_MEMORY(test_final),
 		IN_MEMORY(test_cancel),
 		IN_MEMORY(test_sent_after_end),

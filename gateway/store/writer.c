@@ -90,6 +90,8 @@ static void clock_begin(struct store *s)
 static void clock_end(struct store *s)
 {
 	pthread_mutex_lock(&s->clock);
+	if (s->now > s->last_now) /* retries have moved it on */
+		s->last_now = s->now;
 	s->open_now = 0;
 	pthread_mutex_unlock(&s->clock);
 }
