@@ -64,7 +64,9 @@ static int64_t days_of_month_start(int64_t year, int64_t month)
 
 struct civil clock_civil(wall_t t)
 {
-	int64_t days = floor_div(t, DUR_DAY), rest = t - days * DUR_DAY;
+	/* of the first day of all, only the end lies within 64 bits: days * DUR_DAY would not */
+	int64_t days = floor_div(t, DUR_DAY), over = t % DUR_DAY;
+	int64_t rest = over < 0 ? over + DUR_DAY : over;
 	int64_t z = days + DAYS_TO_1970, era = floor_div(z, DAYS_PER_ERA);
 	int64_t of_era = z - era * DAYS_PER_ERA;
 	int64_t y = (of_era - of_era / 1460 + of_era / 36524 - of_era / 146096) / 365;

@@ -87,6 +87,9 @@ static void civil_there_and_back(void **state)
 	c = clock_civil(clock_of_civil(&c));
 	assert_int_equal(c.month, 3);
 	assert_int_equal(c.day, 1);
+	c = clock_civil(INT64_MIN); /* its day began before 64 bits do */
+	assert_true(c.year == 1677 && c.month == 9 && c.day == 21 && c.hour == 0 &&
+		    c.minute == 12 && c.second == 43 && c.nano == 145224192);
 	c = (struct civil){ .year = 2026, .month = 14, .day = 1 };
 	c = clock_civil(clock_of_civil(&c));
 	assert_int_equal(c.year, 2027);
