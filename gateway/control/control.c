@@ -5,6 +5,7 @@
 #include "gateway/base/log.h"
 #include "gateway/base/mem.h"
 #include "gateway/base/waiter.h"
+#include "gateway/control/control_read.h"
 #include "gateway/control/view.h"
 #include "gateway/http/json.h"
 
@@ -16,7 +17,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-enum { REQUEST_MOST = 256 * 1024, REQUEST_WAIT_MS = 5000, SEARCH_MOST = 1000 };
+enum { REQUEST_MOST = 256 * 1024, REQUEST_WAIT_MS = 5000 };
 
 struct control {
 	struct gateway *g;
@@ -34,22 +35,19 @@ struct request {
 	struct work work; /* first */
 	struct control *c;
 	int fd;
-	json_t *args;  /* array of strings */
-	json_t *named; /* object of options */
+	struct control_request said;
 	struct buf out;
 	bool failed;
 };
 
 static const char *arg(const struct request *r, size_t i)
 {
-	return json_string_value(json_array_get(r->args, i));
+	return control_arg(&r->said, i);
 }
 
 static const char *option(const struct request *r, const char *name)
 {
-	const json_t *v = json_object_get(r->named, name);
-
-	return json_is_true(v) ? "" : json_string_value(v);
+	return control_option(&r->said, name);
 }
 
 static void fail(struct request *r, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
@@ -177,73 +175,24 @@ static bool search_row(void *ctx, const struct store_view *v)
 	return true;
 }
 
-static bool parse_when(const char *s, wall_t *t_r)
-{
-	int64_t ago;
-	const char *why;
-
-	if (clock_parse_rfc3339(str_of(s), t_r))
-		return true;
-	if (conf_parse_duration(str_of(s), &ago, &why) != 0)
-		return false;
-	*t_r = clock_wall() - ago;
-	return true;
-}
-
 static void verb_messages(struct request *r)
 {
-	struct store_filter f = { .state = -1, .media = -1, .most = 50 };
+	struct store_filter f;
 	struct search s = { r, 0 };
 	struct store *st = gateway_store(r->c->g);
 	const char *v;
-	enum state state;
-	enum media media;
 	struct err e;
-	uint64_t n;
 
-	if ((v = option(r, "to")))
-		f.to = str_of(v);
-	if ((v = option(r, "from")))
-		f.from = str_of(v);
-	if ((v = option(r, "state"))) {
-		if (!state_parse(str_of(v), &state)) {
-			fail(r, "\"%s\" is not a state", v);
-			return;
-		}
-		f.state = (int)state;
-	}
-	if ((v = option(r, "media"))) {
-		if (!media_parse(str_of(v), &media)) {
-			fail(r, "\"%s\" is not a medium", v);
-			return;
-		}
-		f.media = (int)media;
-	}
-	if ((v = option(r, "since")) && !parse_when(v, &f.since)) {
-		fail(r, "since: \"%s\" is neither a time (RFC 3339) nor a duration (\"2h\")", v);
-		return;
-	}
-	if ((v = option(r, "until")) && !parse_when(v, &f.until)) {
-		fail(r, "until: \"%s\" is neither a time (RFC 3339) nor a duration (\"2h\")", v);
-		return;
-	}
-	if ((v = option(r, "channel")) && !(f.channel = store_number(st, STORE_CHANNEL, v, &e))) {
+	if (control_filter_read(&r->said, clock_wall(), &f, &e) != 0 ||
+		((v = option(r, "channel")) &&
+			!(f.channel = store_number(st, STORE_CHANNEL, v, &e))) ||
+		((v = option(r, "submitter")) &&
+			!(f.submitter = store_number(st, STORE_SUBMITTER, v, &e)))) {
 		fail(r, "%s", e.text);
 		return;
 	}
-	if ((v = option(r, "submitter")) &&
-		!(f.submitter = store_number(st, STORE_SUBMITTER, v, &e))) {
-		fail(r, "%s", e.text);
-		return;
-	}
-	if ((v = option(r, "before")) && !str_u64(str_of(v), &f.before_id)) {
-		fail(r, "before: a message id is needed");
-		return;
-	}
-	if ((v = option(r, "limit")) && str_u64(str_of(v), &n))
-		f.most = n > SEARCH_MOST ? SEARCH_MOST : (unsigned)n;
 	buf_char(&r->out, '[');
-	if (store_search(st, &f, search_row, &s, &e) < 0)
+	if (store_search(st, &f, search_row, &s, &e) != 0)
 		fail(r, "%s", e.text);
 	else
 		buf_char(&r->out, ']');
@@ -340,7 +289,7 @@ static void verb_send(struct request *r)
 	struct buf text = BUF_INIT;
 	struct err e = { 0 };
 
-	json_write(&text, r->named);
+	json_write(&text, r->said.options);
 	if (api_submit_text(r->c->api, buf_view(&text), &r->out, &e) != 0)
 		fail(r, "%s", e.text);
 	buf_free(&text);
@@ -388,20 +337,20 @@ static bool read_line(int fd, struct buf *b)
 
 static void answer_request(struct request *r, struct str line)
 {
-	struct json_faults f = { 0 };
-	json_t *root = json_read(str_trim(line), &f);
-	const char *name = json_string_value(json_object_get(root, "verb"));
 	size_t i = 0, n = sizeof verbs / sizeof verbs[0];
+	struct err e;
 
-	r->args = json_object_get(root, "args");
-	r->named = json_object_get(root, "options");
-	while (i < n && name && strcmp(verbs[i].name, name) != 0)
+	if (control_request_read(&r->said, line, &e) != 0) {
+		fail(r, "%s", e.text);
+		return;
+	}
+	while (i < n && strcmp(verbs[i].name, r->said.verb) != 0)
 		i++;
-	if (!name || i == n)
-		fail(r, "unknown verb \"%s\"", name ? name : "");
+	if (i == n)
+		fail(r, "unknown verb \"%s\"", r->said.verb);
 	else
 		verbs[i].run(r);
-	json_decref(root);
+	control_request_free(&r->said);
 }
 
 static void request_call(struct work *w)
