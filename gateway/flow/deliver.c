@@ -182,6 +182,7 @@ static void record_sent(
 		f->slot = 0;
 	}
 	o->op.sent.id = f->d.msg->id;
+	o->op.sent.msg = message_ref(f->d.msg);
 	o->op.sent.place = f->place;
 	o->op.sent.channel = c->number;
 	o->op.sent.part = (uint8_t)part;

@@ -70,10 +70,20 @@ static struct str keep(char **at, size_t cap, struct str v)
 	return str_n(p, v.n);
 }
 
+void row_strings(
+	struct row *r, struct str src, struct str dst, struct str client_id, struct str key)
+{
+	char *at = r->text;
+
+	r->src = keep(&at, NOTE_ADDR, src);
+	r->dst = keep(&at, NOTE_ADDR, dst);
+	r->client_id = keep(&at, NOTE_ADDR, client_id);
+	r->key = keep(&at, OUTCOME_ID, key);
+}
+
 int row_get(struct store *s, uint64_t id, struct row *r)
 {
 	struct sql_stmt *q = s->q[Q_MSG_GET];
-	char *at = r->text;
 	int got;
 
 	sql_int(q, 1, (int64_t)id);
@@ -98,10 +108,8 @@ int row_get(struct store *s, uint64_t id, struct row *r)
 	r->rc = (uint32_t)sql_col(q, 14);
 	if (!r->due)
 		r->due = r->accepted;
-	r->src = keep(&at, NOTE_ADDR, sql_col_str(q, 15));
-	r->dst = keep(&at, NOTE_ADDR, sql_col_str(q, 16));
-	r->client_id = keep(&at, NOTE_ADDR, sql_col_str(q, 17));
-	r->key = keep(&at, OUTCOME_ID, sql_col_str(q, 18));
+	row_strings(
+		r, sql_col_str(q, 15), sql_col_str(q, 16), sql_col_str(q, 17), sql_col_str(q, 18));
 	sql_reset(q);
 	return 1;
 }
@@ -152,7 +160,7 @@ static struct place row_place(const struct row *r)
 }
 
 /* By the place that the caller knows, or by the one in the message's row. */
-static int queue_remove(struct store *s, const struct place *p, const struct row *r)
+int queue_remove(struct store *s, const struct place *p, const struct row *r)
 {
 	struct place own = row_place(r);
 	int n = queue_delete(s, &own, r->id);
@@ -165,38 +173,71 @@ static int queue_remove(struct store *s, const struct place *p, const struct row
 
 /* ---- acceptance ------------------------------------------------------------------------------ */
 
+/* A row that says where the message is, for those that begin with something to say. */
+static int state_put(struct store *s, const struct row *r, enum state state, enum reason reason,
+	unsigned attempt, wall_t final_at, struct str err, struct str words)
+{
+	struct sql_stmt *q = s->q[Q_ST_FINAL];
+
+	sql_int(q, 1, (int64_t)r->id);
+	sql_int(q, 2, state);
+	sql_int(q, 3, reason);
+	sql_int(q, 4, attempt);
+	sql_int(q, 5, r->channel);
+	sql_int(q, 6, r->priority);
+	sql_int(q, 7, r->due);
+	sql_int(q, 8, final_at);
+	sql_text_or_null(q, 9, err);
+	sql_text_or_null(q, 10, words);
+	sql_int(q, 11, r->parts);
+	return sql_run(q);
+}
+
+int row_end(struct store *s, struct row *r, enum state state, enum reason reason, wall_t at,
+	struct str err)
+{
+	if (r->state <= STATE_SENDING && queue_remove(s, NULL, r) < 0)
+		return -1;
+	if (state_put(s, r, state, reason, r->attempt, at, err, STR_NONE) < 0)
+		return -1;
+	r->state = state;
+	return 0;
+}
+
 int message_add(struct store *s, struct message *m, uint32_t channel, enum state state,
 	enum reason reason, unsigned parts)
 {
 	struct sql_stmt *q = s->q[Q_MSG_INSERT];
-	wall_t due = m->send_at > s->now && channel ? m->send_at : 0;
+	struct row r = { .id = m->id,
+		.channel = channel,
+		.priority = m->priority,
+		.due = s->now,
+		.parts = (uint8_t)parts };
 
-	sql_int(q, 1, (int64_t)m->id);
-	sql_int(q, 2, state);
-	sql_int(q, 3, reason);
-	sql_int(q, 4, m->submitter);
-	sql_int(q, 5, channel);
-	sql_int(q, 6, m->media);
-	sql_int(q, 7, m->priority);
-	sql_int(q, 8, m->wants);
-	sql_int(q, 9, m->flags);
-	sql_int(q, 10, parts);
-	sql_int(q, 11, sms_pack(m->sms));
-	sql_int(q, 12, s->now);
-	sql_int(q, 13, due);
-	sql_int(q, 14, m->expires);
-	sql_int(q, 15, state_is_final(state) ? s->now : 0);
-	sql_text_or_null(q, 16, message_get(m, FIELD_FROM));
-	sql_text_or_null(q, 17, message_get(m, FIELD_TO));
-	sql_text_or_null(q, 18, message_get(m, FIELD_CLIENT_ID));
-	if (sql_run(q) < 0)
-		return -1;
-	q = s->q[Q_BODY_INSERT];
 	buf_reset(&s->scratch);
 	message_pack(m, &s->scratch);
 	sql_int(q, 1, (int64_t)m->id);
-	sql_blob(q, 2, buf_view(&s->scratch));
-	return sql_run(q);
+	sql_int(q, 2, m->submitter);
+	sql_int(q, 3, channel);
+	sql_int(q, 4, m->media);
+	sql_int(q, 5, m->priority);
+	sql_int(q, 6, m->wants);
+	sql_int(q, 7, m->flags);
+	sql_int(q, 8, parts);
+	sql_int(q, 9, sms_pack(m->sms));
+	sql_int(q, 10, s->now);
+	sql_int(q, 11, m->send_at > s->now && channel ? m->send_at : 0);
+	sql_int(q, 12, m->expires);
+	sql_text_or_null(q, 13, message_get(m, FIELD_FROM));
+	sql_text_or_null(q, 14, message_get(m, FIELD_TO));
+	sql_text_or_null(q, 15, message_get(m, FIELD_CLIENT_ID));
+	sql_blob(q, 16, buf_view(&s->scratch));
+	if (sql_run(q) < 0)
+		return -1;
+	if (state == STATE_QUEUED)
+		return 0;
+	return state_put(
+		s, &r, state, reason, 0, state_is_final(state) ? s->now : 0, STR_NONE, STR_NONE);
 }
 
 /* 1: it is new, 0: op says what it is instead. */
@@ -295,7 +336,7 @@ static int part_add(struct store *s, const struct store_op *op, struct str far_i
 	sql_int(q, 1, (int64_t)op->sent.id);
 	sql_int(q, 2, op->sent.part);
 	sql_int(q, 3, op->sent.concat_ref);
-	sql_int(q, 4, op->sent.at ? op->sent.at : s->now);
+	sql_int(q, 4, op->sent.at);
 	sql_text_or_null(q, 5, far_id);
 	if (str_eq(far_id, key))
 		sql_null(q, 6);
@@ -304,48 +345,92 @@ static int part_add(struct store *s, const struct store_op *op, struct str far_i
 	return sql_run(q);
 }
 
-static int sent_update(struct store *s, enum hot which, const struct store_op *op,
-	struct str far_id, struct str key)
+/* What the writer needs to know of a message, from the message itself. */
+static void row_of(const struct message *m, const struct store_op *op, struct row *r)
 {
-	struct sql_stmt *q = s->q[which];
+	r->id = m->id;
+	r->state = STATE_SENT;
+	r->reason = REASON_NONE;
+	r->attempt = op->sent.attempt;
+	r->submitter = m->submitter;
+	r->channel = op->sent.place.channel;
+	r->rc = op->sent.awaits ? op->sent.channel : 0;
+	r->media = m->media;
+	r->priority = op->sent.place.priority;
+	r->wants = m->wants;
+	r->flags = m->flags;
+	r->parts = op->sent.parts;
+	r->sms = m->sms;
+	r->accepted = m->accepted;
+	r->due = op->sent.place.due;
+	r->expires = m->expires;
+	row_strings(r, message_get(m, FIELD_FROM), message_get(m, FIELD_TO),
+		message_get(m, FIELD_CLIENT_ID), STR_NONE);
+}
 
-	sql_int(q, 1, op->sent.attempt);
-	sql_int(q, 2, op->sent.place.channel ? op->sent.place.channel : op->sent.channel);
-	sql_int(q, 3, op->sent.at ? op->sent.at : s->now);
-	sql_int(q, 4, op->sent.awaits ? op->sent.channel : 0);
-	sql_text_or_null(q, 5, far_id);
+static int sent_state(struct store *s, const struct store_op *op, struct str far_id, struct str key)
+{
+	struct sql_stmt *q = s->q[Q_ST_SENT];
+
+	sql_int(q, 1, (int64_t)op->sent.id);
+	sql_int(q, 2, op->sent.attempt);
+	sql_int(q, 3, op->sent.place.channel ? op->sent.place.channel : op->sent.channel);
+	sql_int(q, 4, op->sent.place.priority);
+	sql_int(q, 5, op->sent.place.due);
+	sql_int(q, 6, op->sent.at);
+	sql_int(q, 7, op->sent.awaits ? op->sent.channel : 0);
+	sql_text_or_null(q, 8, far_id);
 	if (str_eq(far_id, key))
-		sql_null(q, 6);
+		sql_null(q, 9);
 	else
-		sql_text_or_null(q, 6, key);
-	sql_int(q, 7, (int64_t)op->sent.id);
+		sql_text_or_null(q, 9, key);
+	sql_int(q, 10, op->sent.parts);
 	return sql_run(q);
 }
 
-/* All parts are out: the message leaves the queue. */
-static int sent_whole(struct store *s, const struct store_op *op, struct str far_id, struct str key)
+/* It has ended meanwhile; the far side's id may still bring better news. */
+static int sent_late(struct store *s, const struct store_op *op, struct str far_id, struct str key)
+{
+	struct sql_stmt *q = s->q[Q_ST_SENT_LATE];
+
+	sql_int(q, 1, op->sent.at);
+	sql_int(q, 2, op->sent.awaits ? op->sent.channel : 0);
+	sql_text_or_null(q, 3, far_id);
+	sql_text_or_null(q, 4, key);
+	sql_int(q, 5, (int64_t)op->sent.id);
+	return sql_run(q);
+}
+
+/* All parts are out: the message leaves the queue. *r_r: its row, where that is known now. */
+static int sent_whole(struct store *s, const struct store_op *op, struct str far_id, struct str key,
+	struct row **r_r)
 {
 	int gone = queue_delete(s, &op->sent.place, op->sent.id), got;
+	struct row *r = &s->row;
 	bool moved;
 
-	if (gone < 0 || sent_update(s, Q_MSG_SENT, op, far_id, key) < 0)
+	*r_r = NULL;
+	if (gone < 0 || sent_state(s, op, far_id, key) < 0)
 		return -1;
 	moved = sql_changed(s->db) > 0;
-	if (gone && moved && op->sent.awaits)
-		return 0;
-	got = row_get(s, op->sent.id, &s->row);
-	if (got <= 0)
-		return got;
-	if (!gone && queue_remove(s, NULL, &s->row) < 0)
-		return -1;
-	if (!moved) /* it has ended meanwhile; the far side's id may still bring better news */
-		return state_is_final(s->row.state) && s->row.state != STATE_DELIVERED &&
-				       s->row.state != STATE_READ
-			       ? sent_update(s, Q_MSG_SENT_LATE, op, far_id, key)
-			       : 0;
+	if (gone && moved && op->sent.msg) {
+		row_of(op->sent.msg, op, r);
+		*r_r = r;
+	} else if (!gone || !moved || !op->sent.awaits) {
+		got = row_get(s, op->sent.id, r);
+		if (got <= 0)
+			return got;
+		if (!gone && queue_remove(s, NULL, r) < 0)
+			return -1;
+		if (!moved)
+			return r->state == STATE_DELIVERED || r->state == STATE_READ ||
+					       r->state == STATE_SENT
+				       ? 0
+				       : sent_late(s, op, far_id, key);
+		*r_r = r;
+	}
 	if (!op->sent.awaits)
-		return note_state(s, &s->row, STATE_QUEUED, REASON_NONE,
-			op->sent.at ? op->sent.at : s->now, STR_NONE, 0);
+		return note_state(s, r, STATE_QUEUED, REASON_NONE, op->sent.at, STR_NONE, 0);
 	return 0;
 }
 
@@ -356,6 +441,8 @@ static int sent_early_receipt(struct store *s, const struct store_op *op, struct
 	bool moved;
 	int got;
 
+	if (!orphan_any(s, op->sent.channel, key))
+		return 0;
 	got = row_get(s, op->sent.id, &s->row);
 	if (got <= 0)
 		return got;
@@ -365,10 +452,10 @@ static int sent_early_receipt(struct store *s, const struct store_op *op, struct
 
 		if (receipt_apply(s, &s->row, op->sent.part, &in, &moved) < 0)
 			return -1;
-		for (unsigned i = 0; i < n && in.state != STATE_SENT; i++)
+		for (unsigned i = 0; i < n && state_is_final(in.state); i++)
 			if (f[i].id == op->sent.id && f[i].part == op->sent.part &&
 				awaited_settle(s, op->sent.channel, key, &f[i],
-					in.state != STATE_DELIVERED && in.state != STATE_READ) < 0)
+					receipt_may_improve(&s->row, in.state)) < 0)
 				return -1;
 	}
 	return got;
@@ -377,27 +464,36 @@ static int sent_early_receipt(struct store *s, const struct store_op *op, struct
 static int apply_sent(struct store *s, struct store_op *op)
 {
 	struct str far_id = str_of(op->sent.far_id), key = str_of(op->sent.key);
-	wall_t at = op->sent.at ? op->sent.at : s->now;
+	struct row *r = NULL;
 
+	if (!op->sent.at)
+		op->sent.at = s->now;
 	if (!key.n)
 		key = far_id;
+	if (!op->sent.parts) { /* a late answer: the caller has forgotten the message */
+		int got = row_get(s, op->sent.id, &s->row);
+
+		if (got <= 0)
+			return got;
+		op->sent.parts = s->row.parts;
+	}
 	if (op->sent.parts > 1 && part_add(s, op, far_id, key) < 0)
 		return -1;
-	if (op->sent.repeated && history_add(s, op->sent.id, at, "repeated", op->sent.place.channel,
-					 REASON_NONE, "") < 0)
+	if (op->sent.repeated && history_add(s, op->sent.id, op->sent.at, "repeated",
+					 op->sent.place.channel, REASON_NONE, "") < 0)
 		return -1;
-	if (op->sent.all && sent_whole(s, op, far_id, key) < 0)
+	if (op->sent.all && sent_whole(s, op, far_id, key, &r) < 0)
 		return -1;
 	if (!op->sent.awaits || !key.n)
 		return 0;
-	if (awaited_add(s, op->sent.channel, key, op->sent.id, op->sent.part, at) < 0)
+	if (awaited_add(s, op->sent.channel, key, op->sent.id, op->sent.part, op->sent.at, r) < 0)
 		return -1;
 	return s->orphan_n ? sent_early_receipt(s, op, key) : 0;
 }
 
 static int apply_retry(struct store *s, struct store_op *op)
 {
-	struct sql_stmt *q = s->q[Q_MSG_PLACE];
+	struct sql_stmt *q = s->q[Q_ST_PLACE];
 	struct place *to = &op->retry.to;
 	unsigned parts;
 	int got;
@@ -418,14 +514,14 @@ static int apply_retry(struct store *s, struct store_op *op)
 	if (queue_insert(s, to, op->retry.id, s->row.expires, op->retry.attempt, parts) < 0)
 		return -1;
 	op->retry.applied = true;
-	sql_int(q, 1, to->channel);
-	sql_int(q, 2, to->priority);
-	sql_int(q, 3, to->due);
-	sql_int(q, 4, op->retry.attempt);
-	sql_int(q, 5, op->retry.reason);
-	sql_text_or_null(q, 6, str_of(op->retry.words));
-	sql_int(q, 7, parts);
-	sql_int(q, 8, (int64_t)op->retry.id);
+	sql_int(q, 1, (int64_t)op->retry.id);
+	sql_int(q, 2, op->retry.reason);
+	sql_int(q, 3, op->retry.attempt);
+	sql_int(q, 4, to->channel);
+	sql_int(q, 5, to->priority);
+	sql_int(q, 6, to->due);
+	sql_text_or_null(q, 7, str_of(op->retry.words));
+	sql_int(q, 8, parts);
 	if (sql_run(q) < 0)
 		return -1;
 	if (op->retry.quiet)
@@ -467,7 +563,6 @@ static int stop_awaiting(struct store *s, const struct row *r)
 
 static int apply_final(struct store *s, struct store_op *op)
 {
-	struct sql_stmt *q = s->q[Q_MSG_FINAL];
 	bool only_queued = op->final.only_if_queued || op->kind == OP_CANCEL;
 	enum state to = op->kind == OP_CANCEL ? STATE_CANCELLED : op->final.state, was;
 	struct row *r = &s->row;
@@ -489,13 +584,10 @@ static int apply_final(struct store *s, struct store_op *op)
 		return -1;
 	if (op->kind == OP_CANCEL && op->final.reason == REASON_NONE)
 		op->final.reason = REASON_CANCELLED;
-	sql_int(q, 1, to);
-	sql_int(q, 2, op->final.reason);
-	sql_int(q, 3, s->now);
-	sql_int(q, 4, op->final.attempt ? op->final.attempt : r->attempt);
-	sql_text_or_null(q, 5, str_of(op->final.words));
-	sql_int(q, 6, (int64_t)op->final.id);
-	if (sql_run(q) < 0 || stop_awaiting(s, r) < 0)
+	if (state_put(s, r, to, op->final.reason,
+		    op->final.attempt ? op->final.attempt : r->attempt, s->now, STR_NONE,
+		    str_of(op->final.words)) < 0 ||
+		stop_awaiting(s, r) < 0)
 		return -1;
 	r->state = op->final.now = to;
 	op->final.applied = true;
@@ -529,6 +621,8 @@ static int apply_replace(struct store *s, struct store_op *op)
 	if (got <= 0 || r->state != STATE_QUEUED || (r->flags & MSG_MO))
 		return got < 0 ? -1 : 0;
 	parts = op->replace.parts ? op->replace.parts : r->parts;
+	buf_reset(&s->scratch);
+	message_pack(m, &s->scratch);
 	q = s->q[Q_MSG_REPLACE];
 	sql_int(q, 1, m->wants);
 	sql_int(q, 2, m->flags);
@@ -537,13 +631,12 @@ static int apply_replace(struct store *s, struct store_op *op)
 	sql_int(q, 5, m->expires);
 	sql_text_or_null(q, 6, message_get(m, FIELD_FROM));
 	sql_text_or_null(q, 7, message_get(m, FIELD_TO));
-	sql_int(q, 8, (int64_t)r->id);
+	sql_blob(q, 8, buf_view(&s->scratch));
+	sql_int(q, 9, (int64_t)r->id);
 	if (sql_run(q) < 0)
 		return -1;
-	q = s->q[Q_BODY_UPDATE];
-	buf_reset(&s->scratch);
-	message_pack(m, &s->scratch);
-	sql_blob(q, 1, buf_view(&s->scratch));
+	q = s->q[Q_ST_PARTS];
+	sql_int(q, 1, parts);
 	sql_int(q, 2, (int64_t)r->id);
 	if (sql_run(q) < 0)
 		return -1;

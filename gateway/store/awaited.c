@@ -2,11 +2,12 @@
  *
  * An index by far id is written at random places, one page or two per message, and that is what
  * makes stores slow once a million receipts are outstanding. So it is kept in two ages. The young
- * are appended to the table `sent` in order of sending (sequential, cheap) and found through a
- * hash table in memory; most receipts come while their message is young and touch no index at
- * all. When the young are many or minutes old, the oldest that still wait are moved to the table
- * `rc` in order of key, so that a page takes several at once, and the head of `sent` is cut off.
- * After a restart the young are read again from `sent`: its length is bounded, not the backlog's.
+ * are appended to the table `sent` in order of sending, one row per commit, and found through a
+ * hash table in memory, which also knows of the message what telling its submitter needs; most
+ * receipts come while their message is young and touch no index at all. When the young are many or
+ * minutes old, the oldest that still wait are moved to the table `rc` in order of key, so that a
+ * page takes several at once, and the head of `sent` is cut off. After a restart the young are read
+ * again from `sent`: its length is bounded, not the backlog's.
  */
 #include "gateway/store/intern.h"
 
@@ -28,11 +29,26 @@ struct awaited {
 	wall_t at;
 	uint32_t channel;
 	uint8_t part, key_n;
-	bool done; /* nobody waits any more, but one may still come */
-	bool live; /* in its bucket; else only a run of moving knows it */
-	bool old;  /* read after a restart: rc may have it too */
-	char key[];
+	bool done;  /* nobody waits any more, but one may still come */
+	bool live;  /* in its bucket; else only a run of moving knows it */
+	bool old;   /* read after a restart: rc may have it too */
+	bool known; /* what follows is filled in: a message whole and sent */
+	uint8_t media, wants, flags, src_n, dst_n, client_n;
+	uint32_t submitter, place;
+	struct sms_attrs sms;
+	wall_t accepted;
+	char text[]; /* key, src, dst, client_id */
 };
+
+/* An entry in a row of `sent`. The file stays on one machine: its own byte order. */
+struct packed {
+	uint64_t id;
+	int64_t at;
+	uint32_t channel;
+	uint8_t part, key_n;
+};
+enum { PACKED = 22 };
+_Static_assert(offsetof(struct packed, key_n) == PACKED - 1, "no padding within");
 
 static uint64_t hash_of(uint32_t channel, struct str key)
 {
@@ -70,30 +86,107 @@ static void young_drop(struct young *y, struct awaited *a)
 	mem_free(&a);
 }
 
-static void young_put(struct young *y, uint64_t n, uint32_t channel, struct str key, uint64_t id,
-	unsigned part, wall_t at, bool done, bool old)
+static struct awaited *young_put(struct young *y, const struct sent_entry *e, const struct row *r)
 {
-	size_t key_n = key.n < OUTCOME_ID ? key.n : OUTCOME_ID;
-	struct awaited *a = mem_raw(sizeof *a + key_n), **b;
+	size_t more = r ? r->src.n + r->dst.n + r->client_id.n : 0;
+	struct awaited *a = mem_raw(sizeof *a + e->key.n + more), **b;
+	uint64_t n = y->next++;
+	char *text = a->text;
 
 	*a = (struct awaited){
 		.n = n,
-		.id = id,
-		.hash = hash_of(channel, key),
-		.at = at,
-		.channel = channel,
-		.part = (uint8_t)part,
-		.key_n = (uint8_t)key_n,
-		.done = done,
+		.id = e->id,
+		.hash = hash_of(e->channel, e->key),
+		.at = e->at,
+		.channel = e->channel,
+		.part = (uint8_t)e->part,
+		.key_n = (uint8_t)e->key.n,
 		.live = true,
-		.old = old,
 	};
-	memcpy(a->key, key.p, key_n);
+	memcpy(text, e->key.p, e->key.n);
+	text += e->key.n;
+	if (r) {
+		a->known = true;
+		a->media = r->media;
+		a->wants = r->wants;
+		a->flags = r->flags;
+		a->submitter = r->submitter;
+		a->place = r->channel;
+		a->sms = r->sms;
+		a->accepted = r->accepted;
+		a->src_n = (uint8_t)r->src.n;
+		a->dst_n = (uint8_t)r->dst.n;
+		a->client_n = (uint8_t)r->client_id.n;
+		memcpy(text, r->src.p, r->src.n);
+		memcpy(text + a->src_n, r->dst.p, r->dst.n);
+		memcpy(text + a->src_n + a->dst_n, r->client_id.p, r->client_id.n);
+	}
 	b = bucket_of(y, a->hash);
 	a->next = *b;
 	*b = a;
 	*slot_of(y, n) = a;
 	y->live++;
+	return a;
+}
+
+bool awaited_row(const struct awaited *a, struct row *r)
+{
+	const char *text = a->text + a->key_n;
+
+	if (!a->known || a->done)
+		return false;
+	r->id = a->id;
+	r->state = STATE_SENT;
+	r->reason = REASON_NONE;
+	r->attempt = 1;
+	r->submitter = a->submitter;
+	r->channel = a->place;
+	r->rc = a->channel;
+	r->media = a->media;
+	r->priority = 0;
+	r->wants = a->wants;
+	r->flags = a->flags;
+	r->parts = 1;
+	r->sms = a->sms;
+	r->accepted = r->due = a->accepted;
+	r->expires = 0;
+	row_strings(r, str_n(text, a->src_n), str_n(text + a->src_n, a->dst_n),
+		str_n(text + a->src_n + a->dst_n, a->client_n), STR_NONE);
+	return true;
+}
+
+bool sent_unpack(struct str *data, struct sent_entry *e_r)
+{
+	struct packed p;
+
+	if (data->n < PACKED)
+		return false;
+	memcpy(&p, data->p, PACKED);
+	if (data->n - PACKED < p.key_n)
+		return false;
+	*e_r = (struct sent_entry){
+		.channel = p.channel,
+		.id = p.id,
+		.part = p.part,
+		.at = p.at,
+		.key = str_n(data->p + PACKED, p.key_n),
+	};
+	*data = str_skip(*data, PACKED + p.key_n);
+	return true;
+}
+
+static void sent_pack(struct buf *b, const struct sent_entry *e)
+{
+	struct packed p = {
+		.id = e->id,
+		.at = e->at,
+		.channel = e->channel,
+		.part = (uint8_t)e->part,
+		.key_n = (uint8_t)e->key.n,
+	};
+
+	buf_add(b, &p, PACKED);
+	buf_str(b, e->key);
 }
 
 void awaited_free(struct store *s)
@@ -106,60 +199,97 @@ void awaited_free(struct store *s)
 	mem_free(&y->ring);
 	mem_free(&y->bucket);
 	mem_free(&y->move);
+	buf_free(&y->fresh);
 	*y = (struct young){ 0 };
 }
 
-/* A file with more rows than the ring takes (of a program with a longer one). */
-static int load_excess(struct store *s, uint64_t keep_from)
+/* Into rc at once: for a file with more than the ring takes (of a program with a longer one). */
+static int load_excess(struct store *s, const struct sent_entry *e)
 {
-	char text[300];
+	struct sql_stmt *q = s->q[Q_RC_INSERT];
 
-	snprintf(text, sizeof text,
-		"INSERT INTO rc(channel, key, id, part, at, done)"
-		" SELECT channel, key, id, part, at, 0 FROM sent WHERE n < %llu"
-		" ON CONFLICT DO NOTHING; DELETE FROM sent WHERE n < %llu",
-		(unsigned long long)keep_from, (unsigned long long)keep_from);
-	return sql_exec(s->db, text);
+	sql_int(q, 1, e->channel);
+	sql_text(q, 2, e->key);
+	sql_int(q, 3, (int64_t)e->id);
+	sql_int(q, 4, e->part);
+	sql_int(q, 5, e->at);
+	sql_int(q, 6, 0);
+	return sql_run(q);
 }
 
-/* That a message is finished is seen here once more, so that a row which waits for nothing is not
- * carried on. */
+/* Whether it still waits for something: what is finished for good is not carried on. */
+static int load_entry(struct store *s, struct sql_stmt *state, const struct sent_entry *e)
+{
+	struct young *y = &s->young;
+	enum state st = STATE_QUEUED;
+	bool single = true;
+	struct awaited *a;
+	int got;
+
+	sql_int(state, 1, (int64_t)e->id);
+	got = sql_step(state);
+	if (got < 0)
+		return -1;
+	if (got == 1) {
+		st = (enum state)sql_col(state, 0);
+		single = sql_col(state, 1) <= 1;
+		if (single && (st == STATE_READ ||
+				      (st == STATE_DELIVERED && sql_col(state, 2) == MEDIA_SMS)))
+			got = 0;
+		sql_reset(state);
+	}
+	if (got == 0) {
+		*slot_of(y, y->next++) = NULL;
+		return 0;
+	}
+	a = young_put(y, e, NULL);
+	a->done = single && state_is_final(st);
+	a->old = true;
+	return 0;
+}
+
 int awaited_load(struct store *s)
 {
 	struct young *y = &s->young;
-	struct sql_stmt *q;
-	int got;
+	struct sql_stmt *q, *state;
+	int got = -1;
 
 	awaited_free(s);
 	y->ring = mem_alloc(YOUNG_RING * sizeof(struct awaited *));
 	y->bucket = mem_alloc(BUCKETS * sizeof(struct awaited *));
 	y->move = mem_alloc(YOUNG_MOVE * sizeof(struct awaited *));
 	y->since = clock_mono();
-	y->next = (uint64_t)sql_number(s->db, "SELECT max(n) FROM sent", 0) + 1;
-	y->first = (uint64_t)sql_number(s->db, "SELECT min(n) FROM sent", 1);
-	if (y->next - y->first > YOUNG_RING) {
-		y->first = y->next - YOUNG_MANY;
-		if (load_excess(s, y->first) < 0)
-			return -1;
-	}
-	q = sql_prepare(s->db,
-		"SELECT n, sent.channel, sent.key, sent.id, part, sent.at, msg.state,"
-		" msg.parts, msg.media FROM sent JOIN msg ON msg.id = sent.id"
-		" ORDER BY n");
-	if (!q)
-		return -1;
-	while ((got = sql_step(q)) == 1) {
-		enum state state = (enum state)sql_col(q, 6);
-		bool single = sql_col(q, 7) <= 1;
+	q = sql_prepare(s->db, "SELECT n, data FROM sent ORDER BY n");
+	state = sql_prepare(s->db,
+		"SELECT coalesce(st.state, 0), coalesce(st.parts, msg.parts), msg.media FROM msg"
+		" LEFT JOIN st ON st.id = msg.id WHERE msg.id = $1");
+	while (q && state && (got = sql_step(q)) == 1) {
+		struct str data = sql_col_str(q, 1), rest = data;
+		struct sent_entry e;
+		uint64_t count = 0;
 
-		if (single && (state == STATE_READ ||
-				      (state == STATE_DELIVERED && sql_col(q, 8) == MEDIA_SMS)))
-			continue;
-		young_put(y, (uint64_t)sql_col(q, 0), (uint32_t)sql_col(q, 1), sql_col_str(q, 2),
-			(uint64_t)sql_col(q, 3), (unsigned)sql_col(q, 4), sql_col(q, 5),
-			single && state_is_final(state), true);
+		while (sent_unpack(&rest, &e))
+			count++;
+		y->next = (uint64_t)sql_col(q, 0) + 1 - count;
+		if (!y->first)
+			y->first = y->next;
+		while (got == 1 && sent_unpack(&data, &e)) {
+			if (y->next - y->first < YOUNG_RING) {
+				got = load_entry(s, state, &e) < 0 ? -1 : 1;
+			} else {
+				got = load_excess(s, &e) < 0 ? -1 : 1;
+				y->next++;
+			}
+		}
+		if (got < 0)
+			break;
 	}
 	sql_finish(&q);
+	sql_finish(&state);
+	if (!y->first)
+		y->first = y->next = 1;
+	if (y->next - y->first > YOUNG_RING)
+		y->next = y->first + YOUNG_RING;
 	return got;
 }
 
@@ -171,7 +301,7 @@ static int by_key(const void *pa, const void *pb)
 
 	if (a->channel != b->channel)
 		return a->channel < b->channel ? -1 : 1;
-	return str_cmp(str_n(a->key, a->key_n), str_n(b->key, b->key_n));
+	return str_cmp(str_n(a->text, a->key_n), str_n(b->text, b->key_n));
 }
 
 bool awaited_due(struct store *s)
@@ -239,7 +369,7 @@ int awaited_slice(struct store *s, mono_t until)
 		if (!a->live)
 			continue;
 		sql_int(q, 1, a->channel);
-		sql_text(q, 2, str_n(a->key, a->key_n));
+		sql_text(q, 2, str_n(a->text, a->key_n));
 		sql_int(q, 3, (int64_t)a->id);
 		sql_int(q, 4, a->part);
 		sql_int(q, 5, a->at);
@@ -253,32 +383,44 @@ int awaited_slice(struct store *s, mono_t until)
 
 /* ---- what the rest of the store asks --------------------------------------------------------- */
 
-int awaited_add(
-	struct store *s, uint32_t channel, struct str key, uint64_t id, unsigned part, wall_t at)
+int awaited_add(struct store *s, uint32_t channel, struct str key, uint64_t id, unsigned part,
+	wall_t at, const struct row *r)
 {
 	struct young *y = &s->young;
-	struct sql_stmt *q = s->q[Q_SENT_INSERT];
+	struct sent_entry e = { .channel = channel, .id = id, .part = part, .at = at, .key = key };
 
+	if (e.key.n > OUTCOME_ID)
+		e.key.n = OUTCOME_ID;
+	if (r && r->parts > 1)
+		r = NULL;
 	while (y->next - y->first >= YOUNG_RING)
 		if (awaited_slice(s, INT64_MAX) < 0)
 			return -1;
 	if (y->next == y->first)
 		y->since = clock_mono();
-	sql_int(q, 1, (int64_t)y->next);
-	sql_int(q, 2, channel);
-	sql_text(q, 3, key);
-	sql_int(q, 4, (int64_t)id);
-	sql_int(q, 5, part);
-	sql_int(q, 6, at);
+	sent_pack(&y->fresh, &e);
+	young_put(y, &e, r);
+	return 0;
+}
+
+int awaited_flush(struct store *s)
+{
+	struct young *y = &s->young;
+	struct sql_stmt *q = s->q[Q_SENT_INSERT];
+
+	if (!y->fresh.n)
+		return 0;
+	sql_int(q, 1, (int64_t)y->next - 1);
+	sql_blob(q, 2, buf_view(&y->fresh));
 	if (sql_run(q) < 0)
 		return -1;
-	young_put(y, y->next++, channel, key, id, part, at, false, false);
+	buf_reset(&y->fresh);
 	return 0;
 }
 
 static bool is(const struct awaited *a, uint64_t hash, uint32_t channel, struct str key)
 {
-	return a->hash == hash && a->channel == channel && str_eq(str_n(a->key, a->key_n), key);
+	return a->hash == hash && a->channel == channel && str_eq(str_n(a->text, a->key_n), key);
 }
 
 unsigned awaited_young(struct store *s, uint32_t channel, struct str key, struct found *out)

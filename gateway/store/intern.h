@@ -53,6 +53,9 @@ struct row {
 	struct str src, dst, client_id, key;
 	char text[NOTE_ADDR * 3 + OUTCOME_ID];
 };
+/* Copies strings into r->text and lets r point there. */
+void row_strings(
+	struct row *r, struct str src, struct str dst, struct str client_id, struct str key);
 
 /* A change of a counter that holds once the batch is committed. */
 struct tally {
@@ -68,7 +71,8 @@ struct young {  /* the writer's: awaited receipts of late, in order of sending *
 	uint64_t first, next; /* n of the oldest row kept and of the next */
 	struct awaited **bucket;
 	uint64_t live;
-	mono_t since; /* when `first` became the oldest */
+	mono_t since;     /* when `first` became the oldest */
+	struct buf fresh; /* this batch's, packed as they go to disk */
 	/* a run of moving the oldest to rc; rows below move_end are its own */
 	struct awaited **move;
 	size_t move_n, move_at;
@@ -191,6 +195,9 @@ int op_apply(struct store *s, struct store_op *op);
 int row_get(struct store *s, uint64_t id, struct row *r); /* 1, 0 no such message, -1 */
 int history_add(struct store *s, uint64_t id, wall_t at, const char *what, uint32_t channel,
 	enum reason reason, const char *words);
+/* A message ends: out of the queue, its state written. r->state becomes it. */
+int row_end(struct store *s, struct row *r, enum state state, enum reason reason, wall_t at,
+	struct str err);
 int meta_set(struct store *s, const char *name, int64_t v);
 int64_t sms_pack(struct sms_attrs a);
 struct sms_attrs sms_unpack(int64_t v);
@@ -198,10 +205,15 @@ int message_add(struct store *s, struct message *m, uint32_t channel, enum state
 	enum reason reason, unsigned parts);
 
 /* receipt.c */
+/* Removes it from the queue on disk, wherever it waits there: 1 it was there, 0, -1. */
+int queue_remove(struct store *s, const struct place *p, const struct row *r);
+
 /* Applies a receipt to message r (part `part`) in the batch; moved_r: the state changed. */
 int receipt_apply(struct store *s, struct row *r, unsigned part, const struct op_receipt_in *in,
 	bool *moved_r);
 int receipt_op(struct store *s, struct store_op *op);
+/* After a final receipt `to`: may a better one come for it? */
+bool receipt_may_improve(const struct row *r, enum state to);
 /* How well a receipt's recipient agrees with the message's: 3 same, 2 unknown or one is the end
  * of the other, 1 no. */
 int recipient_grade(struct str to, struct str dst);
@@ -213,11 +225,26 @@ struct found {
 	unsigned part;
 	wall_t at;
 };
+/* One entry of a row of `sent`. */
+struct sent_entry {
+	uint32_t channel;
+	uint64_t id;
+	unsigned part;
+	wall_t at;
+	struct str key;
+};
+/* Takes one entry off *data; false at the end (or where the bytes are damaged). */
+bool sent_unpack(struct str *data, struct sent_entry *e_r);
 enum { FOUND_MOST = 16 };
 int awaited_load(struct store *s);
 void awaited_free(struct store *s);
-int awaited_add(
-	struct store *s, uint32_t channel, struct str key, uint64_t id, unsigned part, wall_t at);
+/* r: the row of its message where the caller has it, NULL where not. */
+int awaited_add(struct store *s, uint32_t channel, struct str key, uint64_t id, unsigned part,
+	wall_t at, const struct row *r);
+/* Writes the batch's new ones; before its commit. */
+int awaited_flush(struct store *s);
+/* The row of a young one's message, from memory: false when it must be read. */
+bool awaited_row(const struct awaited *a, struct row *r);
 unsigned awaited_young(struct store *s, uint32_t channel, struct str key, struct found *out);
 /* -1, or how many rows of rc, newest first. */
 int awaited_old(struct store *s, uint32_t channel, struct str key, struct found *out);
@@ -234,6 +261,8 @@ bool awaited_due(struct store *s);
 int orphan_load(struct store *s);
 void orphan_free(struct store *s);
 int orphan_park(struct store *s, const struct op_receipt_in *in);
+/* Anything parked under the key? */
+bool orphan_any(struct store *s, uint32_t channel, struct str key);
 /* A parked receipt that fits a message just sent; it is taken. 1: *in_r filled, 0, -1. */
 int orphan_take(struct store *s, uint32_t channel, struct str key, struct str dst,
 	struct op_receipt_in *in_r);

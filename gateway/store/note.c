@@ -142,7 +142,7 @@ int note_taken(struct store *s, uint32_t outlet, uint64_t seq)
 	struct sql_stmt *q;
 
 	if ((seq & ((1u << KIND_BITS) - 1)) == NOTE_MO) {
-		q = s->q[Q_MSG_MO_TAKEN];
+		q = s->q[Q_ST_MO_TAKEN];
 		sql_int(q, 1, s->now);
 		sql_int(q, 2, outlet);
 		sql_int(q, 3, (int64_t)seq);

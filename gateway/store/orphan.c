@@ -167,6 +167,13 @@ int orphan_park(struct store *s, const struct op_receipt_in *in)
 	return 0;
 }
 
+bool orphan_any(struct store *s, uint32_t channel, struct str key)
+{
+	char text[ORPHAN_KEY];
+
+	return map_get(&s->orphans, key_text(text, sizeof text, channel, key)) != NULL;
+}
+
 int orphan_take(struct store *s, uint32_t channel, struct str key, struct str dst,
 	struct op_receipt_in *in_r)
 {

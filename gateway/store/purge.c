@@ -29,7 +29,7 @@ bool purge_due(struct store *s)
 
 static int delete_range(struct store *s, uint64_t a, uint64_t b)
 {
-	static const enum hot tables[] = { Q_PURGE_BODY, Q_PURGE_PART, Q_PURGE_EVENT, Q_PURGE_MSG };
+	static const enum hot tables[] = { Q_PURGE_ST, Q_PURGE_PART, Q_PURGE_EVENT, Q_PURGE_MSG };
 
 	for (size_t i = 0; i < sizeof tables / sizeof *tables; i++) {
 		sql_int(s->q[tables[i]], 1, (int64_t)a);
@@ -65,10 +65,10 @@ static int dedupe_slice(struct store *s, mono_t until)
 		while ((got = sql_step(q)) == 1) {
 			n++;
 			s->purge.dedupe_at = (uint64_t)sql_col(q, 0);
-			if (sql_col_null(q, 6))
+			if (sql_col_null(q, 5))
 				continue;
 			sql_int(del, 1, sql_col(q, 1));
-			sql_text(del, 2, sql_col_str(q, 6));
+			sql_text(del, 2, sql_col_str(q, 5));
 			sql_int(del, 3, (int64_t)s->purge.dedupe_at);
 			if (sql_run(del) < 0) {
 				sql_reset(q);
@@ -100,8 +100,8 @@ static bool is_finished(struct sql_stmt *q, wall_t cutoff)
 	enum state state = (enum state)sql_col(q, 2);
 
 	if (state_is_final(state))
-		return sql_col(q, 5) < cutoff;
-	return state == STATE_SENT && sql_col(q, 4) < cutoff;
+		return sql_col(q, 4) < cutoff;
+	return state == STATE_SENT && sql_col(q, 3) < cutoff;
 }
 
 static int message_slice(struct store *s, mono_t until)
@@ -134,9 +134,9 @@ static int message_slice(struct store *s, mono_t until)
 				from = 0;
 			}
 			last = id;
-			if (gone && !sql_col_null(q, 6) && id > s->purge.dedupe_at) {
+			if (gone && !sql_col_null(q, 5) && id > s->purge.dedupe_at) {
 				sql_int(del, 1, sql_col(q, 1));
-				sql_text(del, 2, sql_col_str(q, 6));
+				sql_text(del, 2, sql_col_str(q, 5));
 				sql_int(del, 3, (int64_t)id);
 				if (sql_run(del) < 0) {
 					sql_reset(q);

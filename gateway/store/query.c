@@ -13,9 +13,15 @@ enum { POOL_CACHE = 2 << 20 };
 #define SEARCH_LIMIT (2 * DUR_S)
 #define ID_SLACK     (2 * DUR_S) /* an id may run ahead of its time under great load */
 
+/* Of msg and st: no row in st means that it waits where it was put at first. */
 #define VIEW                                                                                     \
-	"SELECT id, state, reason, attempt, submitter, channel, media, prio, wants, parts, sms," \
-	" accepted, due, expires, sent_at, final_at, src, dst, client_id, far_id, err, words"
+	"SELECT msg.id, coalesce(st.state, 0), coalesce(st.reason, 0), coalesce(st.attempt, 0)," \
+	" submitter, coalesce(st.channel, msg.channel), media, coalesce(st.prio, msg.prio), "    \
+	"wants,"                                                                                 \
+	" coalesce(st.parts, msg.parts), sms, accepted, coalesce(st.due, msg.due), expires, "    \
+	"st.sent_at, st.final_at, src,"                                                          \
+	" dst, client_id, st.far_id, st.err, st.words"
+#define FROM " FROM msg LEFT JOIN st ON st.id = msg.id"
 
 static struct sql *pool_take(struct store *s, dur_t limit, struct err *e)
 {
@@ -156,7 +162,7 @@ static int find_parts(struct sql *db, struct store_view *v)
 
 static int find_content(struct sql *db, struct store_view *v)
 {
-	struct sql_stmt *q = sql_prepare(db, "SELECT data FROM body WHERE id = $1");
+	struct sql_stmt *q = sql_prepare(db, "SELECT data FROM msg WHERE id = $1");
 	int got;
 
 	if (!q)
@@ -186,7 +192,7 @@ int store_find(
 	if (!db)
 		return -1;
 	/* one view of the file for all parts of the answer */
-	q = sql_begin(db) < 0 ? NULL : sql_prepare(db, VIEW " FROM msg WHERE id = $1");
+	q = sql_begin(db) < 0 ? NULL : sql_prepare(db, VIEW FROM " WHERE msg.id = $1");
 	if (q) {
 		sql_int(q, 1, (int64_t)id);
 		got = sql_step(q);
@@ -256,11 +262,14 @@ int store_search(struct store *s, const struct store_filter *f,
 		return -1;
 	if (f->until && id_of_time(f->until + ID_SLACK) < high)
 		high = id_of_time(f->until + ID_SLACK);
-	q = sql_prepare(db, VIEW " FROM msg WHERE id >= $1 AND id < $2 AND ($3 = '' OR dst = $3)"
-				 " AND ($4 = '' OR src = $4) AND ($5 < 0 OR state = $5)"
-				 " AND ($6 = 0 OR submitter = $6) AND ($7 = 0 OR channel = $7)"
-				 " AND ($8 < 0 OR media = $8) AND accepted >= $9"
-				 " AND ($10 = 0 OR accepted < $10) ORDER BY id DESC LIMIT $11");
+	q = sql_prepare(db,
+		VIEW FROM " WHERE msg.id >= $1 AND msg.id < $2 AND ($3 = '' OR dst = $3)"
+			  " AND ($4 = '' OR src = $4)"
+			  " AND ($5 < 0 OR coalesce(st.state, 0) = $5)"
+			  " AND ($6 = 0 OR submitter = $6)"
+			  " AND ($7 = 0 OR coalesce(st.channel, msg.channel) = $7)"
+			  " AND ($8 < 0 OR media = $8) AND accepted >= $9"
+			  " AND ($10 = 0 OR accepted < $10) ORDER BY msg.id DESC LIMIT $11");
 	if (q) {
 		sql_int(q, 1, (int64_t)low);
 		sql_int(q, 2, (int64_t)high);

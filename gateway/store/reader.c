@@ -16,6 +16,7 @@ enum {
 	R_NOTES,
 	R_OVERDUE_RC,
 	R_OVERDUE_SENT,
+	R_STATE,
 	R_EXPIRED,
 	R_COUNT,
 	WALK = 1024, /* rows looked at between looks at the clock */
@@ -28,24 +29,24 @@ enum {
 
 static const char *const texts[R_COUNT] = {
 	[R_QUEUE] = "SELECT q.due, q.id, q.attempt, q.parts, q.marked, msg.accepted, msg.submitter,"
-		    " body.data FROM q CROSS JOIN msg CROSS JOIN body"
+		    " msg.data FROM q CROSS JOIN msg"
 		    " WHERE q.channel = $1 AND q.prio = $2 AND (q.due, q.id) > ($3, $4)"
-		    " AND q.due <= $5 AND msg.id = q.id AND body.id = q.id"
+		    " AND q.due <= $5 AND msg.id = q.id"
 		    " ORDER BY q.due, q.id LIMIT $6",
 	[R_NEXT] = "SELECT due FROM q WHERE channel = $1 AND prio = $2 AND due > $3"
 		   " ORDER BY due LIMIT 1",
 	[R_PARTS] = "SELECT part, ref FROM part WHERE id = $1",
 	[R_NOTES] = "SELECT note.seq, note.msg, note.kind, note.state, note.reason, note.delivered,"
-		    " note.at, note.err, msg.media, msg.wants, msg.parts, msg.sms, msg.accepted,"
+		    " note.at, note.err, msg.media, msg.wants, coalesce((SELECT parts FROM st "
+		    "WHERE id = msg.id), msg.parts), msg.sms, msg.accepted,"
 		    " msg.src, msg.dst, msg.client_id, msg.submitter,"
-		    " CASE note.kind WHEN 4 THEN (SELECT data FROM body WHERE id = note.msg) END"
+		    " CASE note.kind WHEN 4 THEN msg.data END"
 		    " FROM note LEFT JOIN msg ON msg.id = note.msg"
 		    " WHERE note.outlet = $1 AND note.seq > $2 ORDER BY note.seq LIMIT $3",
 	[R_OVERDUE_RC] = "SELECT key, id, at, done FROM rc WHERE channel = $1"
 			 " AND (key, id) > ($2, $3) ORDER BY key, id LIMIT $4",
-	[R_OVERDUE_SENT] = "SELECT sent.n, sent.channel, sent.id, sent.at, msg.state"
-			   " FROM sent CROSS JOIN msg WHERE sent.n > $1 AND msg.id = sent.id"
-			   " ORDER BY sent.n LIMIT $2",
+	[R_OVERDUE_SENT] = "SELECT n, data FROM sent WHERE n > $1 ORDER BY n LIMIT 64",
+	[R_STATE] = "SELECT state FROM st WHERE id = $1",
 	[R_EXPIRED] = "SELECT prio, due, id, expires FROM q WHERE channel = $1"
 		      " AND (prio, due, id) > ($2, $3, $4) ORDER BY prio, due, id LIMIT $5",
 };
@@ -236,11 +237,34 @@ static int load_notes(struct reader *r, struct store_load *l)
 	return got;
 }
 
+/* One row of the young: those of the channel that were sent too long ago and still wait. What does
+ * not fit is found by the next sweep. */
+static int overdue_young(struct reader *r, struct store_load *l, struct str data)
+{
+	struct sent_entry entry;
+
+	while (l->n < l->most && sent_unpack(&data, &entry)) {
+		struct sql_stmt *q = r->q[R_STATE];
+		int got;
+
+		if (entry.at >= l->until || entry.channel != l->channel)
+			continue;
+		sql_int(q, 1, (int64_t)entry.id);
+		got = sql_step(q);
+		if (got < 0)
+			return -1;
+		if (got == 1 && sql_col(q, 0) == STATE_SENT)
+			l->ids[l->n++].id = entry.id;
+		sql_reset(q);
+	}
+	return 0;
+}
+
 /* The old by key, then the young by number; each row is looked at once per sweep. */
 static int load_overdue(struct reader *r, struct store_load *l)
 {
 	mono_t stop = clock_mono() + SLICE;
-	int got = 0, seen;
+	int got = 0, seen = 0;
 
 	l->ids = mem_alloc((l->most ? l->most : 1) * sizeof *l->ids);
 	l->end = false;
@@ -265,6 +289,7 @@ static int load_overdue(struct reader *r, struct store_load *l)
 		if (seen < WALK) {
 			str_copy(l->after_key, sizeof l->after_key, STR(YOUNG_KEY));
 			l->after_id = 0;
+			seen = 0;
 		}
 		if (clock_mono() >= stop)
 			return 0;
@@ -273,25 +298,26 @@ static int load_overdue(struct reader *r, struct store_load *l)
 		struct sql_stmt *q = r->q[R_OVERDUE_SENT];
 
 		sql_int(q, 1, (int64_t)l->after_id);
-		sql_int(q, 2, WALK);
-		for (seen = 0; l->n < l->most && (got = sql_step(q)) == 1; seen++) {
+		while (l->n < l->most && (got = sql_step(q)) == 1) {
 			l->after_id = (uint64_t)sql_col(q, 0);
-			if (sql_col(q, 3) >= l->until)
-				continue;
-			if (sql_col(q, 4) == STATE_SENT && (uint32_t)sql_col(q, 1) == l->channel)
-				l->ids[l->n++].id = (uint64_t)sql_col(q, 2);
+			seen++;
+			if (overdue_young(r, l, sql_col_str(q, 1)) < 0) {
+				got = -1;
+				break;
+			}
 		}
 		sql_reset(q);
 		if (got < 0)
 			return -1;
 		if (l->n == l->most)
 			return 0;
-		if (seen < WALK) {
+		if (seen == 0) {
 			l->end = true;
 			return 0;
 		}
 		if (clock_mono() >= stop)
 			return 0;
+		seen = 0;
 	}
 }
 

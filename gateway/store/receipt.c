@@ -64,13 +64,21 @@ struct match {
 	int grade; /* 0: none */
 };
 
+/* Its message's row, from memory where it is there. */
+static int row_found(struct store *s, const struct found *f, struct row *r)
+{
+	if (f->young && awaited_row(f->young, r))
+		return 1;
+	return row_get(s, f->id, r);
+}
+
 /* Takes the better of *m and the candidates; r holds the row of the one taken. */
 static int match_better(struct store *s, const struct op_receipt_in *in, unsigned key,
 	const struct found *f, unsigned n, struct match *m, struct row *r)
 {
 	for (unsigned i = 0; i < n; i++) {
 		struct row other;
-		int grade, got = row_get(s, f[i].id, &other);
+		int grade, got = row_found(s, &f[i], &other);
 
 		if (got < 0)
 			return -1;
@@ -80,7 +88,7 @@ static int match_better(struct store *s, const struct op_receipt_in *in, unsigne
 		if ((grade == 1 && key > 0) || grade <= m->grade)
 			continue;
 		*m = (struct match){ .f = f[i], .key = key, .grade = grade };
-		if (row_get(s, f[i].id, r) < 0)
+		if (row_found(s, &f[i], r) < 0)
 			return -1;
 		if (grade == 3 || !in->to[0])
 			break;
@@ -99,7 +107,7 @@ static int match_find(
 	for (unsigned k = 0; named && k < in->keys && m->grade < 3; k++) {
 		n = (int)awaited_young(s, in->channel, str_of(in->key[k]), f);
 		if (n == 1) { /* the usual case: one row, read once */
-			int got = row_get(s, f[0].id, r);
+			int got = row_found(s, &f[0], r);
 
 			if (got < 0)
 				return -1;
@@ -185,6 +193,29 @@ static int parts_apply(struct store *s, const struct row *r, unsigned part,
 	return 0;
 }
 
+/* The row may come from memory: it is written only where the state is the one believed. 1, or 0
+ * where it is not. */
+static int state_move(struct store *s, struct row *r, enum state to, enum reason reason, wall_t at,
+	struct str err)
+{
+	struct sql_stmt *q = s->q[Q_ST_RECEIPT];
+
+	if (r->state <= STATE_SENDING) /* still queued: sent in part, or under another id */
+		return row_end(s, r, to, reason, at, err) < 0 ? -1 : 1;
+	sql_int(q, 1, to);
+	sql_int(q, 2, reason);
+	sql_int(q, 3, at);
+	sql_text_or_null(q, 4, err);
+	sql_int(q, 5, (int64_t)r->id);
+	sql_int(q, 6, r->state);
+	if (sql_run(q) < 0)
+		return -1;
+	if (!sql_changed(s->db))
+		return 0;
+	r->state = to;
+	return 1;
+}
+
 int receipt_apply(struct store *s, struct row *r, unsigned part, const struct op_receipt_in *in,
 	bool *moved_r)
 {
@@ -193,13 +224,14 @@ int receipt_apply(struct store *s, struct row *r, unsigned part, const struct op
 	unsigned delivered = is_success(to);
 	struct sql_stmt *q;
 	bool part_moved = false;
+	int got;
 
 	*moved_r = false;
 	if (!state_is_final(in->state)) {
 		if (state_is_final(was))
 			return 0;
 		if (in->err[0]) {
-			q = s->q[Q_MSG_ERR];
+			q = s->q[Q_ST_ERR];
 			sql_text(q, 1, str_of(in->err));
 			sql_int(q, 2, (int64_t)r->id);
 			if (sql_run(q) < 0)
@@ -212,15 +244,13 @@ int receipt_apply(struct store *s, struct row *r, unsigned part, const struct op
 	*moved_r = part_moved;
 	if (!state_may(was, to))
 		return 0;
-	q = s->q[Q_MSG_STATE];
-	sql_int(q, 1, to);
-	sql_int(q, 2, is_success(to) ? REASON_NONE : in->reason);
-	sql_int(q, 3, at);
-	sql_text_or_null(q, 4, str_of(in->err));
-	sql_int(q, 5, (int64_t)r->id);
-	if (sql_run(q) < 0)
+	got = state_move(s, r, to, is_success(to) ? REASON_NONE : in->reason, at, str_of(in->err));
+	if (got < 0)
 		return -1;
-	r->state = to;
+	if (got == 0) {
+		got = row_get(s, r->id, r);
+		return got <= 0 ? got : receipt_apply(s, r, part, in, moved_r);
+	}
 	*moved_r = true;
 	if (state_is_final(was) && history_add(s, r->id, s->now, "correction", in->channel,
 					   in->reason, state_word(was)) < 0)
@@ -230,7 +260,7 @@ int receipt_apply(struct store *s, struct row *r, unsigned part, const struct op
 }
 
 /* A row stays found by its far id as long as something better may come for it. */
-static bool may_improve(const struct row *r, enum state to)
+bool receipt_may_improve(const struct row *r, enum state to)
 {
 	if (to == STATE_READ)
 		return false;
@@ -280,7 +310,7 @@ int receipt_op(struct store *s, struct store_op *op)
 		return 0;
 	if (!op->receipt.applied)
 		stat_inc(&s->stat.repeats);
-	if (may_improve(r, in->state))
+	if (receipt_may_improve(r, in->state))
 		return awaited_settle(s, in->channel, key, &m.f, true);
 	final_note(s, in->channel, key, &m.f);
 	return awaited_settle(s, in->channel, key, &m.f, false);

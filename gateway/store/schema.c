@@ -2,7 +2,8 @@
  *
  * A step once released is never edited; a change is a new step. What is written often is narrow
  * and lies in key order of its own: rows that wait (q), rows whose receipt is awaited (sent, rc),
- * news not yet taken (note). Bodies lie apart, so that a change of state rewrites no content.
+ * news not yet taken (note), what became of a message (st), so that a change of state rewrites no
+ * content (msg).
  * Times are nanoseconds since 1970; state, reason, media and priority are the numbers of
  * gateway/tables and gateway/model; the view `messages` is for people.
  */
@@ -14,22 +15,27 @@ static const char version_1[] =
 	"CREATE TABLE meta(name TEXT PRIMARY KEY, value) WITHOUT ROWID;"
 	"CREATE TABLE name(kind INTEGER NOT NULL, number INTEGER NOT NULL, name TEXT NOT NULL,"
 	" PRIMARY KEY(kind, number), UNIQUE(kind, name)) WITHOUT ROWID;"
-	/* due: 0 when it is `accepted`; key: NULL when it is far_id; rc: the channel under which
-	 * receipts come, 0 when none is awaited; sms: eight octets, src_ton first */
-	"CREATE TABLE msg(id INTEGER PRIMARY KEY, state INTEGER NOT NULL, reason INTEGER NOT NULL,"
-	" attempt INTEGER NOT NULL, submitter INTEGER NOT NULL, channel INTEGER NOT NULL,"
-	" media INTEGER NOT NULL, prio INTEGER NOT NULL, wants INTEGER NOT NULL,"
-	" flags INTEGER NOT NULL, parts INTEGER NOT NULL, sms INTEGER NOT NULL,"
-	" accepted INTEGER NOT NULL, due INTEGER NOT NULL, expires INTEGER NOT NULL,"
-	" sent_at INTEGER NOT NULL, final_at INTEGER NOT NULL, rc INTEGER NOT NULL,"
-	" src TEXT, dst TEXT, client_id TEXT, far_id TEXT, key TEXT, err TEXT, words TEXT);"
-	"CREATE TABLE body(id INTEGER PRIMARY KEY, data BLOB NOT NULL);"
+	/* what was accepted, never changed (but by replace_sm); data is the packed message; due: 0
+	 * when it is `accepted`; sms: eight octets, src_ton first */
+	"CREATE TABLE msg(id INTEGER PRIMARY KEY, submitter INTEGER NOT NULL,"
+	" channel INTEGER NOT NULL, media INTEGER NOT NULL, prio INTEGER NOT NULL,"
+	" wants INTEGER NOT NULL, flags INTEGER NOT NULL, parts INTEGER NOT NULL,"
+	" sms INTEGER NOT NULL, accepted INTEGER NOT NULL, due INTEGER NOT NULL,"
+	" expires INTEGER NOT NULL, src TEXT, dst TEXT, client_id TEXT, data BLOB NOT NULL);"
+	/* what became of it; no row: it waits where it was put at first. key: NULL when it is
+	 * far_id; rc: the channel under which receipts come, 0 when none is awaited;
+	 * parts: as the channel cut it */
+	"CREATE TABLE st(id INTEGER PRIMARY KEY, state INTEGER NOT NULL, reason INTEGER NOT NULL,"
+	" attempt INTEGER NOT NULL, channel INTEGER NOT NULL, prio INTEGER NOT NULL,"
+	" due INTEGER NOT NULL, sent_at INTEGER NOT NULL, final_at INTEGER NOT NULL,"
+	" rc INTEGER NOT NULL, parts INTEGER NOT NULL, far_id TEXT, key TEXT, err TEXT,"
+	" words TEXT);"
 	"CREATE TABLE q(channel INTEGER, prio INTEGER, due INTEGER, id INTEGER,"
 	" expires INTEGER NOT NULL, attempt INTEGER NOT NULL, parts INTEGER NOT NULL,"
 	" marked INTEGER NOT NULL, PRIMARY KEY(channel, prio, due, id)) WITHOUT ROWID;"
-	/* awaited receipts: the young in order of sending, the old by key (awaited.c) */
-	"CREATE TABLE sent(n INTEGER PRIMARY KEY, channel INTEGER NOT NULL, key TEXT NOT NULL,"
-	" id INTEGER NOT NULL, part INTEGER NOT NULL, at INTEGER NOT NULL);"
+	/* awaited receipts: the young as one row per commit, n that of its last entry, the old by
+	 * key (awaited.c) */
+	"CREATE TABLE sent(n INTEGER PRIMARY KEY, data BLOB NOT NULL);"
 	"CREATE TABLE rc(channel INTEGER, key TEXT, id INTEGER, part INTEGER,"
 	" at INTEGER NOT NULL, done INTEGER NOT NULL, PRIMARY KEY(channel, key, id, part))"
 	" WITHOUT ROWID;"
@@ -54,16 +60,19 @@ static const char version_1[] =
 
 /* For people with the sqlite3 shell; and incomplete messages of subscribers found by age. */
 static const char version_2[] =
-	"CREATE VIEW messages AS SELECT id,"
-	" CASE state WHEN 0 THEN 'queued' WHEN 1 THEN 'sending' WHEN 2 THEN 'sent'"
+	"CREATE VIEW messages AS SELECT msg.id,"
+	" CASE coalesce(st.state, 0) WHEN 0 THEN 'queued' WHEN 1 THEN 'sending' WHEN 2 THEN 'sent'"
 	" WHEN 3 THEN 'delivered' WHEN 4 THEN 'read' WHEN 5 THEN 'undeliverable'"
 	" WHEN 6 THEN 'expired' WHEN 7 THEN 'rejected' WHEN 8 THEN 'cancelled'"
 	" WHEN 9 THEN 'suppressed' ELSE 'unknown' END AS state,"
-	" (SELECT name FROM name WHERE kind = 1 AND number = submitter) AS submitter,"
-	" (SELECT name FROM name WHERE kind = 2 AND number = channel) AS channel,"
-	" src AS sender, dst AS recipient, attempt, parts, far_id, err, words, client_id,"
-	" accepted / 1000000 AS accepted_ms, sent_at / 1000000 AS sent_ms,"
-	" final_at / 1000000 AS final_ms FROM msg;"
+	" (SELECT name FROM name WHERE kind = 1 AND number = msg.submitter) AS submitter,"
+	" (SELECT name FROM name WHERE kind = 2"
+	"  AND number = coalesce(st.channel, msg.channel)) AS channel,"
+	" msg.src AS sender, msg.dst AS recipient, st.attempt, coalesce(st.parts, msg.parts) AS "
+	"parts, st.far_id, st.err,"
+	" st.words, msg.client_id, msg.accepted / 1000000 AS accepted_ms,"
+	" st.sent_at / 1000000 AS sent_ms, st.final_at / 1000000 AS final_ms"
+	" FROM msg LEFT JOIN st ON st.id = msg.id;"
 	"CREATE INDEX mo_part_at ON mo_part(at);";
 
 static const char *const steps[SCHEMA_VERSION] = { version_1, version_2 };

@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sqlite3.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -267,11 +268,15 @@ static int tx_statements(struct lite *l, const char *begin)
 
 static struct sql *lite_open(const struct sql_conf *c, struct err *e)
 {
+	static atomic_flag configured = ATOMIC_FLAG_INIT;
 	struct lite *l = mem_new(struct lite);
 	int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE;
 	char text[160];
 	int rc;
 
+	/* Counting every allocation costs a lock each; nobody reads the count. */
+	if (!atomic_flag_test_and_set(&configured))
+		sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
 	l->sql.driver = sql_driver("sqlite");
 	if (c->role == SQL_WRITER)
 		flags |= SQLITE_OPEN_CREATE;

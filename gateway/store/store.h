@@ -134,10 +134,12 @@ struct store_op {
 		} accept;
 		struct {
 			uint64_t id;
+			struct message *msg; /* a reference, which the store lets go of; NULL where
+						the caller has none (costs the writer a look) */
 			struct place place;  /* where it was taken from */
 			uint32_t channel;    /* number under which receipts will come (channel or
 						group) */
-			uint8_t part, parts; /* part counts from 0 */
+			uint8_t part, parts; /* part counts from 0; parts 0: as the store has it */
 			bool all;            /* with this, every part is sent: leave the queue */
 			bool awaits;   /* a receipt will come; false: `sent` is the last word */
 			bool repeated; /* may have been sent before (uncertain) */

@@ -107,6 +107,8 @@ static void op_arrived(struct letter *l)
 
 static void op_answer(struct store_op *op)
 {
+	if (op->kind == OP_SENT)
+		message_unref(&op->sent.msg);
 	if (!op->done) {
 		mem_free(&op);
 	} else if (op->loop) {
@@ -242,6 +244,8 @@ static int batch_commit(struct store *s, unsigned from, unsigned n, dur_t bulk)
 	for (unsigned i = from; i < from + n; i++)
 		if (op_apply(s, s->batch[i]) < 0)
 			goto fail;
+	if (awaited_flush(s) < 0)
+		goto fail;
 	if (bulk) {
 		mid = clock_mono();
 		if (bulk_work(s, mid + bulk) < 0)

@@ -127,6 +127,7 @@ static void accepted(struct store_op *op)
 	snprintf(l->key, sizeof l->key, "%016llx",
 		(unsigned long long)(random_keys ? h ^ h >> 29 : l->n));
 	o->sent.id = op->accept.id;
+	o->sent.msg = message_ref(l->msg);
 	o->sent.place = op->accept.place;
 	o->sent.channel = CH;
 	o->sent.parts = 1;
