@@ -160,7 +160,7 @@ static struct place row_place(const struct row *r)
 }
 
 /* By the place that the caller knows, or by the one in the message's row. */
-int queue_remove(struct store *s, const struct place *p, const struct row *r)
+int unqueue(struct store *s, const struct place *p, const struct row *r)
 {
 	struct place own = row_place(r);
 	int n = queue_delete(s, &own, r->id);
@@ -196,7 +196,7 @@ static int state_put(struct store *s, const struct row *r, enum state state, enu
 int row_end(struct store *s, struct row *r, enum state state, enum reason reason, wall_t at,
 	struct str err)
 {
-	if (r->state <= STATE_SENDING && queue_remove(s, NULL, r) < 0)
+	if (r->state <= STATE_SENDING && unqueue(s, NULL, r) < 0)
 		return -1;
 	if (state_put(s, r, state, reason, r->attempt, at, err, STR_NONE) < 0)
 		return -1;
@@ -420,7 +420,7 @@ static int sent_whole(struct store *s, const struct store_op *op, struct str far
 		got = row_get(s, op->sent.id, r);
 		if (got <= 0)
 			return got;
-		if (!gone && queue_remove(s, NULL, r) < 0)
+		if (!gone && unqueue(s, NULL, r) < 0)
 			return -1;
 		if (!moved)
 			return r->state == STATE_DELIVERED || r->state == STATE_READ ||
@@ -505,7 +505,7 @@ static int apply_retry(struct store *s, struct store_op *op)
 	got = row_get(s, op->retry.id, &s->row);
 	if (got <= 0)
 		return got;
-	if (queue_remove(s, &op->retry.from, &s->row) < 0)
+	if (unqueue(s, &op->retry.from, &s->row) < 0)
 		return -1;
 	/* Ended meanwhile, say by a receipt that came before the answer: it stays so. */
 	if (s->row.state > STATE_SENDING || (s->row.flags & MSG_MO))
@@ -577,10 +577,9 @@ static int apply_final(struct store *s, struct store_op *op)
 	if ((only_queued && was != STATE_QUEUED) || (op->final.only_if_sent && was != STATE_SENT) ||
 		(r->flags & MSG_MO) || !state_may(was, to)) {
 		/* an end is an end: it must not wait on */
-		return state_is_final(was) ? (queue_remove(s, &op->final.place, r) < 0 ? -1 : 0)
-					   : 0;
+		return state_is_final(was) ? (unqueue(s, &op->final.place, r) < 0 ? -1 : 0) : 0;
 	}
-	if (was <= STATE_SENDING && queue_remove(s, &op->final.place, r) < 0)
+	if (was <= STATE_SENDING && unqueue(s, &op->final.place, r) < 0)
 		return -1;
 	if (op->kind == OP_CANCEL && op->final.reason == REASON_NONE)
 		op->final.reason = REASON_CANCELLED;

@@ -206,7 +206,7 @@ int message_add(struct store *s, struct message *m, uint32_t channel, enum state
 
 /* receipt.c */
 /* Removes it from the queue on disk, wherever it waits there: 1 it was there, 0, -1. */
-int queue_remove(struct store *s, const struct place *p, const struct row *r);
+int unqueue(struct store *s, const struct place *p, const struct row *r);
 
 /* Applies a receipt to message r (part `part`) in the batch; moved_r: the state changed. */
 int receipt_apply(struct store *s, struct row *r, unsigned part, const struct op_receipt_in *in,
