@@ -25,6 +25,7 @@ struct gateway {
 	_Atomic(struct plan *) plan;
 	struct plan *old_plan;
 	_Atomic bool ready, stopping;
+	bool unsettled; /* stopped with operations on their way */
 	/* by the store's numbers; written under reload only, read by every loop */
 	_Atomic(struct flow_channel *) channel[NUMBERS_MOST];
 	_Atomic(struct flow_account *) account[NUMBERS_MOST];
@@ -459,6 +460,75 @@ static void shut_all(struct gateway *g, struct flow_channel **cs, size_t cn,
 	mem_free(&w);
 }
 
+static void free_run(void *arg)
+{
+	(void)arg;
+}
+
+/* After this every loop has ended the turn in which it may have looked at an old plan. */
+static void loops_grace(struct gateway *g)
+{
+	for (unsigned i = 0; i < g->loops_n; i++)
+		loop_call(g->loops[i], free_run, NULL);
+}
+
+static int nothing(struct sql *db, struct store_op *op)
+{
+	return 0;
+}
+
+static void barrier_passed(struct store_op *op)
+{
+	waiter_signal(op->call.arg);
+}
+
+/* Returns when everything that was given to the store before is on disk. */
+static void store_barrier(struct gateway *g)
+{
+	struct store_op *op = store_op_new(OP_CALL, NULL, barrier_passed);
+	struct waiter w;
+
+	waiter_init(&w);
+	op->call.run = nothing;
+	op->call.arg = &w;
+	store_do(g->store, op);
+	waiter_wait(&w);
+	mem_free(&op);
+}
+
+static int nothing_run(struct sql *db, struct store_op *op)
+{
+	return 0;
+}
+
+static void nothing_done(struct store_op *op)
+{
+	waiter_signal(op->call.arg);
+	mem_free(&op);
+}
+
+/* What is on its way to the store and back comes home while its owners live: an operation behind
+ * all others, then a turn of every loop; again for what those turns set off. False: the store does
+ * not answer (a full disk), and letters may still come. */
+static bool settle(struct gateway *g)
+{
+	struct waiter *w = mem_new(struct waiter);
+
+	for (int round = 0; round < 3; round++) {
+		struct store_op *op = store_op_new(OP_CALL, NULL, nothing_done);
+
+		waiter_init(w);
+		op->call.run = nothing_run;
+		op->call.arg = w;
+		store_do(g->store, op);
+		if (!waiter_wait_for(w, 5 * DUR_S))
+			return false; /* w is left to whoever still signals it */
+		loops_grace(g);
+	}
+	mem_free(&w);
+	return true;
+}
+
 void gateway_stop(struct gateway *g)
 {
 	dur_t grace = g->settings->shutdown_grace;
@@ -476,6 +546,7 @@ void gateway_stop(struct gateway *g)
 	}
 	shut_all(g, cs, n, NULL, 0, grace);
 	mem_free(&cs);
+	g->unsettled = !settle(g);
 	for (unsigned i = 0; i < g->loops_n; i++) {
 		loop_stop(g->loops[i]);
 		loop_join(g->loops[i]);
@@ -490,6 +561,8 @@ void gateway_free(struct gateway **gp)
 	struct gateway *g = *gp;
 	struct plan *p = atomic_load(&g->plan);
 
+	if (g->unsettled)
+		return; /* letters may still know the objects, and the process ends anyway */
 	while (g->listeners_n)
 		listener_drop(g, g->listeners[0]);
 	mem_free(&g->listeners);
@@ -606,42 +679,6 @@ static const struct channel_conf *channel_conf_named(const struct settings *s, c
 	return NULL;
 }
 
-static void free_run(void *arg)
-{
-	(void)arg;
-}
-
-/* After this every loop has ended the turn in which it may have looked at an old plan. */
-static void loops_grace(struct gateway *g)
-{
-	for (unsigned i = 0; i < g->loops_n; i++)
-		loop_call(g->loops[i], free_run, NULL);
-}
-
-static int nothing(struct sql *db, struct store_op *op)
-{
-	return 0;
-}
-
-static void barrier_passed(struct store_op *op)
-{
-	waiter_signal(op->call.arg);
-}
-
-/* Returns when everything that was given to the store before is on disk. */
-static void store_barrier(struct gateway *g)
-{
-	struct store_op *op = store_op_new(OP_CALL, NULL, barrier_passed);
-	struct waiter w;
-
-	waiter_init(&w);
-	op->call.run = nothing;
-	op->call.arg = &w;
-	store_do(g->store, op);
-	waiter_wait(&w);
-	mem_free(&op);
-}
-
 static int reload_channels(struct gateway *g, struct settings *s, struct err *e)
 {
 	unsigned top = atomic_load(&g->names_top);
@@ -659,8 +696,8 @@ static int reload_channels(struct gateway *g, struct settings *s, struct err *e)
 		}
 		if (c && !c->retired)
 			shut_all(g, &c, 1, NULL, 0, g->settings->shutdown_grace);
-		/* The old object stays in memory until the end: operations under way know it. What it
-		 * sent must be on record before the new one reads the queue. */
+		/* The old object stays in memory until the end: operations under way know it. What
+		 * it sent must be on record before the new one reads the queue. */
 		if (c) {
 			c->retired = true;
 			store_barrier(g);

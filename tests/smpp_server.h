@@ -1,0 +1,322 @@
+/* For the tests of the server half: a whole gateway in this process, in a folder of its own, and
+ * ESMEs on blocking sockets that read and write PDUs by the codec. Tests only; header-only.
+ */
+#ifndef POSTERN_TESTS_SMPP_SERVER_H
+#define POSTERN_TESTS_SMPP_SERVER_H
+
+#include "gateway/base/log.h"
+#include "gateway/base/mem.h"
+#include "gateway/base/stream.h"
+#include "gateway/base/waiter.h"
+#include "gateway/flow/gateway.h"
+#include "protocols/smpp/pdu.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+/* ---- the gateway ---- */
+
+static struct {
+	char dir[64], conf[128];
+	struct gateway *g;
+	uint16_t port;
+	bool takes_all; /* deliver_sm that comes before an answer is taken and passed over */
+} fx;
+
+static inline void fx_log(void *ctx, struct str line)
+{
+}
+
+static inline struct settings *fx_settings(const char *listeners, const char *more)
+{
+	struct conf_faults f = { 0 };
+	struct settings *s;
+	FILE *out = fopen(fx.conf, "w");
+
+	assert_non_null(out);
+	fprintf(out,
+		"state = \"%s\"; loops = 2; shutdown_grace = \"3s\"; country = \"46\";\n"
+		"http = { listen = \"127.0.0.1:0\"; };\n"
+		"listeners = ( %s );\n"
+		"channels = ( { name = \"nul\"; type = \"null\"; receipts = true;\n"
+		"	media = [ \"sms\", \"viber\" ]; },\n"
+		"	{ name = \"bad\"; type = \"null\"; receipts = true; fail_receipt = 1.0; } );\n"
+		"routes = ( { media = \"sms\"; to = \"4671*\"; via = [ \"bad\" ]; },\n"
+		"	{ media = [ \"sms\", \"viber\" ]; to = \"46*\"; via = [ \"nul\" ]; } );\n%s\n",
+		fx.dir, listeners, more);
+	fclose(out);
+	chmod(fx.conf, 0600);
+	s = settings_load(fx.conf, &f);
+	if (!s)
+		conf_faults_print(&f, stderr);
+	conf_faults_free(&f);
+	return s;
+}
+
+/* The port that the first listener got. */
+static inline uint16_t fx_port(void)
+{
+	struct buf json = BUF_INIT;
+	const char *at;
+	unsigned port = 0;
+
+	gateway_status(fx.g, &json);
+	at = strstr(buf_cstr(&json), "\"port\":");
+	assert_non_null(at);
+	port = (unsigned)strtoul(at + 7, NULL, 10);
+	buf_free(&json);
+	return (uint16_t)port;
+}
+
+static inline void fx_begin(const char *listeners)
+{
+	struct settings *s;
+	struct err e = { 0 };
+
+	str_copy(fx.dir, sizeof fx.dir, STR("/tmp/postern-smpp-XXXXXX"));
+	assert_non_null(mkdtemp(fx.dir));
+	snprintf(fx.conf, sizeof fx.conf, "%s/p.conf", fx.dir);
+	if (!getenv("SHOW_LOG"))
+		log_capture(fx_log, NULL);
+	s = fx_settings(listeners, "");
+	assert_non_null(s);
+	fx.g = gateway_new(s, &e);
+	if (!fx.g || gateway_start(fx.g, &e) != 0)
+		fail_msg("%s", e.text);
+	fx.port = fx_port();
+}
+
+static inline void fx_end(void)
+{
+	char cmd[128];
+
+	gateway_stop(fx.g);
+	gateway_free(&fx.g);
+	log_capture(NULL, NULL);
+	snprintf(cmd, sizeof cmd, "rm -rf %s", fx.dir);
+	if (system(cmd) != 0)
+		fprintf(stderr, "%s is left\n", fx.dir);
+}
+
+/* ---- an ESME ---- */
+
+struct esme {
+	int fd;
+	uint32_t sequence;
+	struct buf in;
+	size_t eaten; /* of in, by the PDU shown last */
+};
+
+static inline struct esme esme_from(const char *address)
+{
+	struct esme m = { .fd = socket(AF_INET, SOCK_STREAM, 0) };
+	struct timeval patience = { .tv_sec = 10 };
+	union addr to, from;
+
+	assert_true(m.fd >= 0);
+	setsockopt(m.fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+	assert_true(addr_parse(STR("127.0.0.1"), fx.port, &to));
+	assert_true(addr_parse(str_of(address), 0, &from));
+	assert_int_equal(bind(m.fd, &from.sa, sizeof from.in), 0);
+	assert_int_equal(connect(m.fd, &to.sa, sizeof to.in), 0);
+	return m;
+}
+
+static inline struct esme esme_dial(void)
+{
+	return esme_from("127.0.0.1");
+}
+
+static inline void esme_close(struct esme *m)
+{
+	close(m->fd);
+	buf_free(&m->in);
+}
+
+static inline void esme_write(struct esme *m, struct str bytes)
+{
+	while (bytes.n) {
+		ssize_t n = send(m->fd, bytes.p, bytes.n, MSG_NOSIGNAL);
+
+		assert_true(n > 0);
+		bytes = str_skip(bytes, (size_t)n);
+	}
+}
+
+/* The next PDU; false at the end of the connection. Slices die with the next call. */
+static inline bool esme_read(struct esme *m, struct pdu *p)
+{
+	uint32_t status;
+	size_t length = 0;
+
+	if (m->eaten)
+		buf_drop(&m->in, m->eaten);
+	m->eaten = 0;
+	while (pdu_peek(buf_view(&m->in), PDU_CAP, &length) <= 0 || length > m->in.n) {
+		char chunk[4096];
+		ssize_t n = recv(m->fd, chunk, sizeof chunk, 0);
+
+		if (n < 0 && errno == EAGAIN)
+			fail_msg("nothing came");
+		if (n <= 0)
+			return false;
+		buf_add(&m->in, chunk, (size_t)n);
+	}
+	assert_int_equal(pdu_decode(p, str_n(m->in.p, length), PDU_LENIENT, &status), 0);
+	m->eaten = length;
+	return true;
+}
+
+static inline uint32_t esme_send(struct esme *m, struct pdu *p)
+{
+	struct buf out = BUF_INIT;
+
+	p->sequence = ++m->sequence;
+	assert_int_equal(pdu_encode(&out, p), ESME_ROK);
+	esme_write(m, buf_view(&out));
+	buf_free(&out);
+	return p->sequence;
+}
+
+static inline void esme_header(struct esme *m, uint32_t command, uint32_t status, uint32_t sequence)
+{
+	struct buf out = BUF_INIT;
+
+	pdu_put_header(&out, command, status, sequence);
+	esme_write(m, buf_view(&out));
+	buf_free(&out);
+}
+
+static inline void esme_told(struct esme *m, const struct pdu *p, uint32_t status)
+{
+	struct buf out = BUF_INIT;
+
+	pdu_put_resp(&out, SMPP_DELIVER_SM | SMPP_RESP, status, p->sequence, STR_NONE);
+	esme_write(m, buf_view(&out));
+	buf_free(&out);
+}
+
+/* Sends and reads the answer to it. */
+static inline void esme_ask(struct esme *m, struct pdu *p, struct pdu *answer)
+{
+	uint32_t sequence = esme_send(m, p), command = p->command | SMPP_RESP;
+
+	assert_true(esme_read(m, answer));
+	while (answer->command == SMPP_ENQUIRE_LINK ||
+		(fx.takes_all && answer->command == SMPP_DELIVER_SM)) {
+		if (answer->command == SMPP_DELIVER_SM)
+			esme_told(m, answer, ESME_ROK);
+		else
+			esme_header(m, SMPP_ENQUIRE_LINK | SMPP_RESP, 0, answer->sequence);
+		assert_true(esme_read(m, answer));
+	}
+	assert_int_equal(answer->sequence, sequence);
+	if (answer->command != SMPP_GENERIC_NACK)
+		assert_int_equal(answer->command, command);
+}
+
+static inline uint32_t esme_bind_as(struct esme *m, uint32_t command, const char *name,
+	const char *password, uint8_t version)
+{
+	struct pdu answer, p = {
+		.command = command,
+		.bind = { .system_id = str_of(name),
+			.password = str_of(password),
+			.interface_version = version },
+	};
+
+	esme_ask(m, &p, &answer);
+	return answer.status;
+}
+
+static inline struct esme esme_bound(const char *name)
+{
+	struct esme m = esme_dial();
+
+	assert_int_equal(
+		esme_bind_as(&m, SMPP_BIND_TRANSCEIVER, name, "secret", SMPP_V34), ESME_ROK);
+	return m;
+}
+
+static inline struct pdu esme_submit(const char *to, const char *text)
+{
+	return (struct pdu){
+		.command = SMPP_SUBMIT_SM,
+		.sm = { .source = { 5, 0, STR("Shop") },
+			.dest = { 1, 1, str_of(to) },
+			.short_message = str_of(text) },
+	};
+}
+
+static inline uint64_t esme_id(struct str id)
+{
+	uint64_t v = 0;
+
+	if (!str_u64(id, &v) || !v)
+		fail_msg("\"%.*s\" is not an id", STR_ARG(id));
+	return v;
+}
+
+/* Submits and gives the id. */
+static inline uint64_t esme_accepted(struct esme *m, struct pdu *p)
+{
+	struct pdu answer;
+
+	esme_ask(m, p, &answer);
+	if (answer.status != ESME_ROK)
+		fail_msg("submit refused: %s", smpp_status_name(answer.status));
+	return esme_id(answer.resp.message_id);
+}
+
+static inline uint32_t esme_refused(struct esme *m, struct pdu *p)
+{
+	struct pdu answer;
+
+	esme_ask(m, p, &answer);
+	return answer.status;
+}
+
+/* The connection ends, maybe after some more PDUs. */
+static inline void esme_ends(struct esme *m)
+{
+	struct pdu p;
+
+	while (esme_read(m, &p))
+		;
+	esme_close(m);
+}
+
+static inline bool esme_is_silent(struct esme *m)
+{
+	struct timeval little = { .tv_usec = 150000 }, patience = { .tv_sec = 10 };
+	char c;
+	ssize_t n;
+
+	if (m->in.n > m->eaten)
+		return false;
+	setsockopt(m->fd, SOL_SOCKET, SO_RCVTIMEO, &little, sizeof little);
+	n = recv(m->fd, &c, 1, MSG_PEEK);
+	setsockopt(m->fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+	return n < 0;
+}
+
+/* What the store has of a message. The caller frees it. */
+static inline struct store_view fx_view(uint64_t id)
+{
+	struct store_view v;
+	struct err e = { 0 };
+
+	assert_int_equal(store_find(gateway_store(fx.g), id, true, &v, &e), 1);
+	return v;
+}
+
+#endif
