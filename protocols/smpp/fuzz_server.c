@@ -1,0 +1,680 @@
+/* Fuzz target: the whole server half (session.c, submit.c, manage.c, tell.c, wire.c) under any
+ * bytes from up to four ESMEs and any order of answers from behind.
+ *
+ * Streams, loop, clock of the loop and flow are stand-ins of this file, linked instead of the real
+ * ones; nothing is opened, nothing waits. The input is a list of steps: bytes or PDUs from an ESME,
+ * an answer to a message or a question, a note to be told, time that passes, an end. Checked: what
+ * is written is whole PDUs that our codec reads; messages have what flow relies on; everything
+ * lent is given back and everything ends.
+ */
+#include "gateway/base/log.h"
+#include "gateway/base/mem.h"
+#include "gateway/model/address.h"
+#include "gateway/model/text.h"
+#include "protocols/smpp/server.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+enum { STREAMS = 4, TIMERS = 32, PENDING = 1200, ACCOUNTS = 2 };
+
+/* ---- the world behind ---- */
+
+struct stream {
+	const struct stream_events *ev;
+	void *owner;
+	struct buf in, out;
+	bool used, paused, full, closed, again;
+	uint32_t asked[16]; /* sequence numbers of our requests, for answers to them */
+	unsigned asked_n;
+};
+struct verify {
+	void (*done)(void *ctx, bool ok);
+	void *ctx;
+	bool ok;
+};
+
+static struct {
+	struct stream streams[STREAMS];
+	struct timer *timers[TIMERS];
+	struct letter *letters;
+	mono_t now;
+	void *tokens[PENDING]; /* of message_arrived() */
+	struct ask *asks[PENDING];
+	struct verify verifies[PENDING];
+	unsigned tokens_n, asks_n, verifies_n, notes, credit;
+	uint64_t id;
+	dur_t delay; /* of logins */
+	acceptor_fn accept;
+	void *acceptor_owner;
+	struct listener l;
+	struct account a[ACCOUNTS];
+	struct member m[ACCOUNTS];
+	struct server srv;
+	struct server_conf conf;
+	struct server_account_conf accounts[ACCOUNTS];
+	struct conf_pair services[1];
+	bool closed;
+} w;
+
+const struct conf_item account_rows[] = { CONF_END };
+static int dummy; /* something to point at */
+
+/* streams */
+struct stream *stream_accept(struct loop *l, int fd, struct tls_server *tls,
+	const struct stream_limits *lim, const struct stream_events *ev, void *owner)
+{
+	struct stream *s = &w.streams[fd];
+
+	*s = (struct stream){ .ev = ev, .owner = owner, .used = true };
+	return s;
+}
+struct stream *stream_connect(struct loop *l, const char *host, uint16_t port, const char *source,
+	struct tls_client *tls, const struct stream_limits *lim, const struct stream_events *ev,
+	void *owner)
+{
+	CHECK(false);
+	return NULL;
+}
+struct buf *stream_out(struct stream *s)
+{
+	CHECK(s && s->used && !s->closed);
+	return &s->out;
+}
+void stream_written(struct stream *s)
+{
+	CHECK(s && s->used && !s->closed);
+}
+bool stream_full(const struct stream *s)
+{
+	return s->full;
+}
+void stream_pause(struct stream *s, bool paused)
+{
+	s->again |= s->paused && !paused;
+	s->paused = paused;
+}
+const char *stream_peer(const struct stream *s)
+{
+	return "192.0.2.1:4711";
+}
+void stream_close(struct stream **sp, dur_t linger)
+{
+	if (*sp)
+		(*sp)->closed = true;
+	*sp = NULL;
+}
+
+/* the loop */
+mono_t loop_now(const struct loop *l)
+{
+	return w.now;
+}
+void loop_later(struct loop *l, struct letter *letter)
+{
+	letter->next = w.letters;
+	w.letters = letter;
+}
+void timer_cancel(struct loop *l, struct timer *t)
+{
+	if (t->place)
+		w.timers[t->place - 1] = NULL;
+	t->place = 0;
+}
+void timer_set(struct loop *l, struct timer *t, mono_t at)
+{
+	t->at = at;
+	for (size_t i = 0; i < TIMERS && !t->place; i++) {
+		if (w.timers[i])
+			continue;
+		w.timers[i] = t;
+		t->place = i + 1;
+	}
+	CHECK(t->place);
+}
+void timer_in(struct loop *l, struct timer *t, dur_t from_now)
+{
+	timer_set(l, t, w.now + from_now);
+}
+struct acceptor *acceptor_open(
+	struct loop *l, const char *listen, acceptor_fn fn, void *owner, struct err *e)
+{
+	w.accept = fn;
+	w.acceptor_owner = owner;
+	return (struct acceptor *)&dummy;
+}
+void acceptor_close(struct acceptor **ap)
+{
+	w.accept = NULL;
+	*ap = NULL;
+}
+uint16_t acceptor_port(const struct acceptor *a)
+{
+	return 2775;
+}
+struct tls_server *tls_server_new(const struct tls_conf *c, struct err *e)
+{
+	CHECK(false);
+	return NULL;
+}
+void tls_server_free(struct tls_server **tp) {}
+
+/* flow */
+struct account *account_find(struct listener *l, struct str name)
+{
+	for (int i = 0; i < ACCOUNTS; i++)
+		if (str_is(name, w.a[i].name))
+			return &w.a[i];
+	return NULL;
+}
+struct account *account_declare(
+	struct listener *l, const char *name, const struct account_conf *conf, const void *specific)
+{
+	return account_find(l, str_of(name));
+}
+bool account_allows(const struct account *a, const struct sockaddr *peer)
+{
+	return true;
+}
+void account_verify(
+	struct account *a, struct str password, void (*done)(void *ctx, bool ok), void *ctx)
+{
+	CHECK(w.verifies_n < PENDING);
+	w.verifies[w.verifies_n++] = (struct verify){ done, ctx, !str_is(password, "wrong") };
+}
+dur_t login_delay(const struct sockaddr *peer)
+{
+	return w.delay;
+}
+void login_result(const struct sockaddr *peer, bool ok) {}
+void account_credit(struct account *a, unsigned notes)
+{
+	w.credit = notes;
+}
+void account_sessions(struct account *a, unsigned n)
+{
+	CHECK(n <= STREAMS);
+}
+void listener_closed(struct listener *l)
+{
+	CHECK(!w.closed);
+	w.closed = true;
+}
+
+/* What flow, routes and channels rely on. */
+static void check_message(const struct message *m, const struct server_account_conf *c)
+{
+	struct str to = message_get(m, FIELD_TO), tlvs = message_get(m, FIELD_TLVS), rest = tlvs;
+	struct tlv t;
+	size_t n = 0;
+
+	CHECK(m->media < MEDIA_RECEIPT && m->priority < PRIORITY_COUNT);
+	CHECK(to.n > 0 && to.n < 72);
+	if (m->media == MEDIA_SMS)
+		for (size_t i = 0; i < to.n; i++)
+			CHECK(to.p[i] >= '0' && to.p[i] <= '9');
+	CHECK(str_utf8_valid(message_get(m, FIELD_FROM)));
+	CHECK(str_utf8_valid(message_get(m, FIELD_TEXT)));
+	CHECK(message_get(m, FIELD_OCTETS).n <= UINT16_MAX);
+	CHECK(!message_has(m, FIELD_OCTETS) || !message_has(m, FIELD_TEXT));
+	CHECK(m->media == MEDIA_SMS || !(m->flags & MSG_OCTETS));
+	while (tlv_next(&rest, &t))
+		n += 4 + t.value.n;
+	CHECK(n == tlvs.n);
+}
+void message_arrived(struct listener *l, struct account *a, struct message *m, void *token)
+{
+	check_message(m, a->specific);
+	message_unref(&m);
+	CHECK(w.tokens_n < PENDING);
+	w.tokens[w.tokens_n++] = token;
+}
+void account_ask(struct account *a, struct ask *ask)
+{
+	CHECK(w.asks_n < PENDING);
+	CHECK((ask->kind == ASK_REPLACE) == (ask->msg != NULL));
+	CHECK(strlen(ask->from) < sizeof ask->from && strlen(ask->to) < sizeof ask->to);
+	message_unref(&ask->msg);
+	w.asks[w.asks_n++] = ask;
+}
+void note_done(struct account *a, struct note *n, const struct outcome *o)
+{
+	CHECK(w.notes > 0);
+	w.notes--;
+	message_unref(&n->mo);
+	mem_free(&n);
+}
+
+/* ---- steps ---- */
+
+static unsigned take_u8(struct str *in)
+{
+	unsigned v = in->n ? (unsigned char)in->p[0] : 0;
+
+	*in = str_skip(*in, 1);
+	return v;
+}
+
+static struct str take_bytes(struct str *in)
+{
+	size_t n = take_u8(in);
+	struct str s;
+
+	if (n >= 250)
+		n = (n - 249) * 128;
+	s = str_n(in->p, n < in->n ? n : in->n);
+	*in = str_skip(*in, s.n);
+	return s;
+}
+
+/* What was written must be whole PDUs that can be read. */
+static void read_out(struct stream *s)
+{
+	struct str rest = buf_view(&s->out);
+	uint32_t status;
+	struct pdu p;
+	size_t n;
+
+	while (rest.n) {
+		CHECK(pdu_peek(rest, PDU_CAP, &n) == 1 && n <= rest.n);
+		if (pdu_decode(&p, str_n(rest.p, n), PDU_LONG_NAMES | PDU_V50, &status) != 0)
+			check_failed(p.fault, __FILE__, __LINE__, smpp_command_name(p.command));
+		if (!smpp_is_resp(p.command))
+			s->asked[s->asked_n++ % 16] = p.sequence;
+		rest = str_skip(rest, n);
+	}
+	buf_reset(&s->out);
+}
+
+/* Shows input, in an allocation of its own size so that a read beyond it shows. */
+static void show(struct stream *s)
+{
+	struct str all;
+	size_t n;
+
+	s->again = false;
+	while (s->in.n && !s->paused && !s->closed) {
+		all.n = s->in.n;
+		all.p = memcpy(mem_raw(all.n), s->in.p, all.n);
+		n = s->ev->data(s, s->owner, all);
+		mem_free(&all.p);
+		if (s->closed || n == 0)
+			break;
+		CHECK(n <= s->in.n);
+		buf_drop(&s->in, n);
+		s->again = false;
+	}
+}
+
+static bool turn_once(void)
+{
+	struct letter *letters = w.letters;
+	bool more = letters != NULL;
+
+	w.letters = NULL;
+	while (letters) {
+		struct letter *l = letters;
+
+		letters = l->next;
+		l->run(l);
+	}
+	for (int i = 0; i < STREAMS; i++) {
+		struct stream *s = &w.streams[i];
+
+		if (s->used && s->again && !s->closed) {
+			show(s);
+			more = true;
+		}
+		if (s->used)
+			read_out(s);
+		if (s->used && s->closed) {
+			buf_free(&s->in);
+			buf_free(&s->out);
+			s->used = false;
+		}
+	}
+	return more;
+}
+
+static void turn(void)
+{
+	while (turn_once())
+		;
+}
+
+static void pass(dur_t by)
+{
+	w.now += by;
+	for (int i = 0; i < TIMERS; i++) {
+		struct timer *t = w.timers[i];
+
+		if (!t || t->at > w.now)
+			continue;
+		timer_cancel(NULL, t);
+		t->fire(t);
+	}
+}
+
+static void verify(void)
+{
+	struct verify v;
+
+	if (!w.verifies_n)
+		return;
+	v = w.verifies[--w.verifies_n];
+	v.done(v.ctx, v.ok);
+}
+
+static void answer(unsigned which, unsigned what)
+{
+	struct answer a = { .id = ++w.id << (what & 31) };
+	void *token;
+
+	if (!w.tokens_n)
+		return;
+	which %= w.tokens_n;
+	token = w.tokens[which];
+	w.tokens[which] = w.tokens[--w.tokens_n];
+	a.duplicate = what & 64;
+	if (what & 128) {
+		a.reason = what % REASON_COUNT;
+		str_copy(a.words, sizeof a.words, what & 32 ? STR("send_at is past") : STR_NONE);
+	}
+	server_answer(&w.l, token, &a);
+}
+
+static void answer_ask(unsigned which, unsigned what, struct str *in)
+{
+	struct ask *ask;
+
+	if (!w.asks_n)
+		return;
+	which %= w.asks_n;
+	ask = w.asks[which];
+	w.asks[which] = w.asks[--w.asks_n];
+	ask->reason = what & 128 ? what % REASON_COUNT : REASON_NONE;
+	ask->found = ++w.id;
+	ask->state = what % STATE_COUNT;
+	ask->media = what & 64 ? MEDIA_VIBER : MEDIA_SMS;
+	ask->sms.esm_class = what & 32 ? ESM_UDHI : 0;
+	ask->sms.data_coding = (uint8_t)take_u8(in);
+	ask->final_at = what & 16 ? clock_wall() : 0;
+	str_copy(ask->err, sizeof ask->err, what & 8 ? STR("11") : STR("x"));
+	ask->done(ask);
+}
+
+/* A note as store and channels make it. */
+static void tell(struct str *in)
+{
+	unsigned what = take_u8(in), kind = what & 3, a = what >> 2 & 1;
+	struct note *n;
+	struct draft d;
+	struct str text;
+	struct text_decoded how;
+	struct buf words = BUF_INIT;
+
+	if (w.notes >= w.credit || w.notes >= 8)
+		return;
+	n = mem_new(struct note);
+	n->kind = kind == 0 ? NOTE_MO : kind == 1 ? NOTE_INTERMEDIATE : NOTE_RECEIPT;
+	n->seq = w.id;
+	n->msg = ++w.id << (what >> 3);
+	n->state = take_u8(in) % STATE_COUNT;
+	n->reason = take_u8(in) % REASON_COUNT;
+	n->parts = (uint8_t)(what >> 5);
+	n->sms = (struct sms_attrs){ 2, 1, 1, 1, 0, 0, 0, 1 };
+	n->accepted = n->at = clock_wall();
+	str_copy(n->from, sizeof n->from, STR("Shop"));
+	str_copy(n->to, sizeof n->to, STR("46700000001"));
+	str_copy(n->err, sizeof n->err, what & 16 ? STR("11") : STR("abc"));
+	if (what & 8)
+		str_copy(n->client_id, sizeof n->client_id, STR("0123ABCD"));
+	if (n->kind == NOTE_MO) {
+		draft_init(&d);
+		text = take_bytes(in);
+		d.head.flags = MSG_MO;
+		d.head.sms = (struct sms_attrs){ 1, 1, 1, 1, 0, (uint8_t)take_u8(in), 0, 0 };
+		d.head.sms.esm_class = what & 32 ? ESM_UDHI : 0;
+		draft_put(&d, FIELD_FROM, STR("46700000001"));
+		draft_put(&d, FIELD_TO, STR("71000"));
+		if (what & 16) {
+			d.head.flags |= MSG_OCTETS;
+			draft_put(&d, FIELD_OCTETS, text);
+		} else {
+			text_decode(4, text, false, NULL, &how, &words, NULL);
+			buf_reset(&words);
+			for (size_t i = 0; i < text.n; i++)
+				buf_utf8(&words, (unsigned char)text.p[i] * 31u);
+			draft_put(&d, FIELD_TEXT, buf_view(&words));
+			buf_free(&words);
+		}
+		n->mo = draft_seal(&d);
+		draft_free(&d);
+	}
+	w.notes++;
+	tell_note(&w.a[a], n);
+}
+
+static void open_stream(unsigned i)
+{
+	union addr from = { .in.sin_family = AF_INET, .in.sin_port = htons(4711) };
+
+	from.in.sin_addr.s_addr = htonl(0xc0000201 + (i & 1));
+	if (w.accept && !w.streams[i].used)
+		w.accept(w.acceptor_owner, (int)i, &from.sa);
+	if (w.streams[i].used && !w.streams[i].closed)
+		w.streams[i].ev->open(&w.streams[i], w.streams[i].owner);
+}
+
+static void send_pdu(struct stream *s, uint32_t command, uint32_t sequence, struct str body)
+{
+	size_t at = pdu_begin(&s->in, command, 0, sequence);
+
+	buf_str(&s->in, body);
+	pdu_end(&s->in, at);
+	s->again = true;
+}
+
+static void send_bind(struct stream *s, unsigned what)
+{
+	static const uint32_t kinds[] = { SMPP_BIND_TRANSCEIVER, SMPP_BIND_TRANSMITTER,
+		SMPP_BIND_RECEIVER };
+	static const uint8_t versions[] = { 0x34, 0x33, 0x50, 0 };
+	struct pdu_bind b = {
+		.system_id = what & 1 ? STR("till") : STR("shop"),
+		.password = what >> 1 == 127 ? STR("wrong") : STR("secret"),
+		.interface_version = versions[what >> 3 & 3],
+	};
+
+	pdu_put_bind(&s->in, kinds[(what >> 1 & 3) % 3], 1, &b);
+	s->again = true;
+}
+
+static void step(struct str *in)
+{
+	static const uint32_t commands[] = { SMPP_SUBMIT_SM, SMPP_SUBMIT_SM, SMPP_DATA_SM,
+		SMPP_SUBMIT_MULTI, SMPP_QUERY_SM, SMPP_CANCEL_SM, SMPP_REPLACE_SM, SMPP_UNBIND,
+		SMPP_ENQUIRE_LINK, SMPP_DELIVER_SM, SMPP_BIND_TRANSCEIVER, SMPP_OUTBIND,
+		SMPP_DELIVER_SM | SMPP_RESP, SMPP_ENQUIRE_LINK | SMPP_RESP, SMPP_GENERIC_NACK,
+		SMPP_UNBIND | SMPP_RESP };
+	unsigned op = take_u8(in), i = op & 3, arg;
+	struct stream *s = &w.streams[i];
+	bool live = s->used && !s->closed;
+
+	switch (op >> 2 & 15) {
+	case 0:
+		open_stream(i);
+		break;
+	case 1:
+		arg = take_u8(in);
+		open_stream(i);
+		if (s->used && !s->closed)
+			send_bind(s, arg);
+		turn();
+		verify();
+		break;
+	case 2:
+		if (live) {
+			buf_str(&s->in, take_bytes(in));
+			s->again = true;
+		}
+		break;
+	case 3:
+	case 4:
+	case 5:
+	case 6:
+		arg = take_u8(in);
+		if (live)
+			send_pdu(s, commands[arg & 15], arg >> 4, take_bytes(in));
+		break;
+	case 7:
+		arg = take_u8(in);
+		if (live && s->asked_n)
+			send_pdu(s, arg & 128 ? SMPP_GENERIC_NACK : SMPP_DELIVER_SM | SMPP_RESP,
+				s->asked[arg % 16], arg & 64 ? STR_NONE : str_n("", 1));
+		break;
+	case 8:
+		arg = take_u8(in);
+		answer(i, arg);
+		break;
+	case 9:
+		arg = take_u8(in);
+		answer_ask(i, arg, in);
+		break;
+	case 10:
+		tell(in);
+		break;
+	case 11:
+		arg = take_u8(in);
+		pass((dur_t)arg * (i ? DUR_S : 10 * DUR_MS));
+		break;
+	case 12:
+		verify();
+		break;
+	case 13:
+		if (!live)
+			break;
+		if (s->full) {
+			s->full = false;
+			s->ev->drained(s, s->owner);
+		} else {
+			s->full = i & 1;
+		}
+		break;
+	case 14:
+		if (live)
+			s->ev->down(s, s->owner, &(struct err){ .text = "reset" });
+		break;
+	default:
+		w.delay = i ? 0 : DUR_S;
+		break;
+	}
+	turn();
+	pass(0);
+	turn();
+}
+
+/* ---- beginning and end ---- */
+
+static void begin(struct str *in)
+{
+	static const struct account_conf common = { .password = "",
+		.policy = "",
+		.media = "sms",
+		.priority = "",
+		.max_binds = 2,
+		.window = 4 };
+	static const char *const names[ACCOUNTS] = { "shop", "till" };
+
+	memset(&w, 0, sizeof w);
+	w.now = 1000 * DUR_S;
+	w.l = (struct listener){ .name = "esme",
+		.loop = (struct loop *)&dummy,
+		.self = &w.srv,
+		.specific = &w.conf,
+		.country = "46",
+		.trunk = "0" };
+	w.services[0] = (struct conf_pair){ "VIB", "viber" };
+	for (int i = 0; i < ACCOUNTS; i++) {
+		struct server_account_conf *c = &w.accounts[i];
+		unsigned what = take_u8(in), more = take_u8(in);
+
+		*c = (struct server_account_conf){ .system_id = names[i], .common = common };
+		c->common.services = w.services;
+		c->common.services_n = 1;
+		c->dcs0 = what % (TEXT_FORM_UTF8 + 1);
+		c->id = what >> 3 & 3;
+		c->tlvs = (what >> 5 & 3) % 3;
+		c->ascii_gsm = what >> 7;
+		c->mo_split = more & 1   ? TEXT_SPLIT_SAR
+			      : more & 2 ? TEXT_SPLIT_PAYLOAD
+					 : TEXT_SPLIT_UDH8;
+		c->dates = more & 4 ? 12 : 10;
+		c->probe = more & 8;
+		c->known_services = more & 16;
+		if (more & 32)
+			c->common.media = "email";
+		w.a[i] = (struct account){ .name = names[i],
+			.loop = w.l.loop,
+			.conf = &c->common,
+			.specific = c,
+			.self = &w.m[i],
+			.submitter = 1 };
+		server_account_open(&w.a[i]);
+	}
+	w.conf = (struct server_conf){ .listen = "",
+		.system_id = "postern",
+		.accounts = w.accounts,
+		.accounts_n = ACCOUNTS,
+		.connections = STREAMS,
+		.unbound_per_address = 2,
+		.session_init = 15 * DUR_S,
+		.enquire = 30 * DUR_S,
+		.enquire_wait = 15 * DUR_S,
+		.inactivity = 300 * DUR_S,
+		.answer_wait = 60 * DUR_S,
+		.pdu_most = PDU_CAP };
+	w.conf.evict = take_u8(in) % 3;
+	w.conf.lenient = take_u8(in) & 1;
+}
+
+static void end(void)
+{
+	struct buf b = BUF_INIT;
+
+	server_describe(&w.l, &b);
+	buf_free(&b);
+	server_unlisten(&w.l, 5 * DUR_S);
+	turn();
+	for (int i = 0; i < 100 && !w.closed; i++) {
+		while (w.verifies_n)
+			verify();
+		while (w.asks_n)
+			answer_ask(0, 128 | REASON_STOPPING, &(struct str){ "", 0 });
+		while (w.tokens_n)
+			answer(0, 128 | REASON_STOPPING);
+		turn();
+		pass(10 * DUR_S);
+		turn();
+	}
+	CHECK(w.closed && w.notes == 0 && w.m[0].n == 0 && w.m[1].n == 0);
+	for (int i = 0; i < TIMERS; i++)
+		CHECK(!w.timers[i]);
+	for (int i = 0; i < STREAMS; i++)
+		CHECK(!w.streams[i].used);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct str in = str_n(data, size);
+	struct err e;
+	unsigned steps = 0;
+
+	log_set_level(LOG_ERROR);
+	begin(&in);
+	CHECK(server_listen(&w.l, &e) == 0);
+	turn();
+	while (in.n && steps++ < 100)
+		step(&in);
+	end();
+	return 0;
+}
