@@ -130,7 +130,7 @@ backlog)
 idle)
 	messages=${2:-1000}
 	before=$(awk '/^VmRSS/ {print $2}' "/proc/$pid/status")
-	start "$sim" esme --connect "127.0.0.1:$smpp" --codec fast --binds "$messages" --count 0 --window 1 --run-for 60s >/dev/null
+	start "$sim" esme --connect "127.0.0.1:$smpp" --codec fast --binds "$messages" --count 0 --window 1 --run-for 60s --reconnect >/dev/null
 	esme_pid=$!
 	settled() { [ "$(ss -Htn state established "sport = :$smpp" | wc -l)" -ge "$messages" ]; }
 	await 30 settled || die "the binds did not come up"
