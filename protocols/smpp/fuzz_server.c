@@ -7,26 +7,17 @@
  * is written is whole PDUs that our codec reads; messages have what flow relies on; everything
  * lent is given back and everything ends.
  */
-#include "gateway/base/log.h"
-#include "gateway/base/mem.h"
 #include "gateway/model/address.h"
 #include "gateway/model/text.h"
+#include "protocols/smpp/fuzz_world.h"
 #include "protocols/smpp/server.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-enum { STREAMS = 4, TIMERS = 32, PENDING = 1200, ACCOUNTS = 2 };
+/* ---- flow ---- */
 
-/* ---- the world behind ---- */
+enum { PENDING = 1200, ACCOUNTS = 2 };
 
-struct stream {
-	const struct stream_events *ev;
-	void *owner;
-	struct buf in, out;
-	bool used, paused, full, closed, again;
-	uint32_t asked[16]; /* sequence numbers of our requests, for answers to them */
-	unsigned asked_n;
-};
 struct verify {
 	void (*done)(void *ctx, bool ok);
 	void *ctx;
@@ -34,18 +25,12 @@ struct verify {
 };
 
 static struct {
-	struct stream streams[STREAMS];
-	struct timer *timers[TIMERS];
-	struct letter *letters;
-	mono_t now;
 	void *tokens[PENDING]; /* of message_arrived() */
 	struct ask *asks[PENDING];
 	struct verify verifies[PENDING];
 	unsigned tokens_n, asks_n, verifies_n, notes, credit;
 	uint64_t id;
 	dur_t delay; /* of logins */
-	acceptor_fn accept;
-	void *acceptor_owner;
 	struct listener l;
 	struct account a[ACCOUNTS];
 	struct member m[ACCOUNTS];
@@ -57,108 +42,7 @@ static struct {
 } w;
 
 const struct conf_item account_rows[] = { CONF_END };
-static int dummy; /* something to point at */
 
-/* streams */
-struct stream *stream_accept(struct loop *l, int fd, struct tls_server *tls,
-	const struct stream_limits *lim, const struct stream_events *ev, void *owner)
-{
-	struct stream *s = &w.streams[fd];
-
-	*s = (struct stream){ .ev = ev, .owner = owner, .used = true };
-	return s;
-}
-struct stream *stream_connect(struct loop *l, const char *host, uint16_t port, const char *source,
-	struct tls_client *tls, const struct stream_limits *lim, const struct stream_events *ev,
-	void *owner)
-{
-	CHECK(false);
-	return NULL;
-}
-struct buf *stream_out(struct stream *s)
-{
-	CHECK(s && s->used && !s->closed);
-	return &s->out;
-}
-void stream_written(struct stream *s)
-{
-	CHECK(s && s->used && !s->closed);
-}
-bool stream_full(const struct stream *s)
-{
-	return s->full;
-}
-void stream_pause(struct stream *s, bool paused)
-{
-	s->again |= s->paused && !paused;
-	s->paused = paused;
-}
-const char *stream_peer(const struct stream *s)
-{
-	return "192.0.2.1:4711";
-}
-void stream_close(struct stream **sp, dur_t linger)
-{
-	if (*sp)
-		(*sp)->closed = true;
-	*sp = NULL;
-}
-
-/* the loop */
-mono_t loop_now(const struct loop *l)
-{
-	return w.now;
-}
-void loop_later(struct loop *l, struct letter *letter)
-{
-	letter->next = w.letters;
-	w.letters = letter;
-}
-void timer_cancel(struct loop *l, struct timer *t)
-{
-	if (t->place)
-		w.timers[t->place - 1] = NULL;
-	t->place = 0;
-}
-void timer_set(struct loop *l, struct timer *t, mono_t at)
-{
-	t->at = at;
-	for (size_t i = 0; i < TIMERS && !t->place; i++) {
-		if (w.timers[i])
-			continue;
-		w.timers[i] = t;
-		t->place = i + 1;
-	}
-	CHECK(t->place);
-}
-void timer_in(struct loop *l, struct timer *t, dur_t from_now)
-{
-	timer_set(l, t, w.now + from_now);
-}
-struct acceptor *acceptor_open(
-	struct loop *l, const char *listen, acceptor_fn fn, void *owner, struct err *e)
-{
-	w.accept = fn;
-	w.acceptor_owner = owner;
-	return (struct acceptor *)&dummy;
-}
-void acceptor_close(struct acceptor **ap)
-{
-	w.accept = NULL;
-	*ap = NULL;
-}
-uint16_t acceptor_port(const struct acceptor *a)
-{
-	return 2775;
-}
-struct tls_server *tls_server_new(const struct tls_conf *c, struct err *e)
-{
-	CHECK(false);
-	return NULL;
-}
-void tls_server_free(struct tls_server **tp) {}
-
-/* flow */
 struct account *account_find(struct listener *l, struct str name)
 {
 	for (int i = 0; i < ACCOUNTS; i++)
@@ -245,114 +129,6 @@ void note_done(struct account *a, struct note *n, const struct outcome *o)
 }
 
 /* ---- steps ---- */
-
-static unsigned take_u8(struct str *in)
-{
-	unsigned v = in->n ? (unsigned char)in->p[0] : 0;
-
-	*in = str_skip(*in, 1);
-	return v;
-}
-
-static struct str take_bytes(struct str *in)
-{
-	size_t n = take_u8(in);
-	struct str s;
-
-	if (n >= 250)
-		n = (n - 249) * 128;
-	s = str_n(in->p, n < in->n ? n : in->n);
-	*in = str_skip(*in, s.n);
-	return s;
-}
-
-/* What was written must be whole PDUs that can be read. */
-static void read_out(struct stream *s)
-{
-	struct str rest = buf_view(&s->out);
-	uint32_t status;
-	struct pdu p;
-	size_t n;
-
-	while (rest.n) {
-		CHECK(pdu_peek(rest, PDU_CAP, &n) == 1 && n <= rest.n);
-		if (pdu_decode(&p, str_n(rest.p, n), PDU_LONG_NAMES | PDU_V50, &status) != 0)
-			check_failed(p.fault, __FILE__, __LINE__, smpp_command_name(p.command));
-		if (!smpp_is_resp(p.command))
-			s->asked[s->asked_n++ % 16] = p.sequence;
-		rest = str_skip(rest, n);
-	}
-	buf_reset(&s->out);
-}
-
-/* Shows input, in an allocation of its own size so that a read beyond it shows. */
-static void show(struct stream *s)
-{
-	struct str all;
-	size_t n;
-
-	s->again = false;
-	while (s->in.n && !s->paused && !s->closed) {
-		all.n = s->in.n;
-		all.p = memcpy(mem_raw(all.n), s->in.p, all.n);
-		n = s->ev->data(s, s->owner, all);
-		mem_free(&all.p);
-		if (s->closed || n == 0)
-			break;
-		CHECK(n <= s->in.n);
-		buf_drop(&s->in, n);
-		s->again = false;
-	}
-}
-
-static bool turn_once(void)
-{
-	struct letter *letters = w.letters;
-	bool more = letters != NULL;
-
-	w.letters = NULL;
-	while (letters) {
-		struct letter *l = letters;
-
-		letters = l->next;
-		l->run(l);
-	}
-	for (int i = 0; i < STREAMS; i++) {
-		struct stream *s = &w.streams[i];
-
-		if (s->used && s->again && !s->closed) {
-			show(s);
-			more = true;
-		}
-		if (s->used)
-			read_out(s);
-		if (s->used && s->closed) {
-			buf_free(&s->in);
-			buf_free(&s->out);
-			s->used = false;
-		}
-	}
-	return more;
-}
-
-static void turn(void)
-{
-	while (turn_once())
-		;
-}
-
-static void pass(dur_t by)
-{
-	w.now += by;
-	for (int i = 0; i < TIMERS; i++) {
-		struct timer *t = w.timers[i];
-
-		if (!t || t->at > w.now)
-			continue;
-		timer_cancel(NULL, t);
-		t->fire(t);
-	}
-}
 
 static void verify(void)
 {
@@ -459,19 +235,10 @@ static void open_stream(unsigned i)
 	union addr from = { .in.sin_family = AF_INET, .in.sin_port = htons(4711) };
 
 	from.in.sin_addr.s_addr = htonl(0xc0000201 + (i & 1));
-	if (w.accept && !w.streams[i].used)
-		w.accept(w.acceptor_owner, (int)i, &from.sa);
-	if (w.streams[i].used && !w.streams[i].closed)
-		w.streams[i].ev->open(&w.streams[i], w.streams[i].owner);
-}
-
-static void send_pdu(struct stream *s, uint32_t command, uint32_t sequence, struct str body)
-{
-	size_t at = pdu_begin(&s->in, command, 0, sequence);
-
-	buf_str(&s->in, body);
-	pdu_end(&s->in, at);
-	s->again = true;
+	if (world.accept && !world.streams[i].used)
+		world.accept(world.acceptor_owner, (int)i, &from.sa);
+	if (world.streams[i].used && !world.streams[i].closed)
+		world.streams[i].ev->open(&world.streams[i], world.streams[i].owner);
 }
 
 static void send_bind(struct stream *s, unsigned what)
@@ -497,7 +264,7 @@ static void step(struct str *in)
 		SMPP_DELIVER_SM | SMPP_RESP, SMPP_ENQUIRE_LINK | SMPP_RESP, SMPP_GENERIC_NACK,
 		SMPP_UNBIND | SMPP_RESP };
 	unsigned op = take_u8(in), i = op & 3, arg;
-	struct stream *s = &w.streams[i];
+	struct stream *s = &world.streams[i];
 	bool live = s->used && !s->closed;
 
 	switch (op >> 2 & 15) {
@@ -530,7 +297,7 @@ static void step(struct str *in)
 		arg = take_u8(in);
 		if (live && s->asked_n)
 			send_pdu(s, arg & 128 ? SMPP_GENERIC_NACK : SMPP_DELIVER_SM | SMPP_RESP,
-				s->asked[arg % 16], arg & 64 ? STR_NONE : str_n("", 1));
+				s->asked[arg % ASKED].sequence, arg & 64 ? STR_NONE : str_n("", 1));
 		break;
 	case 8:
 		arg = take_u8(in);
@@ -586,7 +353,7 @@ static void begin(struct str *in)
 	static const char *const names[ACCOUNTS] = { "shop", "till" };
 
 	memset(&w, 0, sizeof w);
-	w.now = 1000 * DUR_S;
+	world_begin();
 	w.l = (struct listener){ .name = "esme",
 		.loop = (struct loop *)&dummy,
 		.self = &w.srv,
@@ -657,10 +424,7 @@ static void end(void)
 		turn();
 	}
 	CHECK(w.closed && w.notes == 0 && w.m[0].n == 0 && w.m[1].n == 0);
-	for (int i = 0; i < TIMERS; i++)
-		CHECK(!w.timers[i]);
-	for (int i = 0; i < STREAMS; i++)
-		CHECK(!w.streams[i].used);
+	world_end();
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -669,7 +433,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct err e;
 	unsigned steps = 0;
 
-	log_set_level(LOG_ERROR);
 	begin(&in);
 	CHECK(server_listen(&w.l, &e) == 0);
 	turn();
