@@ -71,9 +71,9 @@ void *keeper_run(void *arg)
 		if (size > LOG_LONG && log_due(&growing, &held))
 			log_warn("store log grows", F_U64("bytes", size),
 				F_STR("why", "a reader or a backup holds an old view"));
-		if (size > done + LOG_AGAIN && size < LOG_LONG)
+		if (size > done + s->conf.log_turn / 2 && size < LOG_LONG)
 			keeper_wake(s);
-		else if (size >= LOG_TURN)
+		else if (size >= s->conf.log_turn)
 			atomic_store(&s->rest_wanted, true);
 	}
 	return NULL;

@@ -15,6 +15,7 @@ enum {
 	KEEPER_CACHE = 1 << 20,
 	OTHERS_CACHE = 16 << 20, /* reader, keeper and the pool together */
 	CACHE_LEAST = 2 << 20,
+	LOG_TURN = 48 << 20,
 };
 
 static const char *const hot_texts[Q_COUNT] = {
@@ -145,6 +146,8 @@ struct store *store_open(const struct store_conf *c, bool *unclean_r, struct err
 		s->conf.engine = "sqlite";
 	if (!s->conf.batch_most || s->conf.batch_most > BATCH_MOST)
 		s->conf.batch_most = BATCH_MOST;
+	if (!s->conf.log_turn)
+		s->conf.log_turn = LOG_TURN;
 	s->temporary = strcmp(c->path, ":memory:") == 0;
 	s->path = s->temporary ? memory_path() : mem_dup(str_of(c->path));
 	s->conf.path = s->path;

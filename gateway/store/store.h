@@ -38,6 +38,7 @@ struct store_conf {
 	dur_t orphan_wait;   /* receipts that match nothing are kept that long for late responses */
 	unsigned node;       /* 0..1023, part of every id */
 	unsigned batch_most; /* operations in one commit, 0: 4096 */
+	uint64_t log_turn;   /* bytes of write-ahead log after which it starts afresh, 0: 48 MiB */
 };
 
 /* What the store thinks of itself now; any thread. */

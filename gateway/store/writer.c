@@ -17,8 +17,8 @@ enum {
 	ID_NODE_BITS = 10,
 	ID_COUNT_BITS = 12,
 	ID_LOW_BITS = ID_NODE_BITS + ID_COUNT_BITS,
-	KEEPER_STEP = 16 << 20, /* the log grows by this, then the keeper works */
-	ROOM = 16 << 20,        /* free on the disk before a full store takes messages again */
+	KEEPER_STEPS = 3, /* so often works the keeper before the log starts afresh */
+	ROOM = 16 << 20,  /* free on the disk before a full store takes messages again */
 };
 #define BULK_SLICE  (5 * DUR_MS)
 #define BULK_SHARE  8 /* of the time in batches, while there is other work */
@@ -362,7 +362,7 @@ static void log_care(struct store *s)
 
 	if (size < s->keeper_mark)
 		s->keeper_mark = 0;
-	if (size - s->keeper_mark >= KEEPER_STEP) {
+	if (size - s->keeper_mark >= s->conf.log_turn / KEEPER_STEPS) {
 		s->keeper_mark = size;
 		keeper_wake(s);
 	}

@@ -1,0 +1,901 @@
+/* What the store promises when things go wrong: kill -9, power cuts, failing writes and syncs, a
+ * full disk, a file of an older version.
+ *
+ * A layer over SQLite's file system records every write, truncation and sync of the store's files
+ * together with what was acknowledged when. From that, images of the disk are made as a power cut
+ * at some point would leave them: writes since a file's last sync are all there, all missing,
+ * partly there, the last one torn. Each image must open and hold all that was acknowledged.
+ *
+ *   store_crash_test [rounds]     rounds of kills and of power cuts, 1 if unsaid
+ */
+#include "gateway/base/fault.h"
+#include "gateway/base/log.h"
+#include "gateway/store/schema.h"
+#include "gateway/store/store_fixture.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <sqlite3.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+static unsigned rounds = 1;
+
+/* ---- a file system that remembers, or fails -------------------------------------------------- */
+
+enum what { W_WRITE, W_TRUNCATE, W_SYNC, W_ACK };
+struct entry {
+	enum what what;
+	int file; /* 0 the database, 1 its log */
+	int64_t at;
+	size_t n;
+	char *data;
+	uint64_t id; /* W_ACK: of this message… */
+	enum state state;
+};
+static struct {
+	pthread_mutex_t lock;
+	bool recording;
+	struct entry *e;
+	size_t n, cap;
+	atomic_int fail; /* what every write gives */
+} tape = { .lock = PTHREAD_MUTEX_INITIALIZER };
+
+static void tape_add(struct entry e, const void *data)
+{
+	pthread_mutex_lock(&tape.lock);
+	if (tape.recording) {
+		if (tape.n == tape.cap) {
+			tape.cap = tape.cap ? tape.cap * 2 : 1024;
+			tape.e = mem_grow(tape.e, tape.cap * sizeof *tape.e);
+		}
+		if (data) {
+			e.data = mem_raw(e.n);
+			memcpy(e.data, data, e.n);
+		}
+		tape.e[tape.n++] = e;
+	}
+	pthread_mutex_unlock(&tape.lock);
+}
+
+static void tape_clear(void)
+{
+	for (size_t i = 0; i < tape.n; i++)
+		mem_free(&tape.e[i].data);
+	mem_free(&tape.e);
+	tape.n = tape.cap = 0;
+}
+
+struct rec {
+	sqlite3_file base;
+	int file;
+	sqlite3_file *real;
+};
+static struct rec *rec(sqlite3_file *f)
+{
+	return (struct rec *)(void *)f;
+}
+#define REAL(f) (rec(f)->real->pMethods)
+static int r_close(sqlite3_file *f)
+{
+	return REAL(f)->xClose(rec(f)->real);
+}
+static int r_read(sqlite3_file *f, void *p, int n, sqlite3_int64 at)
+{
+	return REAL(f)->xRead(rec(f)->real, p, n, at);
+}
+static int r_write(sqlite3_file *f, const void *p, int n, sqlite3_int64 at)
+{
+	if (rec(f)->file >= 0) {
+		if (atomic_load(&tape.fail))
+			return atomic_load(&tape.fail);
+		tape_add(
+			(struct entry){
+				.what = W_WRITE, .file = rec(f)->file, .at = at, .n = (size_t)n },
+			p);
+	}
+	return REAL(f)->xWrite(rec(f)->real, p, n, at);
+}
+static int r_truncate(sqlite3_file *f, sqlite3_int64 n)
+{
+	if (rec(f)->file >= 0)
+		tape_add((struct entry){ .what = W_TRUNCATE, .file = rec(f)->file, .at = n }, NULL);
+	return REAL(f)->xTruncate(rec(f)->real, n);
+}
+static int r_sync(sqlite3_file *f, int flags)
+{
+	int rc = REAL(f)->xSync(rec(f)->real, flags);
+
+	if (rec(f)->file >= 0 && rc == SQLITE_OK)
+		tape_add((struct entry){ .what = W_SYNC, .file = rec(f)->file }, NULL);
+	return rc;
+}
+static int r_size(sqlite3_file *f, sqlite3_int64 *n)
+{
+	return REAL(f)->xFileSize(rec(f)->real, n);
+}
+static int r_lock(sqlite3_file *f, int how)
+{
+	return REAL(f)->xLock(rec(f)->real, how);
+}
+static int r_unlock(sqlite3_file *f, int how)
+{
+	return REAL(f)->xUnlock(rec(f)->real, how);
+}
+static int r_reserved(sqlite3_file *f, int *out)
+{
+	return REAL(f)->xCheckReservedLock(rec(f)->real, out);
+}
+static int r_control(sqlite3_file *f, int op, void *arg)
+{
+	return REAL(f)->xFileControl(rec(f)->real, op, arg);
+}
+static int r_sector(sqlite3_file *f)
+{
+	return REAL(f)->xSectorSize(rec(f)->real);
+}
+static int r_device(sqlite3_file *f)
+{
+	return REAL(f)->xDeviceCharacteristics(rec(f)->real);
+}
+static int r_map(sqlite3_file *f, int page, int size, int extend, void volatile **pp)
+{
+	return REAL(f)->xShmMap(rec(f)->real, page, size, extend, pp);
+}
+static int r_shm_lock(sqlite3_file *f, int offset, int n, int flags)
+{
+	return REAL(f)->xShmLock(rec(f)->real, offset, n, flags);
+}
+static void r_barrier(sqlite3_file *f)
+{
+	REAL(f)->xShmBarrier(rec(f)->real);
+}
+static int r_unmap(sqlite3_file *f, int del)
+{
+	return REAL(f)->xShmUnmap(rec(f)->real, del);
+}
+static const sqlite3_io_methods r_methods = { .iVersion = 2,
+	.xClose = r_close,
+	.xRead = r_read,
+	.xWrite = r_write,
+	.xTruncate = r_truncate,
+	.xSync = r_sync,
+	.xFileSize = r_size,
+	.xLock = r_lock,
+	.xUnlock = r_unlock,
+	.xCheckReservedLock = r_reserved,
+	.xFileControl = r_control,
+	.xSectorSize = r_sector,
+	.xDeviceCharacteristics = r_device,
+	.xShmMap = r_map,
+	.xShmLock = r_shm_lock,
+	.xShmBarrier = r_barrier,
+	.xShmUnmap = r_unmap };
+
+static sqlite3_vfs r_vfs;
+
+static int r_open(sqlite3_vfs *v, const char *name, sqlite3_file *f, int flags, int *out)
+{
+	sqlite3_vfs *real = v->pAppData;
+	int rc;
+
+	rec(f)->real = (sqlite3_file *)(void *)(rec(f) + 1);
+	rec(f)->file = flags & SQLITE_OPEN_MAIN_DB ? 0 : flags & SQLITE_OPEN_WAL ? 1 : -1;
+	rc = real->xOpen(real, name, rec(f)->real, flags, out);
+	f->pMethods = rec(f)->real->pMethods ? &r_methods : NULL;
+	return rc;
+}
+
+static void layer_on(void)
+{
+	sqlite3_vfs *real;
+
+	sqlite3_initialize();
+	real = sqlite3_vfs_find("unix");
+	r_vfs = *real;
+	r_vfs.zName = "postern-tape";
+	r_vfs.pNext = NULL;
+	r_vfs.pAppData = real;
+	r_vfs.szOsFile = (int)sizeof(struct rec) + real->szOsFile;
+	r_vfs.xOpen = r_open;
+	sqlite3_vfs_register(&r_vfs, 1);
+}
+
+static void layer_off(void)
+{
+	sqlite3_vfs_unregister(&r_vfs);
+}
+
+/* ---- traffic that acknowledges --------------------------------------------------------------- */
+
+/* Called on the writer's thread, after the commit. */
+static void (*acked)(uint64_t id, enum state st);
+static atomic_uint in_air, begun;
+static unsigned traffic_most;
+static unsigned many_parts; /* every so many-th message has two parts */
+
+struct trip {
+	struct store_op op;
+	uint64_t id;
+	struct place place;
+	char key[24];
+	unsigned part, parts;
+};
+
+static void trip_begin(void);
+
+static struct trip *trip_op(
+	enum op_kind k, const struct trip *from, void (*done)(struct store_op *))
+{
+	struct trip *t = mem_new(struct trip);
+
+	if (from) {
+		*t = *from;
+		memset(&t->op, 0, sizeof t->op);
+	}
+	t->op.kind = k;
+	t->op.done = done;
+	return t;
+}
+
+static struct trip *trip_of(struct store_op *op)
+{
+	return (struct trip *)(void *)op;
+}
+
+static void trip_end(void)
+{
+	atomic_fetch_sub(&in_air, 1);
+	if (atomic_load(&begun) < traffic_most)
+		trip_begin();
+}
+
+static void trip_received(struct store_op *op)
+{
+	struct trip *t = trip_of(op);
+
+	if (t->part + 1 == t->parts) {
+		acked(t->id, STATE_DELIVERED);
+		trip_end();
+	}
+	mem_free(&t);
+}
+
+static void trip_send(struct trip *t);
+
+static void trip_sent(struct store_op *op)
+{
+	struct trip *t = trip_of(op), *r;
+
+	if (op->sent.all)
+		acked(t->id, STATE_SENT);
+	r = trip_op(OP_RECEIPT, t, trip_received);
+	r->op.receipt.in.channel = CH;
+	r->op.receipt.in.keys = 1;
+	str_copy(r->op.receipt.in.key[0], OUTCOME_ID, str_of(t->key));
+	r->op.receipt.in.state = STATE_DELIVERED;
+	store_do(fx.s, &r->op);
+	if (t->part + 1 < t->parts) {
+		t->part++;
+		trip_send(t);
+	}
+	mem_free(&t);
+}
+
+static void trip_send(struct trip *from)
+{
+	struct trip *t = trip_op(OP_SENT, from, trip_sent);
+
+	snprintf(t->key, sizeof t->key, "%llx.%u", (unsigned long long)t->id * 0x9e3779b97f4a7c15u,
+		t->part);
+	t->op.sent.id = t->id;
+	t->op.sent.place = t->place;
+	t->op.sent.channel = CH;
+	t->op.sent.part = (uint8_t)t->part;
+	t->op.sent.parts = (uint8_t)t->parts;
+	t->op.sent.all = t->part + 1 == t->parts;
+	t->op.sent.awaits = true;
+	str_copy(t->op.sent.far_id, OUTCOME_ID, str_of(t->key));
+	store_do(fx.s, &t->op);
+}
+
+static void trip_accepted(struct store_op *op)
+{
+	struct trip *t = trip_of(op);
+
+	message_unref(&op->accept.msg);
+	if (op->fault == STORE_OK) {
+		t->id = op->accept.id;
+		t->place = op->accept.place;
+		acked(t->id, STATE_QUEUED);
+		if (t->id % 7 != 0) {
+			trip_send(t);
+			mem_free(&t);
+			return;
+		}
+	}
+	mem_free(&t);
+	trip_end();
+}
+
+static void trip_begin(void)
+{
+	unsigned n = atomic_fetch_add(&begun, 1);
+	struct trip *t = trip_op(OP_ACCEPT, NULL, trip_accepted);
+
+	atomic_fetch_add(&in_air, 1);
+	t->parts = many_parts && n % many_parts == 0 ? 2 : 1;
+	t->op.accept.msg = fx_message((struct fx_msg){ .wants = WANT_DELIVERED });
+	t->op.accept.channel = CH;
+	t->op.accept.state = STATE_QUEUED;
+	t->op.accept.parts = (uint8_t)t->parts;
+	store_do(fx.s, &t->op);
+}
+
+static void traffic(unsigned window, unsigned most)
+{
+	atomic_store(&begun, 0);
+	traffic_most = most;
+	many_parts = 11;
+	for (unsigned i = 0; i < window && i < most; i++)
+		trip_begin();
+	while (atomic_load(&in_air))
+		usleep(500);
+}
+
+static void sink_nowhere(void *ctx, struct note *n)
+{
+	note_free(&n);
+}
+
+/* What was acknowledged is there, in that state or further on; if it waits, it waits in the queue
+ * exactly once. */
+static void verify(const uint64_t *id, const enum state *st, size_t n)
+{
+	struct store_load l = { .kind = LOAD_QUEUE, .channel = CH, .most = 60000 };
+	struct store_view v;
+	struct err e = { 0 };
+	size_t waiting = 0, there = 0;
+
+	l.until = store_now(fx.s);
+	fx_load(&l);
+	for (size_t i = 0; i < n; i++) {
+		if (store_find(fx.s, id[i], true, &v, &e) != 1)
+			fail_msg("message %llu, acknowledged as %s, is lost: %s",
+				(unsigned long long)id[i], state_word(st[i]), e.text);
+		if (v.state < st[i])
+			fail_msg("message %llu, acknowledged as %s, is %s",
+				(unsigned long long)id[i], state_word(st[i]), state_word(v.state));
+		assert_non_null(v.msg);
+		waiting += v.state == STATE_QUEUED;
+		store_view_free(&v);
+		for (unsigned k = 0; k < l.n && st[i] == STATE_QUEUED; k++)
+			there += l.rows[k].msg->id == id[i];
+	}
+	assert_int_equal(there, waiting);
+	for (unsigned i = 0; i < l.n; i++)
+		message_unref(&l.rows[i].msg);
+	store_load_free(&l);
+}
+
+struct ledger {
+	uint64_t *id;
+	enum state *st;
+	size_t n, cap;
+};
+
+static void ledger_put(struct ledger *b, uint64_t id, enum state st)
+{
+	for (size_t i = b->n; i-- > 0 && b->n - i < 4096;)
+		if (b->id[i] == id) {
+			if (st > b->st[i])
+				b->st[i] = st;
+			return;
+		}
+	if (b->n == b->cap) {
+		b->cap = b->cap ? b->cap * 2 : 1024;
+		b->id = mem_grow(b->id, b->cap * sizeof *b->id);
+		b->st = mem_grow(b->st, b->cap * sizeof *b->st);
+	}
+	b->id[b->n] = id;
+	b->st[b->n++] = st;
+}
+
+static void ledger_free(struct ledger *b)
+{
+	mem_free(&b->id);
+	mem_free(&b->st);
+	*b = (struct ledger){ 0 };
+}
+
+/* ---- kill -9 --------------------------------------------------------------------------------- */
+
+static int ack_pipe;
+
+static void ack_to_pipe(uint64_t id, enum state st)
+{
+	uint64_t word[2] = { id, st };
+
+	if (write(ack_pipe, word, sizeof word) != sizeof word)
+		_exit(3);
+}
+
+static void child_run(const char *path)
+{
+	fx_begin(path);
+	store_set_note_sink(fx.s, sink_nowhere, NULL);
+	acked = ack_to_pipe;
+	traffic(200, 1u << 30);
+	_exit(0);
+}
+
+static void test_kill(void **state)
+{
+	const char *path = fx_path("kill");
+	struct ledger book = { 0 };
+	unsigned kills = 5 * rounds;
+
+	for (unsigned k = 0; k < kills; k++) {
+		uint64_t word[2];
+		int fd[2];
+		pid_t pid;
+		size_t before = book.n;
+
+		assert_int_equal(pipe(fd), 0);
+		pid = fork();
+		assert_true(pid >= 0);
+		if (pid == 0) {
+			close(fd[0]);
+			ack_pipe = fd[1];
+			child_run(path);
+		}
+		close(fd[1]);
+		/* the first acknowledgement, then some time */
+		if (read(fd[0], word, sizeof word) == sizeof word)
+			ledger_put(&book, word[0], (enum state)word[1]);
+		for (mono_t end = clock_mono() + (20 + random() % 180) * DUR_MS;
+			clock_mono() < end;)
+			if (read(fd[0], word, sizeof word) == sizeof word)
+				ledger_put(&book, word[0], (enum state)word[1]);
+		kill(pid, SIGKILL);
+		while (read(fd[0], word, sizeof word) == sizeof word)
+			ledger_put(&book, word[0], (enum state)word[1]);
+		close(fd[0]);
+		waitpid(pid, NULL, 0);
+		assert_true(book.n > before);
+		/* the last two runs' messages, each time; the store is not closed cleanly after */
+		fx_begin(path);
+		assert_true(fx.unclean);
+		verify(book.id + before, book.st + before, book.n - before);
+		fx_end();
+	}
+	fx_begin(path);
+	assert_false(fx.unclean);
+	verify(book.id, book.st, book.n < 20000 ? book.n : 20000);
+	fx_end();
+	ledger_free(&book);
+	fx_remove(path);
+}
+
+/* ---- power cuts ------------------------------------------------------------------------------ */
+
+static void ack_to_tape(uint64_t id, enum state st)
+{
+	tape_add((struct entry){ .what = W_ACK, .id = id, .state = st }, NULL);
+}
+
+struct image {
+	char *p;
+	size_t n, cap;
+};
+
+static void image_put(struct image *m, const struct entry *e, size_t n)
+{
+	size_t end = (size_t)e->at + (e->what == W_WRITE ? n : 0);
+
+	if (end > m->cap) {
+		m->p = mem_grow(m->p, end * 2);
+		memset(m->p + m->cap, 0, end * 2 - m->cap);
+		m->cap = end * 2;
+	}
+	if (e->what == W_WRITE) {
+		memcpy(m->p + e->at, e->data, n);
+		if (end > m->n)
+			m->n = end;
+	} else {
+		if (end < m->n)
+			memset(m->p + end, 0, m->n - end);
+		m->n = end;
+	}
+}
+
+static void image_write(const struct image *m, const char *path, const char *tail)
+{
+	char name[300];
+	int fd;
+
+	snprintf(name, sizeof name, "%s%s", path, tail);
+	unlink(name);
+	fd = open(name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, m->p, m->n), m->n);
+	close(fd);
+}
+
+enum cut { CUT_ALL, CUT_NONE, CUT_SOME };
+
+/* The disk as it is after a cut just before entry k; base: what was there before the tape. */
+static void cut_at(size_t k, enum cut how, const char *path)
+{
+	struct image m[2] = { { 0 }, { 0 } };
+	size_t synced[2] = { 0, 0 };
+
+	for (size_t i = 0; i < k; i++)
+		if (tape.e[i].what == W_SYNC)
+			synced[tape.e[i].file] = i;
+	for (size_t i = 0; i < k; i++) {
+		const struct entry *e = &tape.e[i];
+		size_t n = e->n;
+
+		if (e->what != W_WRITE && e->what != W_TRUNCATE)
+			continue;
+		if (i > synced[e->file]) {
+			if (how == CUT_NONE)
+				continue;
+			if (how == CUT_SOME) {
+				long r = random() % 4;
+
+				if (r == 0)
+					continue;
+				if (r == 1 && n > 512) /* torn between sectors */
+					n = (size_t)(random() % (long)(n / 512)) * 512;
+			}
+		}
+		image_put(&m[e->file], e, n);
+	}
+	image_write(&m[0], path, "");
+	if (m[1].n)
+		image_write(&m[1], path, "-wal");
+	mem_free(&m[0].p);
+	mem_free(&m[1].p);
+}
+
+static void cut_check(size_t k, enum cut how, const char *path)
+{
+	struct ledger book = { 0 };
+
+	fx_remove(path);
+	cut_at(k, how, path);
+	for (size_t i = 0; i < k; i++)
+		if (tape.e[i].what == W_ACK)
+			ledger_put(&book, tape.e[i].id, tape.e[i].state);
+	fx_begin(path);
+	verify(book.id, book.st, book.n);
+	assert_int_equal(store_restore_check(path, &(struct err){ 0 }), 0);
+	fx_end();
+	ledger_free(&book);
+}
+
+static void test_power_cut(void **state)
+{
+	const char *path = fx_path("cut-from"), *image = fx_path("cut-image");
+	unsigned turns = 0;
+
+	for (unsigned r = 0; r < rounds; r++) {
+		layer_on();
+		tape.recording = true;
+		fx_begin(path);
+		store_close(&fx.s);
+		fx.conf.log_turn = 256 << 10; /* many checkpoints, and the log starts afresh */
+		fx.conf.batch_most = 64;
+		fx_open();
+		store_set_note_sink(fx.s, sink_nowhere, NULL);
+		acked = ack_to_tape;
+		traffic(100, 1500);
+		fx_end();
+		tape.recording = false;
+		layer_off();
+		for (size_t i = 0; i < tape.n; i++)
+			turns += tape.e[i].what == W_WRITE && tape.e[i].file == 1 &&
+				 tape.e[i].at == 0;
+		for (unsigned i = 0; i < 40; i++) {
+			size_t k = 1 + (size_t)random() % tape.n;
+
+			/* an acknowledgement is the sharpest place to cut after */
+			for (size_t j = k; i % 2 && j < tape.n; j++)
+				if (tape.e[j].what == W_ACK) {
+					k = j + 1;
+					break;
+				}
+			cut_check(k, (enum cut)(i % 3), image);
+		}
+		cut_check(tape.n, CUT_NONE, image);
+		tape_clear();
+		fx_remove(path);
+	}
+	assert_true(turns > 2 * rounds); /* the log did start afresh */
+	fx_remove(image);
+}
+
+/* ---- failing writes and syncs ---------------------------------------------------------------- */
+
+static struct ledger fault_book;
+static uint64_t refused_n;
+
+/* A short life, every step looked at; false: the store could not be opened. */
+static bool script(const char *path)
+{
+	struct store_op *ops[3], *op;
+	struct err e = { 0 };
+	struct place place[3];
+	uint64_t id[3];
+	char key[32];
+
+	fx = (struct fixture){ 0 };
+	pthread_mutex_init(&fx.lock, NULL);
+	pthread_cond_init(&fx.news, NULL);
+	fx.conf = (struct store_conf){ .engine = "sqlite", .path = path, .cache = 24 << 20 };
+	fx.conf.retention = 30 * DUR_DAY;
+	fx.conf.dedupe_window = DUR_DAY;
+	fx.conf.orphan_wait = DUR_HOUR;
+	fx.s = store_open(&fx.conf, &fx.unclean, &e);
+	if (!fx.s) {
+		assert_true(strlen(e.text) > 10);
+		return false;
+	}
+	store_set_note_sink(fx.s, fx_sink, NULL);
+	for (int i = 0; i < 3; i++)
+		ops[i] = fx_accept_op((struct fx_msg){ .wants = WANT_DELIVERED });
+	fx_do_all(ops, 3);
+	for (int i = 0; i < 3; i++) {
+		id[i] = ops[i]->fault == STORE_OK ? ops[i]->accept.id : 0;
+		place[i] = ops[i]->accept.place;
+		if (id[i])
+			ledger_put(&fault_book, id[i], STATE_QUEUED);
+		else
+			refused_n++;
+		fx_free(ops[i]);
+	}
+	/* what has happened outside is never refused: its answer waits for the store */
+	for (int i = 0; i < 2; i++) {
+		clock_shift(2 * DUR_S); /* to the next probe */
+		if (!id[i])
+			continue;
+		snprintf(key, sizeof key, "%llx", (unsigned long long)id[i]);
+		op = fx_do(fx_sent_op(id[i], place[i], key));
+		assert_int_equal(op->fault, STORE_OK);
+		fx_free(op);
+		ledger_put(&fault_book, id[i], STATE_SENT);
+	}
+	clock_shift(2 * DUR_S);
+	if (id[0]) {
+		snprintf(key, sizeof key, "%llx", (unsigned long long)id[0]);
+		op = fx_receipt(key, "", STATE_DELIVERED);
+		assert_true(op->receipt.applied);
+		fx_free(op);
+		ledger_put(&fault_book, id[0], STATE_DELIVERED);
+		assert_int_equal(fx.notes, 1);
+	}
+	fx_end();
+	return true;
+}
+
+/* How often a whole script writes or syncs. */
+static unsigned calls_of(enum what w, const char *path)
+{
+	unsigned n = 0;
+
+	layer_on();
+	tape.recording = true;
+	assert_true(script(path));
+	tape.recording = false;
+	layer_off();
+	for (size_t i = 0; i < tape.n; i++)
+		n += tape.e[i].what == w;
+	tape_clear();
+	fault_book.n = 0;
+	fx_remove(path);
+	return n;
+}
+
+/* The n-th write or sync fails, once, for each n. */
+static void faults(const char *what, enum what w)
+{
+	const char *path = fx_path(what);
+	unsigned most = calls_of(w, path), opened = 0, step = rounds > 1 ? 1 : 3;
+	char spec[40];
+
+	assert_true(most > 10);
+	refused_n = 0;
+	for (unsigned n = 1; n <= most; n += n < 40 ? 1 : step) {
+		fault_book.n = 0;
+		snprintf(spec, sizeof spec, "%s:%u", what, n);
+		fault_init(spec);
+		opened += script(path);
+		fault_init("none:1");
+		fx_begin(path);
+		verify(fault_book.id, fault_book.st, fault_book.n);
+		fx_end();
+		fx_remove(path);
+	}
+	fault_init(NULL);
+	assert_true(opened > 0);
+	assert_true(refused_n > 0);
+	ledger_free(&fault_book);
+}
+
+static void test_fault_write(void **state)
+{
+	faults("write", W_WRITE);
+}
+
+static void test_fault_sync(void **state)
+{
+	faults("fsync", W_SYNC);
+}
+
+/* ---- a full disk ----------------------------------------------------------------------------- */
+
+static atomic_uint full_done;
+static void full_count(struct store_op *op)
+{
+	atomic_fetch_add(&full_done, 1);
+}
+
+static void await_health(enum store_health h)
+{
+	for (int i = 0; i < 400 && store_health(fx.s) != h; i++)
+		usleep(10000);
+	assert_int_equal(store_health(fx.s), h);
+}
+
+static void full_disk(int code, enum store_health health)
+{
+	const char *path = fx_path("full");
+	struct place place;
+	struct store_op *op, *late, *noted;
+	struct store_view v;
+	struct err e;
+	uint64_t id, more;
+
+	layer_on();
+	fx_begin(path);
+	id = fx_accept((struct fx_msg){ .wants = WANT_DELIVERED }, &place);
+	more = fx_accept((struct fx_msg){ 0 }, NULL);
+	atomic_store(&tape.fail, code);
+	for (int i = 0; i < 3; i++) {
+		op = fx_do(fx_accept_op((struct fx_msg){ 0 }));
+		assert_int_equal(op->fault, health);
+		fx_free(op);
+	}
+	assert_int_equal(store_health(fx.s), health);
+	/* what has happened waits, and questions are answered */
+	atomic_store(&full_done, 0);
+	late = fx_sent_op(id, place, "late");
+	late->done = full_count;
+	store_do(fx.s, late);
+	noted = fx_receipt_op("late", "", STATE_DELIVERED);
+	noted->done = full_count;
+	store_do(fx.s, noted);
+	usleep(1300000); /* over one probe */
+	assert_int_equal(atomic_load(&full_done), 0);
+	assert_int_equal(fx_state(id), STATE_QUEUED);
+	assert_int_equal(store_number(fx.s, STORE_CHANNEL, "new", &e), 0);
+	/* room again: all by itself */
+	atomic_store(&tape.fail, 0);
+	await_health(STORE_OK);
+	for (int i = 0; i < 300 && atomic_load(&full_done) < 2; i++)
+		usleep(10000);
+	assert_int_equal(atomic_load(&full_done), 2);
+	assert_int_equal(fx_state(id), STATE_DELIVERED);
+	assert_int_equal(fx.notes, 1);
+	fx_free(late);
+	fx_free(noted);
+	fx_accept((struct fx_msg){ 0 }, NULL);
+	assert_true(store_number(fx.s, STORE_CHANNEL, "new", &e) > 0);
+	fx_reopen();
+	assert_int_equal(fx_state(id), STATE_DELIVERED);
+	assert_int_equal(fx_state(more), STATE_QUEUED);
+	assert_int_equal(store_find(fx.s, id, true, &v, &e), 1);
+	store_view_free(&v);
+	fx_end();
+	layer_off();
+	fx_remove(path);
+}
+
+static void test_full(void **state)
+{
+	full_disk(SQLITE_FULL, STORE_FULL);
+}
+
+static void test_broken(void **state)
+{
+	full_disk(SQLITE_IOERR_WRITE, STORE_BROKEN);
+}
+
+/* ---- files that are not today's -------------------------------------------------------------- */
+
+static void test_migration(void **state)
+{
+	const char *path = fx_path("old");
+	struct sql_conf c = { .where = path, .role = SQL_WRITER, .cache = 4 << 20 };
+	struct err e = { 0 };
+	struct sql *db = sql_open("sqlite", &c, &e);
+	bool unclean;
+
+	assert_non_null(db);
+	assert_int_equal(schema_open_upto(db, 1, &e), 0);
+	assert_int_equal(schema_version(db), 1);
+	sql_exec(db, "INSERT INTO name(kind, number, name) VALUES(1, 1, 'kept')");
+	assert_int_equal(sql_number(db,
+				 "SELECT count(*) FROM sqlite_master"
+				 " WHERE name = 'messages'",
+				 -1),
+		0);
+	sql_close(&db);
+	fx_begin(path);
+	assert_string_equal(store_name(fx.s, STORE_SUBMITTER, 1), "kept");
+	fx_accept((struct fx_msg){ 0 }, NULL);
+	fx_end();
+	db = sql_open("sqlite", &c, &e);
+	assert_int_equal(schema_version(db), SCHEMA_VERSION);
+	assert_int_equal(
+		sql_number(db, "SELECT count(*) FROM messages WHERE state = 'queued'", -1), 1);
+	/* from the future: refused, with a sentence */
+	sql_exec(db, "UPDATE meta SET value = 99 WHERE name = 'version'");
+	sql_close(&db);
+	assert_null(store_open(&fx.conf, &unclean, &e));
+	assert_non_null(strstr(e.text, "99"));
+	assert_int_equal(store_restore_check(path, &e), -1);
+	fx_remove(path);
+}
+
+static void test_not_ours(void **state)
+{
+	const char *path = fx_path("junk");
+	struct store_conf c = { .engine = "sqlite", .path = path };
+	struct err e = { 0 };
+	bool unclean;
+	FILE *f = fopen(path, "w");
+
+	for (int i = 0; i < 5000; i++)
+		fputs("no database ", f);
+	fclose(f);
+	assert_null(store_open(&c, &unclean, &e));
+	assert_non_null(strstr(e.text, path));
+	assert_int_equal(store_restore_check(path, &e), -1);
+	fx_remove(path);
+	c.path = "/nonexistent/dir/postern.db";
+	assert_null(store_open(&c, &unclean, &e));
+	assert_non_null(strstr(e.text, "/nonexistent/dir"));
+	c.path = path;
+	c.node = 2000;
+	assert_null(store_open(&c, &unclean, &e));
+	c.node = 0;
+	c.engine = "dbase";
+	assert_null(store_open(&c, &unclean, &e));
+	assert_non_null(strstr(e.text, "dbase"));
+}
+
+static void log_nowhere(void *ctx, struct str line) {}
+
+int main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_migration),
+		cmocka_unit_test(test_not_ours),
+		cmocka_unit_test(test_full),
+		cmocka_unit_test(test_broken),
+		cmocka_unit_test(test_fault_write),
+		cmocka_unit_test(test_fault_sync),
+		cmocka_unit_test(test_power_cut),
+		cmocka_unit_test(test_kill),
+	};
+
+	if (argc > 1)
+		rounds = (unsigned)strtoul(argv[1], NULL, 10);
+	srandom((unsigned)clock_wall());
+	log_capture(log_nowhere, NULL);
+	return cmocka_run_group_tests_name("store_crash", tests, NULL, NULL);
+}
