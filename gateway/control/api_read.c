@@ -8,6 +8,7 @@ enum {
 	URL_MOST = 2048,
 	ID_MOST = 64,
 	DATA_MOST = 64 * 1024,
+	FALLBACK_MOST = 15, /* flow/fallback.c has STEPS_MOST, with the first */
 };
 
 static const char *const media_list[] = { "sms", "email", "push", "viber", "social", NULL };
@@ -181,10 +182,6 @@ static void take_content(struct json_obj *o, struct draft *d)
 	take_json(o, d, FIELD_DATA, false);
 	take_json(o, d, FIELD_ATTACHMENTS, true);
 	take_json(o, d, FIELD_PARAMS, false);
-	/* Better refused than taken and not kept: it comes with flow's `via` and fall_back_after.
-	 */
-	if (json_obj_array(o, field_word(FIELD_FALLBACK), 0, 64))
-		json_obj_fault(o, field_word(FIELD_FALLBACK), "is not supported by this version");
 	take_text(o, d, FIELD_TEMPLATE, 128);
 	tpl = json_object_get(o->o, "template");
 	switch (d->head.media) {
@@ -221,35 +218,84 @@ static void take_validity(struct json_obj *o, struct draft *d)
 		d->head.expires = end;
 }
 
+/* What a message and each attempt of its fallback have alike. */
+static void take_common(struct json_obj *o, struct draft *d, const struct api_terms *t)
+{
+	int media = MEDIA_SMS, platform = -1;
+	struct str channel;
+
+	if (json_obj_word(o, "media", JSON_REQUIRED, media_list, &media))
+		d->head.media = (uint8_t)media;
+	if (json_obj_word(o, "platform", 0, platform_list, &platform))
+		draft_put(d, FIELD_PLATFORM, str_of(platform_list[platform]));
+	if (json_obj_str(o, "channel", 0, 64, &channel))
+		draft_put(d, FIELD_CHANNEL, channel);
+	take_addresses(o, d, t, platform >= 0);
+	take_content(o, d);
+}
+
+/* One further attempt: an object like a message, and how long its forerunner has. */
+static void take_attempt(struct json_faults *f, json_t *v, const char *at,
+	const struct api_terms *t, struct buf *packed)
+{
+	struct json_obj o;
+	struct draft d;
+	dur_t after = 0;
+
+	draft_init(&d);
+	json_obj_open(&o, v, at, f);
+	take_common(&o, &d, t);
+	json_obj_dur(&o, "after", 0, &after);
+	if (json_obj_close(&o)) {
+		struct message *m = draft_seal(&d);
+
+		fallback_put(packed, after, m);
+		message_unref(&m);
+	}
+	draft_free(&d);
+}
+
+static void take_fallback(struct json_obj *o, struct draft *d, const struct api_terms *t)
+{
+	json_t *list = json_obj_array(o, field_word(FIELD_FALLBACK), 0, FALLBACK_MOST);
+	struct buf packed = BUF_INIT;
+	size_t i;
+	json_t *v;
+
+	json_array_foreach(list, i, v)
+	{
+		char at[32];
+
+		snprintf(at, sizeof at, "/fallback/%zu", i);
+		take_attempt(o->faults, v, at, t, &packed);
+	}
+	draft_put(d, FIELD_FALLBACK, buf_view(&packed));
+	buf_free(&packed);
+}
+
 bool api_read_message(
 	const struct api_terms *t, json_t *v, struct api_input *in_r, struct json_faults *f)
 {
 	struct json_obj o;
 	struct draft d;
-	int media = MEDIA_SMS, priority = PRIORITY_NORMAL, platform = -1;
-	struct str id, channel;
+	int priority = PRIORITY_NORMAL;
+	struct str id;
 
 	*in_r = (struct api_input){ 0 };
 	draft_init(&d);
 	json_obj_open(&o, v, "", f);
-	if (json_obj_word(&o, "media", JSON_REQUIRED, media_list, &media))
-		d.head.media = (uint8_t)media;
+	take_common(&o, &d, t);
 	if (json_obj_word(&o, "priority", 0, priority_list, &priority))
 		d.head.priority = (uint8_t)priority;
-	if (json_obj_word(&o, "platform", 0, platform_list, &platform))
-		draft_put(&d, FIELD_PLATFORM, str_of(platform_list[platform]));
 	if (json_obj_str(&o, "id", 0, ID_MOST, &id)) {
 		if (!is_client_id(id))
 			json_obj_fault(&o, "id", "must be visible ASCII without spaces");
 		draft_put(&d, FIELD_CLIENT_ID, id);
 	}
-	if (json_obj_str(&o, "channel", 0, 64, &channel))
-		draft_put(&d, FIELD_CHANNEL, channel);
 	json_obj_time(&o, "send_at", 0, &d.head.send_at);
 	take_validity(&o, &d);
 	json_obj_bool(&o, "dry_run", 0, &in_r->dry_run);
-	take_addresses(&o, &d, t, platform >= 0);
-	take_content(&o, &d);
+	take_fallback(&o, &d, t);
 	d.head.wants = t->wants;
 	if (json_obj_close(&o))
 		in_r->msg = draft_seal(&d);

@@ -71,7 +71,7 @@ static void put_content(struct buf *b, const struct message *m)
 {
 	static const enum field texts[] = { FIELD_TEXT, FIELD_SUBJECT, FIELD_HTML, FIELD_TITLE,
 		FIELD_IMAGE, FIELD_URL, FIELD_TEMPLATE, FIELD_PLATFORM, FIELD_SERVICE_TYPE };
-	static const enum field raw[] = { FIELD_BUTTON, FIELD_DATA, FIELD_PARAMS, FIELD_FALLBACK };
+	static const enum field raw[] = { FIELD_BUTTON, FIELD_DATA, FIELD_PARAMS };
 
 	for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
 		put_str(b, field_word(texts[i]), message_get(m, texts[i]));

@@ -104,6 +104,7 @@ static bool check_intake(struct intake *in, struct outcome *why)
 	struct message *m = in->msg;
 	enum priority prio = m->priority;
 	unsigned parts = 1;
+	char name[96];
 
 	if (gateway_stopping(a->gw)) {
 		*why = outcome_of(REASON_STOPPING);
@@ -127,7 +128,8 @@ static bool check_intake(struct intake *in, struct outcome *why)
 	}
 	if (!times_are_good(in, why))
 		return false;
-	in->channel = plan_route(gateway_plan(a->gw), m, a->full_name, NULL, &prio, why);
+	in->channel = plan_route(gateway_plan(a->gw), m,
+		submitter_name(a->gw, m, name, sizeof name), NULL, &prio, why);
 	if (!in->channel)
 		return false;
 	if (a->pub.conf->priority[0])

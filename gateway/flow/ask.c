@@ -227,9 +227,10 @@ enum reason gateway_requeue(struct gateway *g, uint64_t id, const char *channel,
 		if (!o.to)
 			err_set(e, ERR_INPUT, "there is no channel \"%s\"", channel);
 	} else {
-		struct flow_account *a = gateway_account(g, v.submitter);
+		char name[96];
 
-		o.to = plan_route(gateway_plan(g), v.msg, a ? a->full_name : "", NULL, NULL, &why);
+		o.to = plan_route(gateway_plan(g), v.msg,
+			submitter_name(g, v.msg, name, sizeof name), NULL, NULL, &why);
 		if (!o.to)
 			err_set(e, ERR_INPUT, "%s",
 				why.words[0] ? why.words : reason_text(why.reason));

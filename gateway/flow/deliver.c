@@ -301,13 +301,14 @@ static void hold_for_operator(struct flow_channel *c, struct flight *f, const st
 static struct flow_channel *next_channel(struct flow_channel *c, const struct flight *f)
 {
 	struct outcome why;
-	struct flow_account *a = gateway_account(c->gw, f->d.msg->submitter);
+	char name[96];
 
 	for (unsigned i = 0; i < f->d.parts; i++)
 		if (delivery_part_sent(&f->d, i))
 			return NULL; /* a message whose first parts went this way goes on this way
 				      */
-	return plan_route(gateway_plan(c->gw), f->d.msg, a ? a->full_name : "", c, NULL, &why);
+	return plan_route(gateway_plan(c->gw), f->d.msg,
+		submitter_name(c->gw, f->d.msg, name, sizeof name), c, NULL, &why);
 }
 
 static void fail_over(

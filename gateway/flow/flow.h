@@ -86,7 +86,8 @@ struct flow_channel {
 	bool overdue_busy, expired_busy;
 	struct channel_stats stats;
 	struct waiter *closed_waiter;
-	bool retired; /* no longer configured; kept, since operations may know it */
+	bool internal; /* of no configuration */
+	bool retired;  /* no longer configured; kept, since operations may know it */
 };
 static inline struct flow_channel *flow_channel(const struct channel *c)
 {
@@ -205,6 +206,19 @@ unsigned gateway_generation(struct gateway *g); /* of the settings being applied
 struct flow_channel *gateway_channel(struct gateway *g, uint32_t number);
 struct flow_channel *gateway_channel_named(struct gateway *g, const char *name);
 void gateway_channel_closed(struct gateway *g, struct flow_channel *c);
+
+/* fallback.c */
+void fallback_put(struct buf *b, dur_t after, const struct message *m);
+bool fallback_next(struct str *rest, dur_t *after_r, struct message **m_r);
+void fallback_join(struct flow_channel *c, struct listener *l, struct account *a); /* its loop */
+struct flow_channel *gateway_fallback(struct gateway *g);
+/* Who submitted a message, for routes: the account, or on whose behalf it is an attempt. out: 96.
+ */
+const char *submitter_name(struct gateway *g, const struct message *m, char *out, size_t cap);
+/* As plan_route(), for one attempt of a message with a fallback. */
+struct flow_channel *plan_route_step(const struct plan *p, const struct message *m,
+	const char *submitter, const struct flow_channel *after, enum priority *priority_r,
+	struct outcome *why_r);
 
 /* inflight.c: ids of what is being sent, in a file that survives a kill */
 struct inflight;

@@ -8,6 +8,8 @@
 #include "gateway/base/waiter.h"
 #include "gateway/flow/flow.h"
 
+extern const struct protocol protocol_fallback;
+
 #include <errno.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -29,6 +31,7 @@ struct gateway {
 	/* by the store's numbers; written under reload only, read by every loop */
 	_Atomic(struct flow_channel *) channel[NUMBERS_MOST];
 	_Atomic(struct flow_account *) account[NUMBERS_MOST];
+	struct flow_channel *fallback;
 	_Atomic unsigned names_top; /* highest number in use */
 	struct flow_listener **listeners;
 	size_t listeners_n;
@@ -127,6 +130,20 @@ void gateway_each_account(
 		if (a && strcmp(a->pub.protocol->name, protocol) == 0)
 			fn(a);
 	}
+}
+
+struct flow_channel *gateway_fallback(struct gateway *g)
+{
+	return g->fallback;
+}
+
+const char *submitter_name(struct gateway *g, const struct message *m, char *out, size_t cap)
+{
+	struct str behalf = message_get(m, FIELD_ON_BEHALF);
+	struct flow_account *a = gateway_account(g, m->submitter);
+
+	str_copy(out, cap, behalf.n ? behalf : str_of(a ? a->full_name : ""));
+	return out;
 }
 
 static void number_taken(struct gateway *g, uint32_t number)
@@ -241,9 +258,56 @@ static void listener_drop(struct gateway *g, struct flow_listener *l)
 		g->listeners[i] = g->listeners[--g->listeners_n];
 		break;
 	}
+	if (l->internal)
+		mem_free(&l->pub.conf);
 	mem_free(&l->pub.self);
 	mem_free(&l->pub.name);
 	mem_free(&l);
+}
+
+/* The channel and the account of fallbacks: there whatever the configuration says. */
+static const struct account_conf steps_account = {
+	.policy = "none", .media = "sms", .priority = ""
+};
+
+static int add_fallback(struct gateway *g, struct err *e)
+{
+	static const struct channel_conf conf = {
+		.type = "fallback",
+		.name = "(fallback)",
+		.connections = 1,
+		.window = 1000,
+		.receipt_wait = 366 * DUR_DAY, /* its attempts have limits of their own */
+		.retry_first = DUR_S,
+		.retry_most = DUR_MIN,
+		.retry_factor = 2,
+		.attempts_here = 1 << 30,
+		.group = "",
+		.mo_to = "",
+	};
+
+	/* on the listeners' loop: its account lives there, too */
+	g->fallback = channel_new(g, &conf, g->settings, g->loops[0], e);
+	if (!g->fallback)
+		return -1;
+	number_taken(g, g->fallback->pub.number);
+	atomic_store(&g->channel[g->fallback->pub.number], g->fallback);
+	g->fallback->internal = true;
+	return 0;
+}
+
+struct join_call {
+	struct gateway *g;
+	struct listener *l;
+};
+
+static void join_run(void *arg)
+{
+	struct join_call *j = arg;
+	struct account *a = account_declare(j->l, "attempts", &steps_account, NULL);
+
+	if (a)
+		fallback_join(j->g->fallback, j->l, a);
 }
 
 struct gateway *gateway_new(struct settings *s, struct err *e)
@@ -274,6 +338,8 @@ struct gateway *gateway_new(struct settings *s, struct err *e)
 	for (size_t i = 0; i < s->channels_n; i++)
 		if (!add_channel(g, &s->channels[i], s, e))
 			goto fail;
+	if (add_fallback(g, e) != 0)
+		goto fail;
 	atomic_store(&g->plan, plan_new(g, s));
 	for (unsigned i = 0; i < g->loops_n; i++)
 		if (loop_start(g->loops[i], e) != 0)
@@ -347,7 +413,9 @@ static void depth_fired(struct timer *t)
 int gateway_start(struct gateway *g, struct err *e)
 {
 	struct settings *s = g->settings;
+	struct join_call j = { g, gateway_internal_listener(g, &protocol_fallback, "fallback") };
 
+	loop_call(j.l->loop, join_run, &j);
 	for (unsigned i = 1; i <= atomic_load(&g->names_top); i++) {
 		struct flow_channel *c = atomic_load(&g->channel[i]);
 
@@ -372,8 +440,7 @@ int gateway_start(struct gateway *g, struct err *e)
 struct listener *gateway_internal_listener(
 	struct gateway *g, const struct protocol *p, const char *name)
 {
-	struct arena *a = g->settings->arena;
-	struct listener_conf *conf = arena_new_of(a, struct listener_conf);
+	struct listener_conf *conf = mem_new(struct listener_conf); /* settings come and go */
 	struct flow_listener *l;
 
 	conf->type = p->name;
@@ -710,7 +777,7 @@ static int reload_channels(struct gateway *g, struct settings *s, struct err *e)
 	for (unsigned i = 1; i <= top; i++) {
 		struct flow_channel *c = atomic_load(&g->channel[i]);
 
-		if (!c || c->retired || channel_conf_named(s, c->pub.name))
+		if (!c || c->retired || c->internal || channel_conf_named(s, c->pub.name))
 			continue;
 		log_warn("channel removed", F_STR("channel", c->pub.name),
 			F_STR("note", "what waits for it stays on disk until it is requeued"));
@@ -794,7 +861,8 @@ bool gateway_channels(struct gateway *g, const char *name, struct buf *b)
 	for (unsigned i = 1; i <= atomic_load(&g->names_top); i++) {
 		struct describe_call d = { .c = atomic_load(&g->channel[i]), .b = b };
 
-		if (!d.c || d.c->retired || (name && strcmp(name, d.c->pub.name) != 0))
+		if (!d.c || d.c->retired ||
+			(name ? strcmp(name, d.c->pub.name) != 0 : d.c->internal))
 			continue;
 		if (some)
 			buf_char(b, ',');
@@ -837,7 +905,7 @@ void gateway_status(struct gateway *g, struct buf *b)
 	for (unsigned i = 1, some = 0; i <= atomic_load(&g->names_top); i++) {
 		struct flow_account *a = atomic_load(&g->account[i]);
 
-		if (!a || a->pub.conf == &account_none)
+		if (!a || a->pub.conf == &account_none || a->pub.conf == &steps_account)
 			continue;
 		buf_c(b, some++ ? ",{\"name\":" : "{\"name\":");
 		buf_json(b, str_of(a->full_name));

@@ -170,6 +170,15 @@ struct flow_channel *plan_route(const struct plan *p, const struct message *m,
 	const char *submitter, const struct flow_channel *after, enum priority *priority_r,
 	struct outcome *why_r)
 {
+	if (message_has(m, FIELD_FALLBACK))
+		return after ? NULL : gateway_fallback(p->gw);
+	return plan_route_step(p, m, submitter, after, priority_r, why_r);
+}
+
+struct flow_channel *plan_route_step(const struct plan *p, const struct message *m,
+	const char *submitter, const struct flow_channel *after, enum priority *priority_r,
+	struct outcome *why_r)
+{
 	struct str wanted = message_get(m, FIELD_CHANNEL);
 	mono_t now = clock_mono();
 
@@ -181,6 +190,8 @@ struct flow_channel *plan_route(const struct plan *p, const struct message *m,
 		c = gateway_channel_named(p->gw, name);
 		if (after)
 			return NULL;
+		if (c && c->internal)
+			c = NULL;
 		if (c && carries(c, m))
 			return c;
 		*why_r = outcome_words(REASON_NO_ROUTE,

@@ -1,0 +1,504 @@
+/* Fallback: one message, several media or addresses, tried one after the other until one is
+ * delivered. Built from what is there already: an internal channel takes the whole (the parent),
+ * and an internal account submits each attempt (a child) as a message of its own.
+ *
+ *  - The parent carries its attempts packed in FIELD_FALLBACK; attempt 0 is the parent itself.
+ *  - A child's client id is "PARENT:STEP", unique, so that a step is never taken twice, whatever
+ * ends the process; what became of the children is read from the store, nothing is kept in memory.
+ *  - The parent awaits a receipt under its own id. Notes of children, and a sweep for those whose
+ *    time is over, make flow look at the whole (advance): it starts the next step, or tells the
+ *    parent's end: the state of the attempt that got furthest.
+ *
+ * Everything is on the internal channel's loop, except looking (advance_call), on a worker.
+ */
+#include "gateway/base/log.h"
+#include "gateway/base/mem.h"
+#include "gateway/flow/flow.h"
+
+#include <stdio.h>
+
+enum { SWEEP_MOST = 500, STEPS_MOST = 16 };
+#define SWEEP_EVERY (2 * DUR_S)
+
+struct fallback {
+	struct channel *c;
+	struct listener *listener;
+	struct account *account;
+	struct timer timer;
+	struct store_load load;
+	bool busy, closing;
+	unsigned jobs;
+};
+static struct fallback *the_fallback(const struct channel *c)
+{
+	return c->self;
+}
+
+/* ---- the packed steps: after (8 octets), length (4), packed message; again and again ---- */
+void fallback_put(struct buf *b, dur_t after, const struct message *m)
+{
+	struct buf packed = BUF_INIT;
+
+	message_pack(m, &packed);
+	buf_be32(b, (uint32_t)((uint64_t)after >> 32));
+	buf_be32(b, (uint32_t)after);
+	buf_be32(b, (uint32_t)packed.n);
+	buf_str(b, buf_view(&packed));
+	buf_free(&packed);
+}
+
+/* Cuts the next step off; the message is the caller's. False at the end, or where it is damaged. */
+bool fallback_next(struct str *rest, dur_t *after_r, struct message **m_r)
+{
+	size_t n;
+
+	if (rest->n < 12)
+		return false;
+	*after_r = (dur_t)((uint64_t)be32(rest->p) << 32 | be32(rest->p + 4));
+	n = be32(rest->p + 8);
+	if (n > rest->n - 12)
+		return false;
+	*m_r = message_unpack(str_n(rest->p + 12, n));
+	*rest = str_skip(*rest, 12 + n);
+	return *m_r != NULL;
+}
+
+/* Step k as a message of its own; NULL behind the last. *after_r: how long its forerunner has. */
+static struct message *child_of(
+	const struct message *parent, const char *submitter, unsigned k, dur_t *after_r)
+{
+	struct str rest = message_get(parent, FIELD_FALLBACK);
+	struct message *step = NULL, *child;
+	struct draft d = { 0 };
+	char id[48];
+
+	*after_r = 0;
+	for (unsigned i = 0; i < k; i++) {
+		message_unref(&step);
+		if (!fallback_next(&rest, after_r, &step))
+			return NULL;
+	}
+	draft_copy(&d, k ? step : parent, 1u << FIELD_FALLBACK | 1u << FIELD_CLIENT_ID);
+	snprintf(id, sizeof id, "%lu:%u", parent->id, k);
+	draft_put(&d, FIELD_CLIENT_ID, str_of(id));
+	draft_put(&d, FIELD_ON_BEHALF, str_of(submitter));
+	d.head.priority = parent->priority;
+	d.head.wants = WANT_DELIVERED | WANT_FAILED;
+	d.head.send_at = 0;
+	d.head.expires = parent->expires;
+	d.head.id = 0;
+	child = draft_seal(&d);
+	draft_free(&d);
+	message_unref(&step);
+	return child;
+}
+
+static unsigned steps_of(const struct message *parent)
+{
+	struct str rest = message_get(parent, FIELD_FALLBACK);
+	struct message *m = NULL;
+	unsigned n = 1;
+	dur_t after;
+
+	while (n < STEPS_MOST && fallback_next(&rest, &after, &m)) {
+		message_unref(&m);
+		n++;
+	}
+	return n;
+}
+
+/* ---- looking at the whole ---- */
+enum decision { DECIDE_WAIT, DECIDE_START, DECIDE_END };
+struct look {
+	uint64_t id;
+	unsigned refused; /* steps that were refused at the door, a bit each */
+	enum decision decision;
+	unsigned step;
+	struct message *child;
+	struct op_receipt_in end; /* state, reason, err, at */
+};
+struct job {
+	struct work work; /* first */
+	struct fallback *f;
+	struct note *note; /* to be given back when this is done */
+	unsigned n, open;
+	struct look v[];
+};
+
+static void job_look(struct job *j);
+static void job_less(struct job *j);
+
+/* The ids of the attempts: the parent's far id is the first's, its history tells the others
+ * ("attempt 2 by sms is 4711"). 0: not begun, REFUSED: refused at the door. */
+#define REFUSED UINT64_MAX
+
+static uint64_t id_or_refused(struct str s)
+{
+	uint64_t id;
+
+	return str_u64(s, &id) ? id : REFUSED;
+}
+
+static void find_attempts(const struct store_view *p, uint64_t id[STEPS_MOST])
+{
+	memset(id, 0, STEPS_MOST * sizeof id[0]);
+	if (p->far_id[0])
+		id[0] = id_or_refused(str_of(p->far_id));
+	for (unsigned i = 0; i < p->history_n; i++) {
+		struct str rest = str_of(p->history[i].words), word[5];
+		uint64_t step;
+		unsigned n = 0;
+
+		if (strcmp(p->history[i].what, "fallback") != 0)
+			continue;
+		while (n < 5 && str_cut(&rest, ' ', &word[n]))
+			n++;
+		if (n == 5 && rest.p && str_u64(word[1], &step) && step >= 1 && step <= STEPS_MOST)
+			id[step - 1] = id_or_refused(rest);
+	}
+}
+
+/* The next step starts when all before it have failed or its time has come; the whole ends when one
+ * was delivered, or none is open and none is left. */
+static void look_at(struct gateway *g, struct look *l)
+{
+	struct store *st = gateway_store(g);
+	struct store_view p, c;
+	struct err e;
+	uint64_t id[STEPS_MOST];
+	unsigned steps, k;
+	bool open = false;
+	wall_t last = 0;
+
+	l->decision = DECIDE_WAIT;
+	if (store_find(st, l->id, true, &p, &e) != 1)
+		return;
+	steps = p.msg ? steps_of(p.msg) : 0;
+	find_attempts(&p, id);
+	l->end.state = STATE_UNDELIVERABLE;
+	for (k = 0; k < steps; k++) {
+		if (id[k] == REFUSED || l->refused & 1u << k)
+			continue;
+		if (id[k] == 0 || store_find(st, id[k], false, &c, &e) != 1)
+			break; /* not begun */
+		last = c.accepted;
+		if (!state_is_final(c.state)) {
+			open = true;
+		} else if (l->end.at == 0 || state_rank(c.state) > state_rank(l->end.state)) {
+			l->end.state = c.state;
+			l->end.reason = c.reason;
+			l->end.at = c.final_at;
+			memcpy(l->end.err, c.err, sizeof l->end.err);
+		}
+		store_view_free(&c);
+	}
+	if (l->end.at && (l->end.state == STATE_DELIVERED || l->end.state == STATE_READ)) {
+		l->decision = DECIDE_END;
+	} else if (k < steps) {
+		dur_t after;
+
+		l->child = child_of(p.msg, store_name(st, STORE_SUBMITTER, p.submitter), k, &after);
+		l->step = k;
+		if (l->child && k && (!open || (after && clock_wall() >= last + after)))
+			l->decision = DECIDE_START;
+		else
+			message_unref(&l->child);
+	} else if (!open && steps) {
+		l->decision = DECIDE_END;
+	}
+	store_view_free(&p);
+}
+
+static void job_call(struct work *w)
+{
+	struct job *j = (struct job *)w;
+
+	for (unsigned i = 0; i < j->n; i++)
+		look_at(flow_channel(j->f->c)->gw, &j->v[i]);
+}
+
+/* Tokens of message_arrived() and receipt_arrived(): what the answer is for. */
+struct start {
+	struct fallback *f;
+	struct delivery *d; /* step 0: the parent's delivery */
+	struct job *j;      /* later steps */
+	uint64_t parent;
+	unsigned step, refused;
+	enum media media;
+};
+
+static void start_child(struct fallback *f, struct message *child, struct start s)
+{
+	struct start *token = mem_new(struct start);
+
+	*token = s;
+	token->f = f;
+	token->media = child->media;
+	message_arrived(f->listener, f->account, child, token);
+}
+
+/* What became of starting a step, in the parent's history. */
+static void write_history(const struct start *s, const struct answer *a)
+{
+	struct store_op *ev = store_op_new(OP_EVENT, NULL, NULL);
+	char id[32] = "refused";
+
+	if (a->reason == REASON_NONE)
+		snprintf(id, sizeof id, "%lu", a->id);
+	ev->event.id = s->parent;
+	ev->event.reason = a->reason;
+	str_copy(ev->event.what, sizeof ev->event.what, STR("fallback"));
+	snprintf(ev->event.words, sizeof ev->event.words, "attempt %u by %s is %s", s->step + 1,
+		media_word(s->media), id);
+	store_do(gateway_store(flow_channel(s->f->c)->gw), ev);
+	log_info("fallback", F_ID("msg", s->parent), F_U64("attempt", s->step + 1),
+		F_STR("media", media_word(s->media)), F_STR("is", id));
+}
+
+static void job_done(struct work *w)
+{
+	struct job *j = (struct job *)w;
+	struct fallback *f = j->f;
+
+	j->open = 1;
+	for (unsigned i = 0; i < j->n; i++) {
+		struct look *l = &j->v[i];
+		struct receipt_in r = {
+			.keys = 1, .state = l->end.state, .reason = l->end.reason, .at = l->end.at
+		};
+
+		if (l->decision == DECIDE_START && !f->closing) {
+			j->open++;
+			start_child(f, l->child,
+				(struct start){ .j = j,
+					.parent = l->id,
+					.step = l->step,
+					.refused = l->refused });
+			l->child = NULL;
+		} else if (l->decision == DECIDE_END) {
+			snprintf(r.key[0], sizeof r.key[0], "%lu", l->id);
+			memcpy(r.raw_id, r.key[0], sizeof r.raw_id);
+			memcpy(r.err, l->end.err, sizeof r.err);
+			j->open++;
+			receipt_arrived(f->c, &r, j);
+		}
+		message_unref(&l->child);
+	}
+	job_less(j);
+}
+
+static struct job *job_new(struct fallback *f, unsigned n)
+{
+	struct job *j = mem_alloc(sizeof *j + n * sizeof j->v[0]);
+
+	j->f = f;
+	j->n = n;
+	f->jobs++;
+	return j;
+}
+
+static void job_look(struct job *j)
+{
+	j->work.reply = j->f->c->loop;
+	j->work.call = job_call;
+	j->work.done = job_done;
+	workers_do(&j->work);
+}
+
+static void consider_closed(struct fallback *f)
+{
+	if (f->closing && !f->jobs && !f->busy)
+		channel_closed(f->c);
+}
+
+static void job_less(struct job *j)
+{
+	struct fallback *f = j->f;
+	struct outcome o = outcome_of(REASON_NONE);
+
+	if (--j->open)
+		return;
+	if (j->note)
+		note_done(f->account, j->note, &o);
+	mem_free(&j);
+	f->jobs--;
+	consider_closed(f);
+}
+
+/* A step was refused at the door: it counts as failed, and the whole is looked at again. */
+static void look_again(struct start *s)
+{
+	struct job *j = job_new(s->f, 1);
+
+	j->v[0].id = s->parent;
+	j->v[0].refused = s->refused | 1u << s->step;
+	job_look(j);
+}
+
+static void fallback_answer(struct listener *l, void *token, const struct answer *a)
+{
+	struct start *s = token;
+	struct fallback *f = s->f;
+	bool later = a->reason != REASON_NONE && reason_verdict(a->reason) == VERDICT_RETRY;
+	struct outcome o = outcome_of(REASON_NONE);
+
+	if (!later && s->step)
+		write_history(s, a);
+	if (s->d) {
+		if (later)
+			o = outcome_words(REASON_TEMPORARY, "%s", reason_text(a->reason));
+		else if (a->reason == REASON_NONE)
+			snprintf(o.far_id, sizeof o.far_id, "%lu", a->id);
+		else
+			str_copy(o.far_id, sizeof o.far_id, STR("refused"));
+		snprintf(o.key, sizeof o.key, "%lu", s->parent);
+		delivery_done(s->d, &o);
+		f->jobs--;
+	}
+	if (a->reason != REASON_NONE && !later)
+		look_again(s);
+	if (s->j)
+		job_less(s->j); /* refused for now: a later sweep tries again */
+	mem_free(&s);
+	consider_closed(f);
+}
+
+/* ---- the channel half ---- */
+static void sweep_done(struct store_load *l)
+{
+	struct fallback *f = CONTAINER(l, struct fallback, load);
+
+	f->busy = false;
+	if (l->n && !f->closing) {
+		struct job *j = job_new(f, l->n);
+
+		for (unsigned i = 0; i < l->n; i++)
+			j->v[i].id = l->ids[i].id;
+		job_look(j);
+	}
+	if (l->end)
+		l->after_key[0] = '\0';
+	store_load_free(l);
+	consider_closed(f);
+}
+
+static void sweep(struct timer *t)
+{
+	struct fallback *f = CONTAINER(t, struct fallback, timer);
+
+	if (f->closing)
+		return;
+	timer_in(f->c->loop, &f->timer, SWEEP_EVERY);
+	if (f->busy || f->jobs)
+		return;
+	f->busy = true;
+	f->load.kind = LOAD_OVERDUE;
+	f->load.loop = f->c->loop;
+	f->load.done = sweep_done;
+	f->load.channel = f->c->number;
+	f->load.until = clock_wall();
+	f->load.most = SWEEP_MOST;
+	store_load(gateway_store(flow_channel(f->c)->gw), &f->load);
+}
+
+static int fallback_open(struct channel *c, struct err *e)
+{
+	struct fallback *f = c->self;
+
+	f->c = c;
+	f->closing = false;
+	f->timer.fire = sweep;
+	timer_in(c->loop, &f->timer, SWEEP_EVERY);
+	channel_window(c, (unsigned)c->conf->window, NULL);
+	return 0;
+}
+
+static void fallback_submit(struct channel *c, struct delivery *d)
+{
+	struct fallback *f = the_fallback(c);
+	struct flow_account *a = gateway_account(flow_channel(c)->gw, d->msg->submitter);
+	dur_t after;
+
+	f->jobs++;
+	start_child(f, child_of(d->msg, a ? a->full_name : "", 0, &after),
+		(struct start){ .d = d, .parent = d->msg->id });
+}
+
+static void fallback_close(struct channel *c, dur_t grace)
+{
+	struct fallback *f = the_fallback(c);
+
+	f->closing = true;
+	channel_window(c, 0, NULL);
+	timer_cancel(c->loop, &f->timer);
+	consider_closed(f);
+}
+
+/* The first attempt must have a way to go; the others are tried when it is their turn. */
+static unsigned fallback_parts(
+	const struct channel *c, const struct message *m, struct outcome *why_r)
+{
+	struct gateway *g = flow_channel(c)->gw;
+	struct flow_account *a = gateway_account(g, m->submitter);
+	struct flow_channel *to =
+		plan_route_step(gateway_plan(g), m, a ? a->full_name : "", NULL, NULL, why_r);
+
+	if (!to)
+		return 0;
+	return !to->pub.protocol->parts || to->pub.protocol->parts(&to->pub, m, why_r) ? 1 : 0;
+}
+
+static void fallback_receipt_answer(struct channel *c, void *token, bool stored)
+{
+	job_less(token);
+}
+
+/* ---- the account half ---- */
+static int fallback_listen(struct listener *l, struct err *e)
+{
+	return 0;
+}
+
+static void fallback_unlisten(struct listener *l, dur_t grace)
+{
+	listener_closed(l);
+}
+
+static void fallback_notify(struct account *a, struct note *n)
+{
+	struct flow_account *fa = flow_account(a);
+	struct flow_channel *c = gateway_fallback(fa->gw);
+	struct str id = str_of(n->client_id), parent;
+	struct job *j = job_new(the_fallback(&c->pub), 1);
+
+	j->note = n;
+	if (!str_cut(&id, ':', &parent) || !str_u64(parent, &j->v[0].id))
+		j->n = 0;
+	job_look(j);
+}
+
+const struct protocol protocol_fallback = {
+	.name = "fallback",
+	.about = "internal: attempts of one message over several media",
+	.media = MEDIA_ANY,
+	.channel_size = sizeof(struct fallback),
+	.open = fallback_open,
+	.submit = fallback_submit,
+	.close = fallback_close,
+	.parts = fallback_parts,
+	.receipt_answer = fallback_receipt_answer,
+	.listen = fallback_listen,
+	.answer = fallback_answer,
+	.notify = fallback_notify,
+	.unlisten = fallback_unlisten,
+};
+
+void fallback_join(struct flow_channel *c, struct listener *l, struct account *a)
+{
+	struct fallback *f = the_fallback(&c->pub);
+
+	f->c = &c->pub;
+	f->listener = l;
+	f->account = a;
+	account_credit(a, 64);
+}
