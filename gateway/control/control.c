@@ -192,7 +192,7 @@ static void verb_messages(struct request *r)
 		return;
 	}
 	buf_char(&r->out, '[');
-	if (store_search(st, &f, search_row, &s, &e) != 0)
+	if (store_search(st, &f, search_row, &s, &e) < 0)
 		fail(r, "%s", e.text);
 	else
 		buf_char(&r->out, ']');
@@ -511,7 +511,7 @@ void control_stop(struct control **cp)
 	unlink(c->path);
 	close(c->fd);
 	while (atomic_load(&c->running)) /* requests under way end by themselves */
-		usleep(1000);
+		poll(NULL, 0, 1);
 	loop_stop(c->loop);
 	loop_join(c->loop);
 	loop_free(&c->loop);
