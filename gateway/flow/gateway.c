@@ -6,41 +6,11 @@
 #include "gateway/base/map.h"
 #include "gateway/base/mem.h"
 #include "gateway/base/waiter.h"
-#include "gateway/flow/flow.h"
-
-extern const struct protocol protocol_fallback;
+#include "gateway/flow/gateway_private.h"
 
 #include <errno.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-enum { NUMBERS_MOST = 1 << 16, LOOPS_MOST = 64, WORKERS = 3 };
-
-struct gateway {
-	struct settings *settings;
-	struct settings *before; /* the ones before these: objects may still look at them */
-	unsigned generation;
-	struct store *store;
-	struct inflight *inflight;
-	struct loop *loops[LOOPS_MOST];
-	unsigned loops_n, next_loop;
-	_Atomic(struct plan *) plan;
-	struct plan *old_plan;
-	_Atomic bool ready, stopping;
-	bool unsettled; /* stopped with operations on their way */
-	/* by the store's numbers; written under reload only, read by every loop */
-	_Atomic(struct flow_channel *) channel[NUMBERS_MOST];
-	_Atomic(struct flow_account *) account[NUMBERS_MOST];
-	struct flow_channel *fallback;
-	_Atomic unsigned names_top; /* highest number in use */
-	struct flow_listener **listeners;
-	size_t listeners_n;
-	struct waiter *closing; /* who waits for the object being closed */
-	struct stat_cell lag[LOOPS_MOST], info, uptime;
-	mono_t started;
-	struct timer depth_timer;
-	struct letter depth_letter;
-};
 
 /* ---- what the rest of flow asks ---- */
 wall_t gateway_due_now(struct gateway *g)
@@ -216,7 +186,7 @@ static int open_store(struct gateway *g, struct err *e)
 	return 0;
 }
 
-static struct flow_channel *add_channel(
+struct flow_channel *gateway_add_channel(
 	struct gateway *g, const struct channel_conf *conf, struct settings *s, struct err *e)
 {
 	struct flow_channel *c = channel_new(g, conf, s, loop_for(g, false), e);
@@ -228,7 +198,7 @@ static struct flow_channel *add_channel(
 	return c;
 }
 
-static struct flow_listener *listener_make(struct gateway *g, const struct protocol *p,
+struct flow_listener *gateway_make_listener(struct gateway *g, const struct protocol *p,
 	const struct listener_conf *conf, struct settings *s)
 {
 	struct flow_listener *l = mem_new(struct flow_listener);
@@ -250,7 +220,7 @@ static struct flow_listener *listener_make(struct gateway *g, const struct proto
 	return l;
 }
 
-static void listener_drop(struct gateway *g, struct flow_listener *l)
+void gateway_drop_listener(struct gateway *g, struct flow_listener *l)
 {
 	for (size_t i = 0; i < g->listeners_n; i++) {
 		if (g->listeners[i] != l)
@@ -266,9 +236,7 @@ static void listener_drop(struct gateway *g, struct flow_listener *l)
 }
 
 /* The channel and the account of fallbacks: there whatever the configuration says. */
-static const struct account_conf steps_account = {
-	.policy = "none", .media = "sms", .priority = ""
-};
+const struct account_conf steps_account = { .policy = "none", .media = "sms", .priority = "" };
 
 static int add_fallback(struct gateway *g, struct err *e)
 {
@@ -336,7 +304,7 @@ struct gateway *gateway_new(struct settings *s, struct err *e)
 			"Longest turn of an event loop in the last second.", "loop", name, NULL);
 	}
 	for (size_t i = 0; i < s->channels_n; i++)
-		if (!add_channel(g, &s->channels[i], s, e))
+		if (!gateway_add_channel(g, &s->channels[i], s, e))
 			goto fail;
 	if (add_fallback(g, e) != 0)
 		goto fail;
@@ -368,7 +336,7 @@ static void listen_run(void *arg)
 	c->l->open = c->result == 0;
 }
 
-static int listener_start(struct flow_listener *l, struct err *e)
+int gateway_open_listener(struct flow_listener *l, struct err *e)
 {
 	struct listen_call c = { l, -1, e };
 
@@ -378,7 +346,7 @@ static int listener_start(struct flow_listener *l, struct err *e)
 	return 0;
 }
 
-static void open_run(void *arg)
+void gateway_open_channel(void *arg)
 {
 	channel_open(arg);
 }
@@ -420,14 +388,14 @@ int gateway_start(struct gateway *g, struct err *e)
 		struct flow_channel *c = atomic_load(&g->channel[i]);
 
 		if (c)
-			loop_call(c->pub.loop, open_run, c);
+			loop_call(c->pub.loop, gateway_open_channel, c);
 	}
 	for (size_t i = 0; i < s->listeners_n; i++) {
 		const struct listener_conf *conf = &s->listeners[i];
 		struct flow_listener *l =
-			listener_make(g, protocol_by_name(str_of(conf->type)), conf, s);
+			gateway_make_listener(g, protocol_by_name(str_of(conf->type)), conf, s);
 
-		if (listener_start(l, e) != 0)
+		if (gateway_open_listener(l, e) != 0)
 			return -1;
 	}
 	g->depth_timer.fire = depth_fired;
@@ -445,7 +413,7 @@ struct listener *gateway_internal_listener(
 
 	conf->type = p->name;
 	conf->name = name;
-	l = listener_make(g, p, conf, g->settings);
+	l = gateway_make_listener(g, p, conf, g->settings);
 	l->internal = true;
 	l->open = true; /* its owner listens; unlisten() ends what it does here */
 	return &l->pub;
@@ -497,8 +465,8 @@ void listener_closed(struct listener *pub)
 }
 
 /* Closes several objects at once and waits for each, at most the grace and a little more. */
-static void shut_all(struct gateway *g, struct flow_channel **cs, size_t cn,
-	struct flow_listener **ls, size_t ln, dur_t grace)
+void gateway_shut(struct gateway *g, struct flow_channel **cs, size_t cn, struct flow_listener **ls,
+	size_t ln, dur_t grace)
 {
 	struct waiter *w = mem_alloc((cn + ln + 1) * sizeof *w);
 	mono_t until = clock_mono() + grace + 5 * DUR_S;
@@ -533,7 +501,7 @@ static void free_run(void *arg)
 }
 
 /* After this every loop has ended the turn in which it may have looked at an old plan. */
-static void loops_grace(struct gateway *g)
+void gateway_loops_grace(struct gateway *g)
 {
 	for (unsigned i = 0; i < g->loops_n; i++)
 		loop_call(g->loops[i], free_run, NULL);
@@ -550,7 +518,7 @@ static void barrier_passed(struct store_op *op)
 }
 
 /* Returns when everything that was given to the store before is on disk. */
-static void store_barrier(struct gateway *g)
+void gateway_barrier(struct gateway *g)
 {
 	struct store_op *op = store_op_new(OP_CALL, NULL, barrier_passed);
 	struct waiter w;
@@ -590,7 +558,7 @@ static bool settle(struct gateway *g)
 		store_do(g->store, op);
 		if (!waiter_wait_for(w, 5 * DUR_S))
 			return false; /* w is left to whoever still signals it */
-		loops_grace(g);
+		gateway_loops_grace(g);
 	}
 	mem_free(&w);
 	return true;
@@ -604,14 +572,14 @@ void gateway_stop(struct gateway *g)
 
 	atomic_store(&g->stopping, true);
 	log_info("stopping", F_DUR("grace", grace));
-	shut_all(g, NULL, 0, g->listeners, g->listeners_n, grace);
+	gateway_shut(g, NULL, 0, g->listeners, g->listeners_n, grace);
 	for (unsigned i = 1; i <= atomic_load(&g->names_top); i++) {
 		struct flow_channel *c = atomic_load(&g->channel[i]);
 
 		if (c && !c->retired)
 			cs[n++] = c;
 	}
-	shut_all(g, cs, n, NULL, 0, grace);
+	gateway_shut(g, cs, n, NULL, 0, grace);
 	mem_free(&cs);
 	g->unsettled = !settle(g);
 	for (unsigned i = 0; i < g->loops_n; i++) {
@@ -631,7 +599,7 @@ void gateway_free(struct gateway **gp)
 	if (g->unsettled)
 		return; /* letters may still know the objects, and the process ends anyway */
 	while (g->listeners_n)
-		listener_drop(g, g->listeners[0]);
+		gateway_drop_listener(g, g->listeners[0]);
 	mem_free(&g->listeners);
 	for (unsigned i = 1; i <= atomic_load(&g->names_top); i++) {
 		struct flow_channel *c = atomic_load(&g->channel[i]);
@@ -653,292 +621,4 @@ void gateway_free(struct gateway **gp)
 	settings_free(&g->before);
 	settings_free(&g->settings);
 	mem_free(gp);
-}
-
-/* ---- reload ---- */
-struct adopt_call {
-	struct flow_channel *c;
-	const struct channel_conf *cconf;
-	struct flow_listener *l;
-	const struct listener_conf *lconf;
-	struct settings *s;
-	int result;
-};
-
-static void adopt_run(void *arg)
-{
-	struct adopt_call *a = arg;
-
-	if (a->c) {
-		a->result = channel_adopt(a->c, a->cconf, a->s);
-		return;
-	}
-	a->result = -1;
-	a->l->settings = a->s;
-	if (a->l->pub.protocol->listener_adopt)
-		a->result = a->l->pub.protocol->listener_adopt(&a->l->pub, a->lconf->specific);
-	if (a->result == 0) {
-		a->l->pub.conf = a->lconf;
-		a->l->pub.specific = a->lconf->specific;
-		a->l->pub.country = a->s->country;
-		a->l->pub.trunk = a->s->trunk;
-	}
-}
-
-static void vanish_run(void *arg)
-{
-	account_vanish(arg);
-}
-
-static struct flow_listener *listener_named(struct gateway *g, const char *name)
-{
-	for (size_t i = 0; i < g->listeners_n; i++)
-		if (strcmp(g->listeners[i]->pub.name, name) == 0)
-			return g->listeners[i];
-	return NULL;
-}
-
-/* Listeners first: only they can fail for a reason outside (a port taken), and then nothing else
- * has changed yet. A listener that must be opened anew on its old port is closed before. */
-static int reload_listeners(struct gateway *g, struct settings *s, struct err *e)
-{
-	for (size_t i = 0; i < s->listeners_n; i++) {
-		const struct listener_conf *conf = &s->listeners[i];
-		struct flow_listener *l = listener_named(g, conf->name);
-
-		if (l && strcmp(l->pub.protocol->name, conf->type) == 0) {
-			struct adopt_call a = { .l = l, .lconf = conf, .s = s };
-
-			loop_call(l->pub.loop, adopt_run, &a);
-			if (a.result == 0)
-				continue;
-		}
-		if (l) {
-			shut_all(g, NULL, 0, &l, 1, DUR_S);
-			listener_drop(g, l);
-		}
-		l = listener_make(g, protocol_by_name(str_of(conf->type)), conf, s);
-		if (listener_start(l, e) != 0) {
-			listener_drop(g, l);
-			return -1;
-		}
-	}
-	for (size_t i = 0; i < g->listeners_n; i++) {
-		struct flow_listener *l = g->listeners[i];
-		bool there = l->internal;
-
-		for (size_t k = 0; k < s->listeners_n && !there; k++)
-			there = strcmp(s->listeners[k].name, l->pub.name) == 0;
-		if (there)
-			continue;
-		shut_all(g, NULL, 0, &l, 1, g->settings->shutdown_grace);
-		listener_drop(g, l);
-		i--;
-	}
-	return 0;
-}
-
-static const struct channel_conf *channel_conf_named(const struct settings *s, const char *name)
-{
-	for (size_t i = 0; i < s->channels_n; i++)
-		if (strcmp(s->channels[i].name, name) == 0)
-			return &s->channels[i];
-	return NULL;
-}
-
-static int reload_channels(struct gateway *g, struct settings *s, struct err *e)
-{
-	unsigned top = atomic_load(&g->names_top);
-
-	for (size_t i = 0; i < s->channels_n; i++) {
-		const struct channel_conf *conf = &s->channels[i];
-		struct flow_channel *c = gateway_channel_named(g, conf->name);
-
-		if (c && !c->retired && strcmp(c->pub.protocol->name, conf->type) == 0) {
-			struct adopt_call a = { .c = c, .cconf = conf, .s = s };
-
-			loop_call(c->pub.loop, adopt_run, &a);
-			if (a.result == 0)
-				continue;
-		}
-		if (c && !c->retired)
-			shut_all(g, &c, 1, NULL, 0, g->settings->shutdown_grace);
-		/* The old object stays in memory until the end: operations under way know it. What
-		 * it sent must be on record before the new one reads the queue. */
-		if (c) {
-			c->retired = true;
-			store_barrier(g);
-		}
-		c = add_channel(g, conf, s, e);
-		if (!c)
-			return -1;
-		loop_call(c->pub.loop, open_run, c);
-	}
-	for (unsigned i = 1; i <= top; i++) {
-		struct flow_channel *c = atomic_load(&g->channel[i]);
-
-		if (!c || c->retired || c->internal || channel_conf_named(s, c->pub.name))
-			continue;
-		log_warn("channel removed", F_STR("channel", c->pub.name),
-			F_STR("note", "what waits for it stays on disk until it is requeued"));
-		c->retired = true;
-		shut_all(g, &c, 1, NULL, 0, g->settings->shutdown_grace);
-	}
-	return 0;
-}
-
-int gateway_reload(
-	struct gateway *g, struct settings *s, bool dry, struct buf *changes, struct err *e)
-{
-	struct plan *p, *old;
-
-	conf_describe_change(settings_rows, g->settings, s, changes);
-	if (strcmp(s->state, g->settings->state) != 0 ||
-		strcmp(s->store.engine, g->settings->store.engine) != 0)
-		return err_set(e, ERR_CONF, "state and store.engine change by a restart only");
-	if (dry)
-		return 0;
-	g->generation++;
-	if (reload_listeners(g, s, e) != 0 || reload_channels(g, s, e) != 0) {
-		g->generation++;
-		return -1;
-	}
-	p = plan_new(g, s);
-	old = atomic_exchange(&g->plan, p);
-	loops_grace(g);
-	plan_free(&g->old_plan);
-	g->old_plan = old;
-	for (unsigned i = 1; i <= atomic_load(&g->names_top); i++) {
-		struct flow_account *a = atomic_load(&g->account[i]);
-
-		if (a && a->declared != g->generation && a->pub.conf != &account_none &&
-			!a->internal)
-			loop_call(a->pub.loop, vanish_run, a);
-	}
-	settings_free(&g->before);
-	g->before = g->settings;
-	g->settings = s;
-	log_set_level((enum log_level)s->log.level);
-	log_set_json(s->log.json);
-	return 0;
-}
-
-/* ---- verbs and words ---- */
-struct describe_call {
-	struct flow_channel *c;
-	struct flow_listener *l;
-	struct buf *b;
-	enum channel_mode mode;
-};
-
-static void describe_run(void *arg)
-{
-	struct describe_call *d = arg;
-
-	if (d->c) {
-		channel_describe(d->c, d->b);
-		return;
-	}
-	buf_c(d->b, "{\"name\":");
-	buf_json(d->b, str_of(d->l->pub.name));
-	buf_printf(d->b, ",\"type\":\"%s\",\"open\":%s", d->l->pub.protocol->name,
-		d->l->open ? "true" : "false");
-	if (d->l->pub.protocol->listener_describe) {
-		buf_char(d->b, ',');
-		d->l->pub.protocol->listener_describe(&d->l->pub, d->b);
-	}
-	buf_char(d->b, '}');
-}
-
-bool gateway_channels(struct gateway *g, const char *name, struct buf *b)
-{
-	struct store_depth *depth = mem_alloc(NUMBERS_MOST / 64 * sizeof *depth);
-	bool counted, some = false;
-	unsigned depths = store_depths(g->store, depth, NUMBERS_MOST / 64, &counted);
-
-	if (!name)
-		buf_char(b, '[');
-	for (unsigned i = 1; i <= atomic_load(&g->names_top); i++) {
-		struct describe_call d = { .c = atomic_load(&g->channel[i]), .b = b };
-
-		if (!d.c || d.c->retired ||
-			(name ? strcmp(name, d.c->pub.name) != 0 : d.c->internal))
-			continue;
-		if (some)
-			buf_char(b, ',');
-		some = true;
-		loop_call(d.c->pub.loop, describe_run, &d);
-		for (unsigned k = 0; k < depths; k++) {
-			if (depth[k].channel != i)
-				continue;
-			b->n--; /* inside the object */
-			buf_printf(b,
-				",\"queued\":{\"high\":%lu,\"normal\":%lu,\"bulk\":%lu},"
-				"\"oldest_s\":%lld}",
-				depth[k].waiting[0], depth[k].waiting[1], depth[k].waiting[2],
-				depth[k].oldest ? (clock_wall() - depth[k].oldest) / DUR_S : 0);
-		}
-	}
-	if (!name)
-		buf_char(b, ']');
-	mem_free(&depth);
-	return some;
-}
-
-void gateway_status(struct gateway *g, struct buf *b)
-{
-	static const char *const health[] = { "ok", "full", "broken" };
-
-	buf_printf(b, "{\"version\":\"%s\",\"ready\":%s,\"stopping\":%s,\"store\":\"%s\",\"node\":",
-		POSTERN_VERSION, gateway_ready(g) ? "true" : "false",
-		gateway_stopping(g) ? "true" : "false", health[store_health(g->store)]);
-	buf_json(b, str_of(g->settings->node));
-	buf_c(b, ",\"listeners\":[");
-	for (size_t i = 0; i < g->listeners_n; i++) {
-		struct describe_call d = { .l = g->listeners[i], .b = b };
-
-		if (i)
-			buf_char(b, ',');
-		loop_call(d.l->pub.loop, describe_run, &d);
-	}
-	buf_c(b, "],\"accounts\":[");
-	for (unsigned i = 1, some = 0; i <= atomic_load(&g->names_top); i++) {
-		struct flow_account *a = atomic_load(&g->account[i]);
-
-		if (!a || a->pub.conf == &account_none || a->pub.conf == &steps_account)
-			continue;
-		buf_c(b, some++ ? ",{\"name\":" : "{\"name\":");
-		buf_json(b, str_of(a->full_name));
-		buf_printf(b,
-			",\"sessions\":%lu,\"accepted\":%lu,\"refused\":%lu,\"throttled\":%lu,"
-			"\"told\":%lu,\"waiting\":%lu}",
-			stat_get(&a->sessions), stat_get(&a->accepted), stat_get(&a->refused),
-			stat_get(&a->throttled), stat_get(&a->notes_sent),
-			store_notes_waiting(g->store, a->pub.submitter));
-	}
-	buf_c(b, "],\"channels\":");
-	gateway_channels(g, NULL, b);
-	buf_char(b, '}');
-}
-
-static void mode_run(void *arg)
-{
-	struct describe_call *d = arg;
-
-	channel_set_mode(d->c, d->mode);
-}
-
-int gateway_channel_verb(struct gateway *g, const char *name, enum gateway_verb v, struct err *e)
-{
-	static const enum channel_mode modes[] = {
-		[GATEWAY_HOLD] = CHANNEL_HELD,
-		[GATEWAY_RESUME] = CHANNEL_RUNS,
-		[GATEWAY_DRAIN] = CHANNEL_DRAINS,
-	};
-	struct describe_call d = { .c = gateway_channel_named(g, name), .mode = modes[v] };
-
-	if (!d.c || d.c->retired)
-		return err_set(e, ERR_INPUT, "there is no channel \"%s\"", name);
-	loop_call(d.c->pub.loop, mode_run, &d);
-	return 0;
 }

@@ -1,0 +1,126 @@
+/* What the gateway says of itself, and the operator's orders to channels. Control threads; each
+ * object is asked on its own loop.
+ */
+#include "gateway/base/log.h"
+#include "gateway/base/mem.h"
+#include "gateway/base/waiter.h"
+#include "gateway/flow/gateway_private.h"
+
+struct describe_call {
+	struct flow_channel *c;
+	struct flow_listener *l;
+	struct buf *b;
+	enum channel_mode mode;
+};
+
+static void describe_run(void *arg)
+{
+	struct describe_call *d = arg;
+
+	if (d->c) {
+		channel_describe(d->c, d->b);
+		return;
+	}
+	buf_c(d->b, "{\"name\":");
+	buf_json(d->b, str_of(d->l->pub.name));
+	buf_printf(d->b, ",\"type\":\"%s\",\"open\":%s", d->l->pub.protocol->name,
+		d->l->open ? "true" : "false");
+	if (d->l->pub.protocol->listener_describe) {
+		buf_char(d->b, ',');
+		d->l->pub.protocol->listener_describe(&d->l->pub, d->b);
+	}
+	buf_char(d->b, '}');
+}
+
+bool gateway_channels(struct gateway *g, const char *name, struct buf *b)
+{
+	struct store_depth *depth = mem_alloc(NUMBERS_MOST / 64 * sizeof *depth);
+	bool counted, some = false;
+	unsigned depths = store_depths(g->store, depth, NUMBERS_MOST / 64, &counted);
+
+	if (!name)
+		buf_char(b, '[');
+	for (unsigned i = 1; i <= atomic_load(&g->names_top); i++) {
+		struct describe_call d = { .c = atomic_load(&g->channel[i]), .b = b };
+
+		if (!d.c || d.c->retired ||
+			(name ? strcmp(name, d.c->pub.name) != 0 : d.c->internal))
+			continue;
+		if (some)
+			buf_char(b, ',');
+		some = true;
+		loop_call(d.c->pub.loop, describe_run, &d);
+		for (unsigned k = 0; k < depths; k++) {
+			if (depth[k].channel != i)
+				continue;
+			b->n--; /* inside the object */
+			buf_printf(b,
+				",\"queued\":{\"high\":%lu,\"normal\":%lu,\"bulk\":%lu},"
+				"\"oldest_s\":%lld}",
+				depth[k].waiting[0], depth[k].waiting[1], depth[k].waiting[2],
+				depth[k].oldest ? (clock_wall() - depth[k].oldest) / DUR_S : 0);
+		}
+	}
+	if (!name)
+		buf_char(b, ']');
+	mem_free(&depth);
+	return some;
+}
+
+void gateway_status(struct gateway *g, struct buf *b)
+{
+	static const char *const health[] = { "ok", "full", "broken" };
+
+	buf_printf(b, "{\"version\":\"%s\",\"ready\":%s,\"stopping\":%s,\"store\":\"%s\",\"node\":",
+		POSTERN_VERSION, gateway_ready(g) ? "true" : "false",
+		gateway_stopping(g) ? "true" : "false", health[store_health(g->store)]);
+	buf_json(b, str_of(g->settings->node));
+	buf_c(b, ",\"listeners\":[");
+	for (size_t i = 0; i < g->listeners_n; i++) {
+		struct describe_call d = { .l = g->listeners[i], .b = b };
+
+		if (i)
+			buf_char(b, ',');
+		loop_call(d.l->pub.loop, describe_run, &d);
+	}
+	buf_c(b, "],\"accounts\":[");
+	for (unsigned i = 1, some = 0; i <= atomic_load(&g->names_top); i++) {
+		struct flow_account *a = atomic_load(&g->account[i]);
+
+		if (!a || a->pub.conf == &account_none || a->pub.conf == &steps_account)
+			continue;
+		buf_c(b, some++ ? ",{\"name\":" : "{\"name\":");
+		buf_json(b, str_of(a->full_name));
+		buf_printf(b,
+			",\"sessions\":%lu,\"accepted\":%lu,\"refused\":%lu,\"throttled\":%lu,"
+			"\"told\":%lu,\"waiting\":%lu}",
+			stat_get(&a->sessions), stat_get(&a->accepted), stat_get(&a->refused),
+			stat_get(&a->throttled), stat_get(&a->notes_sent),
+			store_notes_waiting(g->store, a->pub.submitter));
+	}
+	buf_c(b, "],\"channels\":");
+	gateway_channels(g, NULL, b);
+	buf_char(b, '}');
+}
+
+static void mode_run(void *arg)
+{
+	struct describe_call *d = arg;
+
+	channel_set_mode(d->c, d->mode);
+}
+
+int gateway_channel_verb(struct gateway *g, const char *name, enum gateway_verb v, struct err *e)
+{
+	static const enum channel_mode modes[] = {
+		[GATEWAY_HOLD] = CHANNEL_HELD,
+		[GATEWAY_RESUME] = CHANNEL_RUNS,
+		[GATEWAY_DRAIN] = CHANNEL_DRAINS,
+	};
+	struct describe_call d = { .c = gateway_channel_named(g, name), .mode = modes[v] };
+
+	if (!d.c || d.c->retired)
+		return err_set(e, ERR_INPUT, "there is no channel \"%s\"", name);
+	loop_call(d.c->pub.loop, mode_run, &d);
+	return 0;
+}
