@@ -377,7 +377,8 @@ static void esme_second(struct sim_timer *t)
 static void esme_quit(void *of)
 {
 	struct esme *m = of;
-	/* The first signal ends the submitting; what is due is waited for, unless a second comes. */
+	/* The first signal ends the submitting; what is due is waited for, unless a second comes.
+	 */
 	if (m->stopping)
 		m->ending = true;
 	m->stopping = true;
