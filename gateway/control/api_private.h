@@ -68,6 +68,9 @@ void api_submit_answer(struct listener *l, void *token, const struct answer *a);
 void api_get_message(struct http_request *r);
 void api_get_client(struct http_request *r);
 void api_search(struct http_request *r);
+/* The query of a search; false with all its faults. Its texts live as long as the request. */
+bool api_read_filter(
+	const struct http_request *r, struct store_filter *f_r, struct json_faults *faults);
 void api_cancel(struct http_request *r);
 
 /* ---- webhook.c: notes of tokens ---- */

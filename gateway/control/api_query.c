@@ -128,17 +128,17 @@ static void search_call(struct work *w)
 	mem_free(&q);
 }
 
-static bool time_arg(struct http_request *r, const char *name, wall_t *t_r)
+static void time_arg(
+	const struct http_request *r, const char *name, wall_t *t_r, struct json_faults *faults)
 {
 	struct str v;
 
-	if (!http_arg(r, name, &v) || clock_parse_rfc3339(v, t_r))
-		return true;
-	http_problem(r, 400, NULL, "must be a time like 2026-11-22T10:00:00Z", name);
-	return false;
+	if (http_arg(r, name, &v) && !clock_parse_rfc3339(v, t_r))
+		json_fault(faults, name, "must be a time like 2026-11-22T10:00:00Z");
 }
 
-static bool search_args(struct http_request *r, struct store_filter *f)
+bool api_read_filter(
+	const struct http_request *r, struct store_filter *f, struct json_faults *faults)
 {
 	struct str v;
 	enum state state;
@@ -151,41 +151,43 @@ static bool search_args(struct http_request *r, struct store_filter *f)
 	if (http_arg(r, "from", &v))
 		f->from = v;
 	if (http_arg(r, "state", &v)) {
-		if (!state_parse(v, &state)) {
-			http_problem(r, 400, NULL, "is not a state of messages", "state");
-			return false;
-		}
-		f->state = (int)state;
+		if (state_parse(v, &state))
+			f->state = (int)state;
+		else
+			json_fault(faults, "state", "is not a state of messages");
 	}
 	if (http_arg(r, "media", &v)) {
-		if (!media_parse(v, &media)) {
-			http_problem(r, 400, NULL, "is not a medium", "media");
-			return false;
-		}
-		f->media = (int)media;
+		if (media_parse(v, &media))
+			f->media = (int)media;
+		else
+			json_fault(faults, "media", "is not a medium");
 	}
 	if (http_arg(r, "limit", &v)) {
-		if (!str_u64(v, &n) || n == 0) {
-			http_problem(r, 400, NULL, "must be a number from 1", "limit");
-			return false;
-		}
-		f->most = n > SEARCH_MOST ? SEARCH_MOST : (unsigned)n;
+		if (str_u64(v, &n) && n > 0)
+			f->most = n > SEARCH_MOST ? SEARCH_MOST : (unsigned)n;
+		else
+			json_fault(faults, "limit", "must be a number from 1");
 	}
-	if (http_arg(r, "before", &v) && !str_u64(v, &f->before_id)) {
-		http_problem(r, 400, NULL, "must be a message id", "before");
-		return false;
-	}
-	return time_arg(r, "since", &f->since) && time_arg(r, "until", &f->until);
+	if (http_arg(r, "before", &v) && !str_u64(v, &f->before_id))
+		json_fault(faults, "before", "must be a message id");
+	time_arg(r, "since", &f->since, faults);
+	time_arg(r, "until", &f->until, faults);
+	return faults->n == 0;
 }
 
 void api_search(struct http_request *r)
 {
 	const struct api_token *t = api_authorize(r, SCOPE_MESSAGES);
+	struct json_faults faults = { 0 };
 	struct store_filter f;
 	struct query *q;
 
-	if (!t || !search_args(r, &f))
+	if (!t)
 		return;
+	if (!api_read_filter(r, &f, &faults)) {
+		http_problem_faults(r, 400, &faults);
+		return;
+	}
 	if (!(t->scopes & SCOPE_ADMIN))
 		f.submitter = t->account->submitter;
 	q = query_new(r, t, search_call);
