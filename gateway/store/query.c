@@ -252,7 +252,8 @@ int store_search(struct store *s, const struct store_filter *f,
 {
 	struct sql *db = pool_take(s, SEARCH_LIMIT, e);
 	uint64_t low = f->since ? id_of_time(f->since) : 0;
-	uint64_t high = f->before_id ? f->before_id : INT64_MAX;
+	uint64_t high = f->before_id && f->before_id < INT64_MAX ? f->before_id : INT64_MAX;
+	wall_t until;
 	struct sql_stmt *q;
 	struct store_view v;
 	unsigned n = 0;
@@ -260,8 +261,10 @@ int store_search(struct store *s, const struct store_filter *f,
 
 	if (!db)
 		return -1;
-	if (f->until && id_of_time(f->until + ID_SLACK) < high)
-		high = id_of_time(f->until + ID_SLACK);
+	/* Times are the asker's: any. */
+	if (f->until && !__builtin_add_overflow(f->until, ID_SLACK, &until) &&
+		id_of_time(until) < high)
+		high = id_of_time(until);
 	q = sql_prepare(db,
 		VIEW FROM " WHERE msg.id >= $1 AND msg.id < $2 AND ($3 = '' OR dst = $3)"
 			  " AND ($4 = '' OR src = $4)"

@@ -649,6 +649,15 @@ static void test_search(void **state)
 	f.until = clock_wall() + DUR_HOUR;
 	c[0] = INT64_MAX;
 	assert_int_equal(store_search(fx.s, &f, search_count, c, &e), 20);
+	/* whatever one may ask for */
+	f.until = INT64_MAX - 1;
+	f.before_id = UINT64_MAX;
+	c[0] = INT64_MAX;
+	assert_int_equal(store_search(fx.s, &f, search_count, c, &e), 20);
+	f.since = INT64_MAX - 1;
+	assert_int_equal(store_search(fx.s, &f, search_count, c, &e), 0);
+	f.since = f.until = INT64_MIN + 1;
+	assert_int_equal(store_search(fx.s, &f, search_count, c, &e), 0);
 }
 
 static void test_backup(void **state)

@@ -35,6 +35,8 @@ uint64_t id_of_time(wall_t t)
 {
 	int64_t ms = t / DUR_MS - EPOCH_MS;
 
+	if (ms > INT64_MAX >> ID_LOW_BITS)
+		return INT64_MAX; /* the store's own integers end here */
 	return ms <= 0 ? 0 : (uint64_t)ms << ID_LOW_BITS;
 }
 
