@@ -32,9 +32,7 @@ static struct {
 	bool takes_all; /* deliver_sm that comes before an answer is taken and passed over */
 } fx;
 
-static inline void fx_log(void *ctx, struct str line)
-{
-}
+static inline void fx_log(void *ctx, struct str line) {}
 
 static inline struct settings *fx_settings(const char *listeners, const char *more)
 {
@@ -49,9 +47,11 @@ static inline struct settings *fx_settings(const char *listeners, const char *mo
 		"listeners = ( %s );\n"
 		"channels = ( { name = \"nul\"; type = \"null\"; receipts = true;\n"
 		"	media = [ \"sms\", \"viber\" ]; },\n"
-		"	{ name = \"bad\"; type = \"null\"; receipts = true; fail_receipt = 1.0; } );\n"
+		"	{ name = \"bad\"; type = \"null\"; receipts = true; fail_receipt = 1.0; } "
+		");\n"
 		"routes = ( { media = \"sms\"; to = \"4671*\"; via = [ \"bad\" ]; },\n"
-		"	{ media = [ \"sms\", \"viber\" ]; to = \"46*\"; via = [ \"nul\" ]; } );\n%s\n",
+		"	{ media = [ \"sms\", \"viber\" ]; to = \"46*\"; via = [ \"nul\" ]; } "
+		");\n%s\n",
 		fx.dir, listeners, more);
 	fclose(out);
 	chmod(fx.conf, 0600);
@@ -224,8 +224,8 @@ static inline void esme_ask(struct esme *m, struct pdu *p, struct pdu *answer)
 		assert_int_equal(answer->command, command);
 }
 
-static inline uint32_t esme_bind_as(struct esme *m, uint32_t command, const char *name,
-	const char *password, uint8_t version)
+static inline uint32_t esme_bind_as(
+	struct esme *m, uint32_t command, const char *name, const char *password, uint8_t version)
 {
 	struct pdu answer, p = {
 		.command = command,

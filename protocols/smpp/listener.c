@@ -162,6 +162,7 @@ void server_account_open(struct account *a)
 
 	m->a = a;
 	list_init(&m->sessions);
+	list_init(&m->multis);
 }
 
 void server_account_close(struct account *a)

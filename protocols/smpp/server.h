@@ -79,7 +79,8 @@ struct member {
 	struct account *a;
 	struct list sessions; /* bound; the next receiver to be used comes first */
 	unsigned n;
-	uint32_t alias; /* the last short id given */
+	struct list multis; /* submit_multi that wait for commits */
+	uint32_t alias;     /* the last short id given */
 };
 static inline struct member *member_of(const struct account *a)
 {
@@ -173,6 +174,8 @@ void server_account_close(struct account *a);
 /* ---- submit.c ---- */
 void submit_sm(struct session *s, const struct pdu *p); /* and data_sm */
 void submit_multi(struct session *s, const struct pdu *p);
+/* News of a submit_multi that is not answered yet: its id is not known to the ESME. */
+bool submit_multi_is_open(const struct account *a, const struct note *n);
 void server_answer(struct listener *l, void *token, const struct answer *a);
 /* Content as FIELD_OCTETS or FIELD_TEXT; sar: TLVs say that it is a part. ESME_ROK or the status to
  * refuse with. */

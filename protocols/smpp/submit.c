@@ -506,9 +506,11 @@ struct recipient {
 	char given[24], to[ADDR_CAP];
 };
 struct multi {
+	struct list link; /* in its account's list until it is answered */
 	struct session *s;
 	uint32_t sequence;
 	struct message *base;
+	uint64_t leader;
 	char id[SERVER_ID];
 	bool led, has_validity;
 	unsigned n, next, waits, accepted;
@@ -582,6 +584,7 @@ static void multi_step(struct multi *m)
 	}
 	if (m->waits)
 		return;
+	list_remove(&m->link);
 	if (session_is_alive(s)) {
 		multi_answer(m);
 		session_answered(s);
@@ -603,6 +606,7 @@ static void multi_answered(struct submit *token, const struct answer *a)
 		m->accepted++;
 		if (!m->led) {
 			m->led = true;
+			m->leader = a->id;
 			if (token->alias[0])
 				str_copy(m->id, sizeof m->id, str_of(token->alias));
 			else
@@ -612,6 +616,17 @@ static void multi_answered(struct submit *token, const struct answer *a)
 	message_unref(&token->msg);
 	multi_step(m);
 	session_release(s);
+}
+
+bool submit_multi_is_open(const struct account *a, const struct note *n)
+{
+	list_each (it, &member_of(a)->multis) {
+		const struct multi *m = CONTAINER(it, struct multi, link);
+
+		if (m->led && (m->leader == n->msg || strcmp(m->id, n->client_id) == 0))
+			return true;
+	}
+	return false;
 }
 
 void submit_multi(struct session *s, const struct pdu *p)
@@ -640,6 +655,7 @@ void submit_multi(struct session *s, const struct pdu *p)
 		str_copy(r->given, sizeof r->given, a.addr);
 		r->status = is_list ? ESME_RCNTSUBDL : submit_dest(s, m->base->media, &a, r->to);
 	}
+	list_append(&member_of(s->account)->multis, &m->link);
 	s->pending++;
 	s->unanswered++;
 	s->submitted += m->n;

@@ -11,6 +11,7 @@
 enum { ADDR_MOST = 20, FIELD_MOST_TYPE = 5 };
 #define AGAIN_FIRST DUR_S
 #define AGAIN_MOST  (60 * DUR_S)
+#define EARLY_WAIT  (10 * DUR_MS)
 #define REFUSED_MOST                                                                 \
 	(3 * DUR_DAY) /* a note that is refused as "not now" for so long is given up \
 		       */
@@ -315,15 +316,15 @@ static struct session *receiver(struct member *m)
 
 void tell_note(struct account *a, struct note *n)
 {
-	struct session *s = receiver(member_of(a));
+	bool early = submit_multi_is_open(a, n), told = true;
+	struct session *s = early ? NULL : receiver(member_of(a));
 	struct telling *t;
 	struct outcome o;
-	bool told = true;
 
 	if (!s) {
-		/* Credit was taken back meanwhile. */
+		/* It must not overtake its response; or credit was taken back meanwhile. */
 		o = outcome_of(REASON_DOWN);
-		o.delay = DUR_S;
+		o.delay = early ? EARLY_WAIT : DUR_S;
 		note_done(a, n, &o);
 		return;
 	}
