@@ -447,7 +447,7 @@ static int open_socket(struct control *c, int mode, struct err *e)
 	c->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (c->fd < 0)
 		return err_set(e, ERR_ENV, "control socket: %m");
-	/* The store's lock has made sure that no other daemon has this state directory. */
+	/* The lock on the state directory has made sure that no other daemon uses it. */
 	unlink(c->path);
 	if (bind(c->fd, (struct sockaddr *)&sa, sizeof sa) != 0 ||
 		chmod(c->path, (mode_t)mode) != 0 || listen(c->fd, 64) != 0) {

@@ -6,11 +6,14 @@
 #include "gateway/store/store.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/file.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -342,18 +345,15 @@ static void show(const char *verb, bool list, const json_t *ok)
 }
 
 /* ---- restore: without the daemon ---- */
-static int copy_file(const char *from, const char *to)
+static int copy_file(const char *from, const char *to, const struct stat *owner)
 {
-	char part[4200];
-	FILE *in = fopen(from, "re"), *out;
 	static char block[1 << 16];
+	FILE *in = fopen(from, "re"), *out = in ? fopen(to, "we") : NULL;
 	size_t n;
 	int bad;
 
-	snprintf(part, sizeof part, "%.4000s.restoring", to);
-	out = in ? fopen(part, "we") : NULL;
 	if (!out) {
-		fprintf(stderr, "posternctl: %s: %s\n", in ? part : from, strerror(errno));
+		fprintf(stderr, "posternctl: %s: %s\n", in ? to : from, strerror(errno));
 		if (in)
 			fclose(in);
 		return -1;
@@ -361,41 +361,58 @@ static int copy_file(const char *from, const char *to)
 	while ((n = fread(block, 1, sizeof block, in)) > 0)
 		if (fwrite(block, 1, n, out) != n)
 			break;
-	bad = ferror(in) || ferror(out) || fflush(out) != 0 || fsync(fileno(out)) != 0;
+	bad = ferror(in) || ferror(out) || fflush(out) != 0 || fsync(fileno(out)) != 0 ||
+	      fchmod(fileno(out), 0640) != 0;
+	if (geteuid() == 0) /* the daemon runs as whom the directory belongs to */
+		bad |= fchown(fileno(out), owner->st_uid, owner->st_gid) != 0;
 	fclose(in);
 	bad |= fclose(out) != 0;
-	if (bad || rename(part, to) != 0) {
-		fprintf(stderr, "posternctl: %s: %s\n", to, strerror(errno));
-		unlink(part);
-		return -1;
-	}
-	return 0;
+	if (!bad)
+		return 0;
+	fprintf(stderr, "posternctl: %s: %s\n", to, strerror(errno));
+	unlink(to);
+	return -1;
+}
+
+/* The lock that the daemon has on its state directory; ours until we end, so that none starts. */
+static int take_lock(int dir, const char *state)
+{
+	int fd = openat(dir, "lock", O_RDWR | O_CLOEXEC);
+
+	if (fd < 0 && errno == ENOENT)
+		return 0; /* no daemon was ever here */
+	if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0)
+		return 0;
+	fprintf(stderr, "posternctl: %s/lock: %s\n", state,
+		errno == EWOULDBLOCK ? "postern runs here: stop it first" : strerror(errno));
+	return -1;
 }
 
 static int restore(const char *file, const char *state)
 {
-	char path[4096];
+	int dir = open(state, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	char copy[4096];
+	struct stat owner;
 	struct err e;
-	int fd;
 
+	if (dir < 0 || fstat(dir, &owner) != 0) {
+		fprintf(stderr, "posternctl: %s: %s\n", state, strerror(errno));
+		return EXIT_REFUSED;
+	}
 	if (store_restore_check(file, &e) != 0) {
 		fprintf(stderr, "posternctl: %s\n", e.text);
 		return EXIT_REFUSED;
 	}
-	snprintf(path, sizeof path, "%s/control.sock", state);
-	fd = access(path, F_OK) == 0 ? dial(path) : -1;
-	if (fd >= 0) {
-		close(fd);
-		fprintf(stderr, "posternctl: postern runs on %s: stop it first\n", state);
+	snprintf(copy, sizeof copy, "%s/postern.db.restoring", state);
+	if (take_lock(dir, state) != 0 || copy_file(file, copy, &owner) != 0)
+		return EXIT_REFUSED;
+	/* The old file's log must not meet the new file. */
+	unlinkat(dir, "postern.db-wal", 0);
+	unlinkat(dir, "postern.db-shm", 0);
+	if (renameat(dir, "postern.db.restoring", dir, "postern.db") != 0 || fsync(dir) != 0) {
+		fprintf(stderr, "posternctl: %s/postern.db: %s\n", state, strerror(errno));
 		return EXIT_REFUSED;
 	}
-	snprintf(path, sizeof path, "%s/postern.db", state);
-	if (copy_file(file, path) != 0)
-		return EXIT_REFUSED;
-	snprintf(path, sizeof path, "%s/postern.db-wal", state);
-	unlink(path);
-	snprintf(path, sizeof path, "%s/postern.db-shm", state);
-	unlink(path);
 	printf("%s/postern.db is now the backup; start postern\n", state);
 	return 0;
 }

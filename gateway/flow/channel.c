@@ -118,6 +118,29 @@ struct flow_channel *channel_new(struct gateway *gw, const struct channel_conf *
 	return c;
 }
 
+/* The figures go on where the channel of before the reload left them. */
+void channel_inherit(struct flow_channel *c, struct flow_channel *old)
+{
+	struct stat_cell *to = (struct stat_cell *)&c->stats;
+	struct stat_cell *from = (struct stat_cell *)&old->stats;
+
+	for (size_t i = 0; i < sizeof c->stats / sizeof *to; i++) {
+		struct stat_hist *hist = to[i].hist;
+
+		to[i].hist = from[i].hist;
+		from[i].hist = hist;
+		if (to[i].kind == STAT_COUNTER)
+			stat_add(&to[i], stat_get(&from[i]));
+	}
+	channel_retire(old);
+}
+
+void channel_retire(struct flow_channel *c)
+{
+	c->retired = true;
+	unregister_stats(&c->stats);
+}
+
 void channel_free(struct flow_channel **cp)
 {
 	struct flow_channel *c = *cp;
@@ -191,6 +214,8 @@ void channel_window(struct channel *pub, unsigned parts, const struct err *why)
 	if (was != (parts != 0)) {
 		if (parts)
 			log_info("channel up", F_STR("channel", pub->name), F_U64("window", parts));
+		else if (c->closing)
+			log_info("channel closes", F_STR("channel", pub->name));
 		else
 			log_warn("channel down", F_STR("channel", pub->name), F_STR("why", c->why));
 	}

@@ -101,8 +101,11 @@ static inline struct flight *flight_of(const struct delivery *d)
 /* channel.c */
 struct flow_channel *channel_new(struct gateway *gw, const struct channel_conf *conf,
 	struct settings *s, struct loop *loop, struct err *e);
-void channel_free(struct flow_channel **cp);            /* closed, nobody refers to it */
-void channel_open(struct flow_channel *c);              /* its loop */
+/* A reload opened c in the place of old: its figures go on. Retires old. */
+void channel_inherit(struct flow_channel *c, struct flow_channel *old);
+void channel_retire(struct flow_channel *c); /* no longer configured: it has no figures any more */
+void channel_free(struct flow_channel **cp); /* closed, nobody refers to it */
+void channel_open(struct flow_channel *c);   /* its loop */
 void channel_shut(struct flow_channel *c, dur_t grace); /* its loop; channel_closed() follows */
 void channel_pump(struct flow_channel *c);              /* its loop: soon sends what may go */
 void channel_set_mode(struct flow_channel *c, enum channel_mode m); /* its loop */

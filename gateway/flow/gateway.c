@@ -9,6 +9,8 @@
 #include "gateway/flow/gateway_private.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -157,6 +159,27 @@ static int make_state_dir(const struct settings *s, struct err *e)
 	return 0;
 }
 
+/* Two gateways on one store would both send what waits. The kernel lets go of the lock when the
+ * process ends, however it ends. */
+static int lock_state(struct gateway *g, struct err *e)
+{
+	const char *path = arena_printf(g->settings->arena, "%s/lock", g->settings->state);
+
+	g->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0640);
+	if (g->lock_fd < 0)
+		return err_set(e, ERR_ENV, "%s: %m (it must belong to postern)", path);
+	if (flock(g->lock_fd, LOCK_EX | LOCK_NB) == 0)
+		return 0;
+	err_set(e, ERR_ENV,
+		errno == EWOULDBLOCK
+			? "state directory %s: another postern uses it (stop that one, "
+			  "or set `state` to a directory of its own)"
+			: "%s/lock: %m",
+		g->settings->state);
+	close(g->lock_fd);
+	return -1;
+}
+
 static int open_store(struct gateway *g, struct err *e)
 {
 	const struct settings *s = g->settings;
@@ -186,10 +209,10 @@ static int open_store(struct gateway *g, struct err *e)
 	return 0;
 }
 
-struct flow_channel *gateway_add_channel(
-	struct gateway *g, const struct channel_conf *conf, struct settings *s, struct err *e)
+struct flow_channel *gateway_add_channel(struct gateway *g, const struct channel_conf *conf,
+	struct settings *s, struct loop *loop, struct err *e)
 {
-	struct flow_channel *c = channel_new(g, conf, s, loop_for(g, false), e);
+	struct flow_channel *c = channel_new(g, conf, s, loop ? loop : loop_for(g, false), e);
 
 	if (!c)
 		return NULL;
@@ -293,7 +316,8 @@ struct gateway *gateway_new(struct settings *s, struct err *e)
 	g->loops_n = s->loops ? (unsigned)s->loops : cores > 0 ? (unsigned)cores : 1;
 	if (g->loops_n > LOOPS_MOST)
 		g->loops_n = LOOPS_MOST;
-	if (make_state_dir(s, e) != 0 || open_store(g, e) != 0 || workers_start(WORKERS, e) != 0)
+	if (make_state_dir(s, e) != 0 || lock_state(g, e) != 0 || open_store(g, e) != 0 ||
+		workers_start(WORKERS, e) != 0)
 		goto fail;
 	for (unsigned i = 0; i < g->loops_n; i++) {
 		char name[16];
@@ -304,7 +328,7 @@ struct gateway *gateway_new(struct settings *s, struct err *e)
 			"Longest turn of an event loop in the last second.", "loop", name, NULL);
 	}
 	for (size_t i = 0; i < s->channels_n; i++)
-		if (!gateway_add_channel(g, &s->channels[i], s, e))
+		if (!gateway_add_channel(g, &s->channels[i], s, NULL, e))
 			goto fail;
 	if (add_fallback(g, e) != 0)
 		goto fail;
@@ -620,5 +644,6 @@ void gateway_free(struct gateway **gp)
 	plan_free(&g->old_plan);
 	settings_free(&g->before);
 	settings_free(&g->settings);
+	close(g->lock_fd);
 	mem_free(gp);
 }

@@ -29,6 +29,7 @@ struct gateway {
 	size_t listeners_n;
 	struct stat_cell lag[LOOPS_MOST], info, uptime;
 	mono_t started;
+	int lock_fd; /* <state>/lock: one gateway per state directory */
 	struct timer depth_timer;
 	struct letter depth_letter;
 };
@@ -36,8 +37,9 @@ struct gateway {
 extern const struct protocol protocol_fallback;
 extern const struct account_conf steps_account; /* of the attempts of fallbacks */
 
-struct flow_channel *gateway_add_channel(
-	struct gateway *g, const struct channel_conf *conf, struct settings *s, struct err *e);
+/* loop NULL: one of its choice. */
+struct flow_channel *gateway_add_channel(struct gateway *g, const struct channel_conf *conf,
+	struct settings *s, struct loop *loop, struct err *e);
 struct flow_listener *gateway_make_listener(struct gateway *g, const struct protocol *p,
 	const struct listener_conf *conf, struct settings *s);
 void gateway_drop_listener(struct gateway *g, struct flow_listener *l); /* closed */

@@ -60,9 +60,14 @@ static void lane_insert(struct lane *lane, struct flight *f)
 void queue_offer(struct flow_channel *c, struct message *m, const struct place *p, unsigned attempt,
 	uint8_t parts)
 {
-	struct lane *lane = &c->lane[p->priority];
 	wall_t now = gateway_due_now(c->gw);
+	struct lane *lane;
 
+	/* Accepted by the routes of before a reload that opened this channel anew: the new one may
+	 * have looked at the disk already. */
+	if (c->closing && gateway_channel(c->gw, c->pub.number))
+		c = gateway_channel(c->gw, c->pub.number);
+	lane = &c->lane[p->priority];
 	if (key_cmp(p->due, m->id, lane->cur_due, lane->cur_id) <= 0) {
 		message_unref(&m); /* a load has brought it already */
 		return;

@@ -102,7 +102,7 @@ static int reload_channels(struct gateway *g, struct settings *s, struct err *e)
 
 	for (size_t i = 0; i < s->channels_n; i++) {
 		const struct channel_conf *conf = &s->channels[i];
-		struct flow_channel *c = gateway_channel_named(g, conf->name);
+		struct flow_channel *c = gateway_channel_named(g, conf->name), *old = c;
 
 		if (c && !c->retired && strcmp(c->pub.protocol->name, conf->type) == 0) {
 			struct adopt_call a = { .c = c, .cconf = conf, .s = s };
@@ -114,14 +114,17 @@ static int reload_channels(struct gateway *g, struct settings *s, struct err *e)
 		if (c && !c->retired)
 			gateway_shut(g, &c, 1, NULL, 0, g->settings->shutdown_grace);
 		/* The old object stays in memory until the end: operations under way know it. What
-		 * it sent must be on record before the new one reads the queue. */
+		 * it sent must be on record before the new one reads the queue. On the same loop,
+		 * so that what is still offered to the old one can be passed on (queue_offer). */
 		if (c) {
 			c->retired = true;
 			gateway_barrier(g);
 		}
-		c = gateway_add_channel(g, conf, s, e);
+		c = gateway_add_channel(g, conf, s, old ? old->pub.loop : NULL, e);
 		if (!c)
 			return -1;
+		if (old)
+			channel_inherit(c, old);
 		loop_call(c->pub.loop, gateway_open_channel, c);
 	}
 	for (unsigned i = 1; i <= top; i++) {
@@ -131,8 +134,8 @@ static int reload_channels(struct gateway *g, struct settings *s, struct err *e)
 			continue;
 		log_warn("channel removed", F_STR("channel", c->pub.name),
 			F_STR("note", "what waits for it stays on disk until it is requeued"));
-		c->retired = true;
 		gateway_shut(g, &c, 1, NULL, 0, g->settings->shutdown_grace);
+		channel_retire(c);
 	}
 	return 0;
 }

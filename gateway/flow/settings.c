@@ -282,7 +282,7 @@ static void say_unknown_channel(struct settings *s, struct conf_faults *f,
 	const struct conf_where *at, const char *key, struct str name)
 {
 	const char *best = NULL;
-	unsigned least = 4;
+	unsigned least = name.n < 4 ? (unsigned)name.n : 4; /* a guess keeps some of the word */
 
 	for (size_t i = 0; i < s->channels_n; i++) {
 		unsigned d = str_distance(name, str_of(s->channels[i].name), 3);

@@ -175,7 +175,7 @@ verify "for the reason" message_has "$waiting" '.reason == "expired"'
 expect "send_at beyond its validity" 422 .status POST /v1/messages "$(sms +46700000042 "\"send_at\":\"$(in_future 400000000)\"")"
 
 # ---- dry run
-before=$(ctl --json messages --limit 1 | jq -r '.[0].id')
+before=$(ctl --json messages --limit 1 | jq -er '.[0].id') || fail "posternctl messages"
 expect "dry_run" 200 '.dry_run and .channel == "a" and .parts == 1 and (has("id") | not)' POST /v1/messages "$(sms +46700000050 '"dry_run":true')"
 expect "dry_run of what has no route" 422 .status POST /v1/messages "$(sms +99700000050 '"dry_run":true')"
 verify "leaves nothing" test "$(ctl --json messages --limit 1 | jq -r '.[0].id')" = "$before"
