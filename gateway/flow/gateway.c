@@ -555,6 +555,11 @@ void gateway_barrier(struct gateway *g)
 	mem_free(&op);
 }
 
+struct nothing_load {
+	struct store_load load;
+	struct waiter *w;
+};
+
 static int nothing_run(struct sql *db, struct store_op *op)
 {
 	return 0;
@@ -566,24 +571,40 @@ static void nothing_done(struct store_op *op)
 	mem_free(&op);
 }
 
-/* What is on its way to the store and back comes home while its owners live: an operation behind
- * all others, then a turn of every loop; again for what those turns set off. False: the store does
- * not answer (a full disk), and letters may still come. */
+static void nothing_loaded(struct store_load *l)
+{
+	struct waiter *w = CONTAINER(l, struct nothing_load, load)->w;
+
+	store_load_free(l);
+	waiter_signal(w);
+}
+
+/* What is on its way to the store and back comes home while its owners live: an operation and a
+ * load behind all others, then a turn of every loop; again for what those turns set off. False: the
+ * store does not answer (a full disk), and letters may still come. */
 static bool settle(struct gateway *g)
 {
-	struct waiter *w = mem_new(struct waiter);
+	struct waiter *w = mem_alloc(2 * sizeof *w);
+	struct nothing_load *l = mem_new(struct nothing_load);
 
 	for (int round = 0; round < 3; round++) {
 		struct store_op *op = store_op_new(OP_CALL, NULL, nothing_done);
 
-		waiter_init(w);
+		waiter_init(&w[0]);
+		waiter_init(&w[1]);
 		op->call.run = nothing_run;
-		op->call.arg = w;
+		op->call.arg = &w[0];
 		store_do(g->store, op);
-		if (!waiter_wait_for(w, 5 * DUR_S))
-			return false; /* w is left to whoever still signals it */
+		*l = (struct nothing_load){
+			.load = { .kind = LOAD_NOTES, .done = nothing_loaded, .most = 1 },
+			.w = &w[1],
+		};
+		store_load(g->store, &l->load);
+		if (!waiter_wait_for(&w[0], 5 * DUR_S) || !waiter_wait_for(&w[1], 5 * DUR_S))
+			return false; /* w and l are left to whoever still signals them */
 		gateway_loops_grace(g);
 	}
+	mem_free(&l);
 	mem_free(&w);
 	return true;
 }
