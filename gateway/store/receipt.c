@@ -267,6 +267,40 @@ bool receipt_may_improve(const struct row *r, enum state to)
 	return to != STATE_DELIVERED || r->media == MEDIA_VIBER || r->media == MEDIA_SOCIAL;
 }
 
+/* While the form of ids is being learned (several keys): which of the keys meet a message of this
+ * very recipient, and how the far side wrote the id of the one taken. */
+static int evidence(struct store *s, struct store_op *op, const struct match *m)
+{
+	const struct op_receipt_in *in = &op->receipt.in;
+	struct sql_stmt *q = s->q[Q_FAR_ID];
+	struct found f[FOUND_MOST];
+	struct row other;
+	int got;
+
+	if (m->grade == 3)
+		op->receipt.hits = 1u << m->key;
+	if (in->keys < 2)
+		return 0;
+	for (unsigned k = 0; k < in->keys; k++) {
+		unsigned n = k == m->key ? 0 : awaited_young(s, in->channel, str_of(in->key[k]), f);
+
+		for (unsigned i = 0; i < n; i++) {
+			got = row_get(s, f[i].id, &other);
+			if (got < 0)
+				return -1;
+			if (got && recipient_grade(str_of(in->to), other.dst) == 3)
+				op->receipt.hits |= 1u << k;
+		}
+	}
+	sql_int(q, 1, (int64_t)m->f.id);
+	sql_int(q, 2, m->f.part);
+	got = sql_step(q);
+	if (got == 1)
+		str_copy(op->receipt.awaited, sizeof op->receipt.awaited, sql_col_str(q, 0));
+	sql_reset(q);
+	return got < 0 ? -1 : 0;
+}
+
 int receipt_op(struct store *s, struct store_op *op)
 {
 	const struct op_receipt_in *in = &op->receipt.in;
@@ -275,7 +309,8 @@ int receipt_op(struct store *s, struct store_op *op)
 	struct str key;
 
 	op->receipt.matched = op->receipt.applied = op->receipt.parked = false;
-	op->receipt.which = 0;
+	op->receipt.which = op->receipt.hits = 0;
+	op->receipt.awaited[0] = '\0';
 	op->receipt.id = 0;
 	op->receipt.part = 0;
 	op->receipt.now = STATE_UNKNOWN;
@@ -297,6 +332,8 @@ int receipt_op(struct store *s, struct store_op *op)
 		op->receipt.parked = true;
 		return orphan_park(s, in);
 	}
+	if (evidence(s, op, &m) < 0)
+		return -1;
 	key = str_of(in->key[m.key]);
 	op->receipt.matched = true;
 	op->receipt.which = m.key;

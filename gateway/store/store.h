@@ -180,7 +180,7 @@ struct store_op {
 			unsigned which; /* index of the key that matched */
 			/* Several keys: a hit counts only if its message's recipient is in.to; hits
 			 * has a bit for each key that hit so, awaited is the raw far id of the one
-			 * taken. */
+			 * taken. One key: hits alone, awaited is "". */
 			unsigned hits;
 			char awaited[OUTCOME_ID];
 			uint64_t id;

@@ -34,6 +34,40 @@ static void expect(struct store_op *op, uint64_t id, bool applied, enum state no
 	fx_free(op);
 }
 
+/* Which keys met a message of that recipient, and how the far side had written the id. */
+static void test_evidence(void **state)
+{
+	struct place place;
+	uint64_t id = fx_accept((struct fx_msg){ .to = "46700000001" }, &place);
+	struct store_op *op = fx_sent_op(id, place, "00FF");
+
+	str_copy(op->sent.key, OUTCOME_ID, STR("ff"));
+	fx_free(fx_do(op));
+	fx_sent(fx_accept((struct fx_msg){ .to = "46700000002" }, &place), place, "597");
+	op = fx_receipt_op("255", "46700000001", STATE_DELIVERED);
+	op->receipt.in.keys = 3;
+	str_copy(op->receipt.in.key[1], OUTCOME_ID, STR("ff"));
+	str_copy(op->receipt.in.key[2], OUTCOME_ID, STR("597")); /* another's: no hit */
+	op = fx_do(op);
+	assert_int_equal(op->receipt.hits, 1 << 1);
+	assert_string_equal(op->receipt.awaited, "00FF");
+	expect(op, id, true, STATE_DELIVERED);
+	/* one key */
+	id = sent_to("46700000003", "n1", 0);
+	op = fx_receipt("n1", "46700000003", STATE_DELIVERED);
+	assert_int_equal(op->receipt.hits, 1);
+	expect(op, id, true, STATE_DELIVERED);
+	/* two that both fit: no evidence for either */
+	id = sent_to("46700000004", "m1", 0);
+	sent_to("46700000004", "m2", 0);
+	op = fx_receipt_op("m1", "46700000004", STATE_DELIVERED);
+	op->receipt.in.keys = 2;
+	str_copy(op->receipt.in.key[1], OUTCOME_ID, STR("m2"));
+	op = fx_do(op);
+	assert_int_equal(op->receipt.hits, 3);
+	expect(op, id, true, STATE_DELIVERED);
+}
+
 static void test_early(void **state)
 {
 	struct place place;
@@ -458,6 +492,7 @@ int main(void)
 	log_set_level(LOG_ERROR);
 	const struct CMUnitTest tests[] = {
 #define IN_MEMORY(t) cmocka_unit_test_setup_teardown(t, in_memory, over)
+		IN_MEMORY(test_evidence),
 		IN_MEMORY(test_early),
 		IN_MEMORY(test_twice),
 		IN_MEMORY(test_corrections),
