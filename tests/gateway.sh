@@ -102,10 +102,11 @@ state_of() { ctl --json message "$1" | jq -r .state; }
 is_state() { [ "$(state_of "$1")" = "$2" ]; }
 # becomes ID STATE [SECONDS]
 becomes() { await $((${3:-10} * slow)) is_state "$1" "$2" || { ctl message "$1"; return 1; }; }
+# (jq -s: without it jq takes no input at all for a yes)
 message_has() { # ID JQ-CONDITION
-	ctl --json message "$1" | jq -e "$2" >/dev/null || { ctl message "$1"; echo "not: $2"; return 1; }
+	ctl --json message "$1" | jq -se ".[0] | $2" >/dev/null || { ctl message "$1"; echo "not: $2"; return 1; }
 }
 channel_has() { # NAME JQ-CONDITION
-	ctl --json channel "$1" | jq -e "$2" >/dev/null || { ctl channel "$1"; echo "not: $2"; return 1; }
+	ctl --json channel "$1" | jq -se ".[0] | $2" >/dev/null || { ctl channel "$1"; echo "not: $2"; return 1; }
 }
 metric() { curl -sS "$base/metrics" | awk -v want="$1" '$1 == want { print $2 }'; }

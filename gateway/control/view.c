@@ -92,7 +92,7 @@ void view_put_json(struct buf *b, struct gateway *g, const struct store_view *v,
 {
 	struct store *st = gateway_store(g);
 
-	buf_printf(b, "{\"id\":\"%lu\",\"state\":\"%s\"", v->id, state_word(fallback_state(g, v)));
+	buf_printf(b, "{\"id\":\"%lu\",\"state\":\"%s\"", v->id, state_word(v->state));
 	put_reason(b, v->reason);
 	put_str(b, "words", str_of(v->words));
 	put_str(b, "error", str_of(v->err));

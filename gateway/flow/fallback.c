@@ -158,27 +158,6 @@ static void find_attempts(const struct store_view *p, uint64_t id[STEPS_MOST])
 	}
 }
 
-enum state fallback_state(struct gateway *g, const struct store_view *p)
-{
-	uint64_t id[STEPS_MOST];
-	enum state furthest = STATE_QUEUED;
-	struct store_view c;
-	struct err e;
-
-	if (p->state != STATE_SENT || p->channel != gateway_fallback(g)->pub.number)
-		return p->state;
-	find_attempts(p, id);
-	for (unsigned k = 0; k < STEPS_MOST; k++) {
-		if (!id[k] || id[k] == REFUSED ||
-			store_find(gateway_store(g), id[k], false, &c, &e) != 1)
-			continue;
-		if (c.state == STATE_SENT)
-			furthest = STATE_SENT;
-		store_view_free(&c);
-	}
-	return furthest;
-}
-
 /* The next step starts when all before it have failed or its time has come; the whole ends when one
  * was delivered, or none is open and none is left. */
 static void look_at(struct gateway *g, struct look *l)

@@ -36,10 +36,6 @@ bool gateway_stopping(const struct gateway *g);
 struct listener *gateway_internal_listener(
 	struct gateway *g, const struct protocol *p, const char *name);
 
-/* The state to show of a message: with a fallback under way that of the attempt that got furthest,
- * not that of the whole, which is `sent` from its first attempt on. Threads that may block. */
-enum state fallback_state(struct gateway *g, const struct store_view *v);
-
 /* Runs fn on a loop and waits for it; for control threads. */
 void gateway_call(struct gateway *g, struct loop *l, void (*fn)(void *arg), void *arg);
 

@@ -104,20 +104,28 @@ static enum state state_of(const struct smpp_receipt *r, enum reason *reason_r)
 	}
 }
 
-/* After the look-up: what does it say about the form of ids? */
+/* After the look-up: what does it say about the form of ids? The keys are found again by their
+ * text: what other receipts taught meanwhile may have changed their order and number. */
 static void receipt_found(
 	struct channel *c, const struct receipt_in *in, unsigned hits, const char *awaited)
 {
 	struct client *cl = c->self;
 	struct msgid_keys keys;
 	struct str id = str_of(in->raw_id);
+	unsigned same = 0;
 
 	if (!cl->c)
 		return;
 	msgid_receipt_keys(&cl->learner, id, &keys);
-	if (keys.n != in->keys)
-		return; /* something was learned meanwhile */
-	if (msgid_learn(&cl->learner, &keys, id, hits, str_of(awaited)))
+	for (unsigned i = 0; i < keys.n; i++)
+		for (unsigned k = 0; k < in->keys; k++)
+			if (hits >> k & 1 && str_is(msgid_key_str(&keys.key[i]), in->key[k]))
+				same |= 1u << i;
+	if (hits && !same)
+		return;
+	if (hits && !awaited[0])
+		awaited = in->raw_id; /* with one key there is nothing to compare */
+	if (msgid_learn(&cl->learner, &keys, id, same, str_of(awaited)))
 		log_info("form of receipt ids", F_STR("channel", c->name),
 			F_STR("id_form", msgid_form_name(msgid_learner_form(&cl->learner))),
 			F_STR("answered", awaited), F_STR("receipted", in->raw_id));
