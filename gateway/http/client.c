@@ -456,15 +456,12 @@ bool http_reply_header(const struct http_reply *r, const char *name, struct str 
 	return true;
 }
 
-bool http_retry_after(const struct http_reply *r, dur_t *d_r)
+bool http_retry_after_parse(struct str v, wall_t now, dur_t *d_r)
 {
-	struct str v;
 	uint64_t s;
 	time_t at;
 	char text[64];
 
-	if (!http_reply_header(r, "Retry-After", &v))
-		return false;
 	v = str_trim(v);
 	if (str_u64(v, &s)) {
 		*d_r = s < UINT32_MAX ? (dur_t)s * DUR_S : UINT32_MAX * DUR_S;
@@ -474,10 +471,17 @@ bool http_retry_after(const struct http_reply *r, dur_t *d_r)
 	at = curl_getdate(text, NULL); /* an HTTP-date (RFC 9110 §5.6.7) in any of its forms */
 	if (at < 0)
 		return false;
-	*d_r = (dur_t)at * DUR_S - clock_wall();
-	if (*d_r < 0)
-		*d_r = 0;
+	at -= now / DUR_S;
+	*d_r = at <= 0 ? 0 : at < UINT32_MAX ? (dur_t)at * DUR_S : UINT32_MAX * DUR_S;
 	return true;
+}
+
+bool http_retry_after(const struct http_reply *r, dur_t *d_r)
+{
+	struct str v;
+
+	return http_reply_header(r, "Retry-After", &v) &&
+	       http_retry_after_parse(v, clock_wall(), d_r);
 }
 
 unsigned http_client_calls(const struct http_client *c)

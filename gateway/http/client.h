@@ -70,6 +70,8 @@ void http_cancel(struct http_call **callp);
 bool http_reply_header(const struct http_reply *r, const char *name, struct str *v_r);
 /* Retry-After as a length from now: seconds or a date; false when absent or neither. */
 bool http_retry_after(const struct http_reply *r, dur_t *d_r);
+/* Of the header's value; at most 2^32 seconds. */
+bool http_retry_after_parse(struct str v, wall_t now, dur_t *d_r);
 /* Calls under way, waiting ones included. */
 unsigned http_client_calls(const struct http_client *c);
 /* "https://host:port" of a URL without path, user and query: for logs. */
