@@ -211,11 +211,11 @@ async function main() {
 			const to = number(70);
 			const answer = await esme.ask('data_sm', {
 				source_addr_ton: 5, source_addr: 'Shop', dest_addr_ton: 1, dest_addr_npi: 1, destination_addr: to,
-				data_coding: 0, registered_delivery: 1, message_payload: Buffer.from('by data_sm'),
+				data_coding: 0, registered_delivery: 1, message_payload: Buffer.from('by data'),
 			});
 			assert.strictEqual(answer.command_status, 0);
 			await esme.ends(answer.message_id, 'DELIVRD', 2);
-			assert.strictEqual(taken(to)[0].text, 'by data_sm');
+			assert.strictEqual(taken(to)[0].text, 'by data');
 		}),
 		scenario('submit_multi', async () => {
 			const to = [number(70), number(70)];
