@@ -1,16 +1,17 @@
 /* Sessions of the SMPP server over real sockets: binding, states, silence, hostile bytes, reloads,
  * the end. What is submitted and told: smpp_submit_test.c. */
 #include "tests/smpp_server.h"
+#include "tests/certs.h"
+
+#include <crypt.h>
+#include <openssl/ssl.h>
+#include <semaphore.h>
 
 #define LISTENER(accounts)                                                                         \
 	"{ name = \"esme\"; type = \"smpp\"; listen = \"127.0.0.1:0\"; accounts = (" accounts ");" \
 	" session_init = \"5s\"; enquire = \"10s\"; enquire_wait = \"5s\"; inactivity = \"60s\";"  \
 	" unbound_per_address = 200; }"
 #define SHOP "{ system_id = \"shop\"; password = \"secret\"; max_binds = 3; window = 10; }"
-#define HASH                                                                                       \
-	"{ system_id = \"hash\"; password = \"$6$ab$"                                              \
-	"OkKHNPNmUAjhR0mFOAkYJBB8ccmZd8c8zwfzIfW7jI6kc0SU6hnMSlqYyBjWz2AZc5FnOAWBQyTLfvQp7PmLC0\"" \
-	"; }"
 #define AWAY "{ system_id = \"away\"; password = \"secret\"; allow = [ \"10.0.0.0/8\" ]; }"
 #define MUTE "{ system_id = \"mute\"; password = \"secret\"; probe = false; }"
 
@@ -28,6 +29,18 @@ static void wait_for(dur_t d)
 		clock_shift(step);
 		usleep(2000);
 	}
+}
+
+static void reload(const char *listeners)
+{
+	struct settings *s = fx_settings(listeners, "");
+	struct buf changes = BUF_INIT;
+	struct err e = { 0 };
+
+	assert_non_null(s);
+	if (gateway_reload(fx.g, s, false, &changes, &e) != 0)
+		fail_msg("%s", e.text);
+	buf_free(&changes);
 }
 
 static void unbind(struct esme *m)
@@ -213,14 +226,17 @@ static void test_eviction(void **state)
 
 static void test_hashed_password(void **state)
 {
-	struct settings *s = fx_settings(LISTENER(SHOP "," AWAY "," MUTE "," HASH), "");
-	struct buf changes = BUF_INIT;
-	struct err e = { 0 };
+	char conf[2048];
 	struct esme m;
 
-	assert_non_null(s);
-	assert_int_equal(gateway_reload(fx.g, s, false, &changes, &e), 0);
-	buf_free(&changes);
+	snprintf(conf, sizeof conf,
+		LISTENER(SHOP "," AWAY "," MUTE ", { system_id = \"hash\"; password = \"%s\"; }"),
+		crypt("a secret", "$6$ab$"));
+	reload(conf);
+	m = esme_dial();
+	assert_int_equal(
+		esme_bind_as(&m, SMPP_BIND_TRANSCEIVER, "hash", "a secret", 0x34), ESME_ROK);
+	unbind(&m);
 	m = esme_from("127.0.3.1");
 	assert_int_equal(
 		esme_bind_as(&m, SMPP_BIND_TRANSCEIVER, "hash", "wrong", 0x34), ESME_RINVPASWD);
@@ -305,6 +321,50 @@ static void test_window_holds_back(void **state)
 		assert_true(esme_read(&m, &p));
 		assert_int_equal(p.status, ESME_ROK);
 	}
+	unbind(&m);
+}
+
+/* Stands in the store writer's way until it is let go. */
+static sem_t stall_begun, stall_over;
+static int stall_run(struct sql *db, struct store_op *op)
+{
+	sem_post(&stall_begun);
+	sem_wait(&stall_over);
+	return 0;
+}
+
+/* A store that takes long: what is beyond the window is read after a while, and refused; a far
+ * side's probe is answered all the same. */
+static void test_stalled_store(void **state)
+{
+	struct esme m = esme_bound("shop");
+	struct store_op *op = store_op_new(OP_CALL, NULL, NULL);
+	struct pdu p = esme_submit("46700000001", "x");
+	unsigned throttled = 0, taken = 0;
+
+	sem_init(&stall_begun, 0, 0);
+	sem_init(&stall_over, 0, 0);
+	op->call.run = stall_run;
+	store_do(gateway_store(fx.g), op);
+	sem_wait(&stall_begun);
+	for (int i = 0; i < 15; i++)
+		esme_send(&m, &p);
+	esme_header(&m, SMPP_ENQUIRE_LINK, 0, 99);
+	assert_true(esme_is_silent(&m));
+	clock_shift(6 * DUR_S);
+	while (esme_read(&m, &p) && p.command != (SMPP_ENQUIRE_LINK | SMPP_RESP)) {
+		assert_int_equal(p.status, ESME_RTHROTTLED);
+		throttled++;
+	}
+	assert_int_equal(throttled, 5);
+	sem_post(&stall_over);
+	while (taken < 10) {
+		assert_true(esme_read(&m, &p));
+		if (p.command == (SMPP_SUBMIT_SM | SMPP_RESP))
+			taken += p.status == ESME_ROK;
+	}
+	p = esme_submit("46700000001", "x");
+	esme_accepted(&m, &p);
 	unbind(&m);
 }
 
@@ -513,18 +573,6 @@ static void test_noise(void **state)
 
 /* ---- reload and the end ---------------------------------------------------------------------- */
 
-static void reload(const char *listeners)
-{
-	struct settings *s = fx_settings(listeners, "");
-	struct buf changes = BUF_INIT;
-	struct err e = { 0 };
-
-	assert_non_null(s);
-	if (gateway_reload(fx.g, s, false, &changes, &e) != 0)
-		fail_msg("%s", e.text);
-	buf_free(&changes);
-}
-
 static void test_reload(void **state)
 {
 	struct esme shop = esme_bound("shop"), mute = esme_bound("mute"), m;
@@ -553,6 +601,115 @@ static void test_reload(void **state)
 	m = esme_dial();
 	assert_int_equal(esme_bind_as(&m, SMPP_BIND_TRANSCEIVER, "shop", "other", 0x34), ESME_ROK);
 	unbind(&m);
+	reload(LISTENER(SHOP "," AWAY "," MUTE));
+}
+
+static uint16_t port_of(const char *listener)
+{
+	struct buf json = BUF_INIT;
+	char name[64];
+	const char *at;
+	unsigned port;
+
+	gateway_status(fx.g, &json);
+	snprintf(name, sizeof name, "{\"name\":\"%s\"", listener);
+	at = strstr(buf_cstr(&json), name);
+	assert_non_null(at);
+	at = strstr(at, "\"port\":");
+	assert_non_null(at);
+	port = (unsigned)strtoul(at + 7, NULL, 10);
+	buf_free(&json);
+	return (uint16_t)port;
+}
+
+static int dial6(uint16_t port)
+{
+	int fd = socket(AF_INET6, SOCK_STREAM, 0);
+	union addr to;
+	struct timeval patience = { .tv_sec = 10 };
+
+	assert_true(addr_parse(STR("::1"), port, &to));
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+	assert_int_equal(connect(fd, &to.sa, sizeof to.in6), 0);
+	return fd;
+}
+
+/* The serial number of the certificate that is shown; a bind and an unbind over TLS. */
+static long tls_session(uint16_t port)
+{
+	SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
+	SSL *ssl = SSL_new(ctx);
+	int fd = dial6(port);
+	struct buf out = BUF_INIT;
+	struct pdu_bind b = {
+		.system_id = STR("shop"), .password = STR("secret"), .interface_version = 0x34
+	};
+	struct pdu p;
+	char in[256];
+	uint32_t status;
+	X509 *cert;
+	long serial;
+	int n;
+
+	SSL_set_fd(ssl, fd);
+	assert_int_equal(SSL_connect(ssl), 1);
+	cert = SSL_get_peer_certificate(ssl);
+	serial = ASN1_INTEGER_get(X509_get0_serialNumber(cert));
+	X509_free(cert);
+	pdu_put_bind(&out, SMPP_BIND_TRANSCEIVER, 1, &b);
+	assert_int_equal(SSL_write(ssl, out.p, (int)out.n), (int)out.n);
+	n = SSL_read(ssl, in, sizeof in);
+	assert_true(n > 16);
+	assert_int_equal(pdu_decode(&p, str_n(in, (size_t)n), PDU_LENIENT, &status), 0);
+	assert_int_equal(p.command, SMPP_BIND_TRANSCEIVER | SMPP_RESP);
+	assert_int_equal(p.status, ESME_ROK);
+	buf_reset(&out);
+	pdu_put_header(&out, SMPP_UNBIND, 0, 2);
+	SSL_write(ssl, out.p, (int)out.n);
+	n = SSL_read(ssl, in, sizeof in);
+	assert_true(n >= 16);
+	buf_free(&out);
+	SSL_free(ssl);
+	SSL_CTX_free(ctx);
+	close(fd);
+	return serial;
+}
+
+/* TLS over IPv6, on a second listener with the same account; a certificate renewed in place. */
+static void test_tls(void **state)
+{
+	struct test_cert ca = cert_make(fx.dir, "ca", NULL, NULL, -1, 10);
+	struct test_cert c = cert_make(fx.dir, "server", &ca, "DNS:localhost,IP:::1", -1, 10);
+	char conf[2048];
+	uint16_t port;
+	long first;
+	int fd;
+	char byte;
+
+	snprintf(conf, sizeof conf,
+		"%s, { name = \"secure\"; type = \"smpp\"; listen = \"[::1]:0\";"
+		" tls = { cert_file = \"%s\"; key_file = \"%s\"; }; accounts = ( " SHOP " ); }",
+		LISTENER(SHOP "," AWAY "," MUTE), c.cert_file, c.key_file);
+	reload(conf);
+	port = port_of("secure");
+	first = tls_session(port);
+	cert_free(&c);
+	c = cert_make(fx.dir, "server", &ca, "DNS:localhost,IP:::1", -1, 10);
+	reload(conf);
+	assert_int_equal(port_of("secure"), port);
+	assert_true(tls_session(port) != first);
+	/* a file that is no certificate: the one in use stays */
+	assert_int_equal(truncate(c.cert_file, 10), 0);
+	reload(conf);
+	assert_true(tls_session(port) != first);
+	/* no TLS where TLS is spoken */
+	fd = dial6(port);
+	assert_int_equal(send(fd, "\0\0\0\x10\0\0\0\x15\0\0\0\0\0\0\0\1", 16, 0), 16);
+	while (recv(fd, &byte, 1, 0) == 1)
+		assert_true((uint8_t)byte != 0x80); /* an alert, no PDU */
+	close(fd);
+	cert_free(&c);
+	cert_free(&ca);
 	reload(LISTENER(SHOP "," AWAY "," MUTE));
 }
 
@@ -667,12 +824,14 @@ int main(void)
 		cmocka_unit_test(test_growing_delay), cmocka_unit_test(test_max_binds),
 		cmocka_unit_test(test_eviction), cmocka_unit_test(test_states),
 		cmocka_unit_test(test_unbind_waits_for_answers),
-		cmocka_unit_test(test_window_holds_back), cmocka_unit_test(test_half_open),
-		cmocka_unit_test(test_enquire), cmocka_unit_test(test_inactivity),
-		cmocka_unit_test(test_bad_lengths), cmocka_unit_test(test_bad_pdus),
-		cmocka_unit_test(test_never_reads), cmocka_unit_test(test_noise),
-		cmocka_unit_test(test_configuration), cmocka_unit_test(test_hashed_password),
-		cmocka_unit_test(test_reload), cmocka_unit_test(test_stop), /* the last */
+		cmocka_unit_test(test_window_holds_back), cmocka_unit_test(test_stalled_store),
+		cmocka_unit_test(test_half_open), cmocka_unit_test(test_enquire),
+		cmocka_unit_test(test_inactivity), cmocka_unit_test(test_bad_lengths),
+		cmocka_unit_test(test_bad_pdus), cmocka_unit_test(test_never_reads),
+		cmocka_unit_test(test_noise), cmocka_unit_test(test_configuration),
+		cmocka_unit_test(test_hashed_password), cmocka_unit_test(test_reload),
+		cmocka_unit_test(test_tls),
+		cmocka_unit_test(test_stop), /* the last: it stops the gateway */
 	};
 
 	return cmocka_run_group_tests_name("smpp sessions", tests, begin, NULL);
