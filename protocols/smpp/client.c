@@ -89,15 +89,15 @@ static void stats_unregister(struct client *cl)
 
 static void tls_free(struct client *cl)
 {
-	for (unsigned i = 0; cl->tls && i < client_hosts(cl); i++)
+	for (unsigned i = 0; cl->tls && i < cl->hosts; i++)
 		tls_client_free(&cl->tls[i]);
 	mem_free(&cl->tls);
 }
 
 static int tls_make(struct client *cl, struct err *e)
 {
-	const struct tls_conf *conf = &cl->conf->link.tls;
-	unsigned n = client_hosts(cl);
+	const struct tls_conf *conf = &client_settings(cl)->link.tls;
+	unsigned n = cl->hosts = client_hosts(cl);
 	char host[256];
 	uint16_t port;
 
@@ -124,16 +124,16 @@ int client_open(struct channel *c, struct err *e)
 	uint32_t births = cl->births;
 	unsigned n = (unsigned)c->conf->connections;
 
-	*cl = (struct client){ .c = c, .conf = c->specific, .births = births };
+	*cl = (struct client){ .c = c, .births = births };
 	if (tls_make(cl, e) != 0) {
 		cl->c = NULL;
 		return -1;
 	}
 	list_init(&cl->returns);
-	client_tables_make(&cl->tables, cl->conf);
-	msgid_learner_init(&cl->learner, (enum msgid_form)cl->conf->id_form);
+	client_tables_make(&cl->tables, client_settings(cl));
+	msgid_learner_init(&cl->learner, (enum msgid_form)client_settings(cl)->id_form);
 	stats_register(cl);
-	if (cl->conf->link.bind == BIND_BOTH)
+	if (client_settings(cl)->link.bind == BIND_BOTH)
 		n *= 2;
 	cl->session = mem_alloc(n * sizeof *cl->session);
 	cl->sessions = n;
@@ -206,13 +206,13 @@ int client_adopt(struct channel *c, const void *v)
 	const struct client_conf *conf = v;
 	struct client *cl = c->self;
 
-	if (!cl->c || cl->closing || !conf_equal(client_link_rows, &cl->conf->link, &conf->link))
+	if (!cl->c || cl->closing ||
+		!conf_equal(client_link_rows, &client_settings(cl)->link, &conf->link))
 		return -1;
-	if (conf->id_form != cl->conf->id_form)
+	if (conf->id_form != client_settings(cl)->id_form)
 		msgid_learner_init(&cl->learner, (enum msgid_form)conf->id_form);
 	client_tables_free(&cl->tables);
 	client_tables_make(&cl->tables, conf);
-	cl->conf = conf;
 	for (unsigned i = 0; i < cl->sessions; i++) {
 		struct wire *w = &cl->session[i].wire;
 

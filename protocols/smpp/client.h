@@ -204,14 +204,14 @@ struct client_stats {
 /* channel->self. `births` outlives a close and open. */
 struct client {
 	struct channel *c; /* NULL: not open */
-	const struct client_conf *conf;
 	struct client_tables tables;
 	struct client_session *session;
 	unsigned sessions, next; /* next: where the search for the least busy begins */
 	uint32_t births;
 	struct msgid_learner learner;
 	struct tls_client **tls; /* per host, or NULL */
-	uint16_t *refs;          /* concatenation references by destination */
+	unsigned hosts;
+	uint16_t *refs; /* concatenation references by destination */
 	struct buf scratch, validity;
 	struct pdu_pool {
 		struct sent *free;
@@ -228,6 +228,12 @@ struct client {
 	struct wire_stats wire_stats;
 	struct client_stats stats;
 };
+
+/* A reload changes what this returns, without a word where the settings are the same. */
+static inline const struct client_conf *client_settings(const struct client *cl)
+{
+	return cl->c->specific;
+}
 
 /* client.c */
 void client_announce(struct client *cl); /* sessions changed */

@@ -272,7 +272,8 @@ static void take_message(struct client_session *s, const struct pdu *p)
 		.esm_class = p->sm.esm_class,
 		.protocol_id = p->sm.protocol_id,
 	};
-	d.head.sms.data_coding = client_canonical(cl->conf, p->sm.data_coding, text, udhi, &octets);
+	d.head.sms.data_coding =
+		client_canonical(client_settings(cl), p->sm.data_coding, text, udhi, &octets);
 	put_sender(cl, &d, &p->sm.source);
 	put_number(cl->c, &p->sm.dest, to, sizeof to);
 	draft_put(&d, FIELD_TO, str_of(to));
@@ -307,7 +308,7 @@ static bool is_receipt(const struct client *cl, const struct pdu *p)
 	if (p->tlvs.n && pdu_tlv_cstr(p, TLV_RECEIPTED_MESSAGE_ID, &id) && id.n &&
 		pdu_tlv_u8(p, TLV_MESSAGE_STATE, &state))
 		return true;
-	return cl->conf->receipt_sniff && receipt_looks_like(pdu_text(p));
+	return client_settings(cl)->receipt_sniff && receipt_looks_like(pdu_text(p));
 }
 
 /* The handset, or its user, acknowledges: somebody saw it. */

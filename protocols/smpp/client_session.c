@@ -22,12 +22,12 @@ static struct client_session *link_of(struct wire *w)
 
 unsigned client_hosts(const struct client *cl)
 {
-	return 1 + (unsigned)cl->conf->link.backup_n;
+	return 1 + (unsigned)client_settings(cl)->link.backup_n;
 }
 
 void client_host(const struct client *cl, unsigned i, char host[256], uint16_t *port_r)
 {
-	const struct client_link_conf *l = &cl->conf->link;
+	const struct client_link_conf *l = &client_settings(cl)->link;
 	struct str s = str_of(i ? l->backup[i - 1] : l->host), name;
 	uint16_t port;
 
@@ -41,7 +41,7 @@ void client_host(const struct client *cl, unsigned i, char host[256], uint16_t *
 
 void link_init(struct client_session *s, struct client *cl, unsigned index)
 {
-	const struct client_conf *conf = cl->conf;
+	const struct client_conf *conf = client_settings(cl);
 
 	s->client = cl;
 	s->index = index;
@@ -70,7 +70,7 @@ static void link_retry_in(struct client_session *s, dur_t wait)
 static void link_lost(struct client_session *s, const char *words, struct backoff *backoff)
 {
 	struct client *cl = s->client;
-	const struct client_conf *conf = cl->conf;
+	const struct client_conf *conf = client_settings(cl);
 	bool leaving = cl->closing;
 	unsigned held;
 	dur_t wait;
@@ -118,7 +118,7 @@ static void link_broken(struct client_session *s, const char *words)
 void link_start(struct client_session *s)
 {
 	struct client *cl = s->client;
-	const struct client_conf *conf = cl->conf;
+	const struct client_conf *conf = client_settings(cl);
 	struct wire *w = &s->wire;
 	char host[256];
 	uint16_t port;
@@ -142,7 +142,7 @@ static void link_opened(struct wire *w)
 		[BIND_TRANSMITTER] = SMPP_BIND_TRANSMITTER,
 		[BIND_RECEIVER] = SMPP_BIND_RECEIVER };
 	struct client_session *s = link_of(w);
-	const struct client_link_conf *l = &s->client->conf->link;
+	const struct client_link_conf *l = &client_settings(s->client)->link;
 	struct pdu_bind bind = {
 		.system_id = str_of(l->system_id),
 		.password = str_of(l->password),
@@ -176,8 +176,8 @@ static void link_bound(struct client_session *s, const struct pdu *p)
 	s->far_version = version;
 	str_copy(s->far_id, sizeof s->far_id,
 		str_utf8_valid(p->resp.system_id) ? p->resp.system_id : STR_NONE);
-	w->answer_most = cl->conf->response_timeout;
-	w->enquire_after = cl->conf->enquire_link;
+	w->answer_most = client_settings(cl)->response_timeout;
+	w->enquire_after = client_settings(cl)->enquire_link;
 	log_info("bound", F_STR("channel", cl->c->name), F_U64("connection", s->index + 1),
 		F_STR("as", client_bind_name(s->kind)), F_STR("peer", wire_peer(w)),
 		F_STR("tls", stream_cipher(w->stream)));

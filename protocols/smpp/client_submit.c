@@ -240,7 +240,7 @@ static void put_tlvs(struct client *cl, const struct message *m, const struct cl
 	struct str rest;
 	struct tlv t;
 
-	if (cl->conf->link.version < SMPP_V34)
+	if (client_settings(cl)->link.version < SMPP_V34)
 		return;
 	if (p->payload)
 		pdu_put_tlv(b, TLV_MESSAGE_PAYLOAD, buf_view(&cl->scratch));
@@ -249,7 +249,7 @@ static void put_tlvs(struct client *cl, const struct message *m, const struct cl
 		pdu_put_tlv_u8(b, TLV_SAR_TOTAL_SEGMENTS, p->sar.total);
 		pdu_put_tlv_u8(b, TLV_SAR_SEGMENT_SEQNUM, p->sar.seq);
 	}
-	if (cl->conf->more_messages && part + 1 < s->parts)
+	if (client_settings(cl)->more_messages && part + 1 < s->parts)
 		pdu_put_tlv_u8(b, TLV_MORE_MESSAGES_TO_SEND, 1);
 	rest = message_get(m, FIELD_TLVS);
 	while (tlv_next(&rest, &t))
@@ -263,9 +263,9 @@ static struct str put_validity(struct client *cl, const struct message *m)
 	struct buf *b = &cl->validity;
 
 	buf_reset(b);
-	if (!m->expires || cl->conf->validity == VALIDITY_NONE)
+	if (!m->expires || client_settings(cl)->validity == VALIDITY_NONE)
 		return STR_NONE;
-	if (cl->conf->validity == VALIDITY_ABSOLUTE)
+	if (client_settings(cl)->validity == VALIDITY_ABSOLUTE)
 		smpp_time_put_absolute(b, m->expires);
 	else
 		smpp_time_put_relative(b, clock_wall(), m->expires);
@@ -294,7 +294,7 @@ static int put_part(struct client_session *s, const struct delivery *d,
 	const struct client_shape *shape, unsigned i, struct sent *token, struct outcome *why)
 {
 	struct client *cl = s->client;
-	const struct client_conf *conf = cl->conf;
+	const struct client_conf *conf = client_settings(cl);
 	const struct message *m = d->msg;
 	struct client_addr from, to;
 	struct client_part part;
@@ -446,7 +446,7 @@ void client_submit(struct channel *c, struct delivery *d)
 		give_back(cl, d, &why);
 		return;
 	}
-	if (client_shape(&shape, cl->conf, d->msg, &why) != 0) {
+	if (client_shape(&shape, client_settings(cl), d->msg, &why) != 0) {
 		give_back(cl, d, &why);
 		return;
 	}
@@ -470,8 +470,8 @@ static void outcome_sent(struct client *cl, const struct pdu *p, struct outcome 
 	struct str id = p->command == SMPP_GENERIC_NACK ? STR_NONE : p->resp.message_id;
 
 	id = str_trim(id);
-	o->final_word = id.n == 0 || cl->conf->receipts == RECEIPTS_NONE ||
-			!(cl->conf->registered & REG_MASK);
+	o->final_word = id.n == 0 || client_settings(cl)->receipts == RECEIPTS_NONE ||
+			!(client_settings(cl)->registered & REG_MASK);
 	if (!id.n)
 		return;
 	str_copy(o->far_id, sizeof o->far_id, id);
