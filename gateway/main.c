@@ -157,6 +157,7 @@ static int run(const char *file)
 	g = gateway_new(s, &e);
 	if (!g) {
 		log_error("cannot start", F_ERR(&e));
+		settings_free(&s);
 		return EXIT_ENV;
 	}
 	if (gateway_start(g, &e) != 0 || !(api = api_start(g, &e)) ||

@@ -32,10 +32,37 @@ static struct protocol protocol_http = {
 };
 
 /* ---- tokens ---- */
+static struct api_tokens *tokens_ref(struct api *a)
+{
+	unsigned entered = gateway_enter(a->g);
+	struct api_tokens *t = atomic_load(&a->tokens);
+
+	atomic_fetch_add(&t->refs, 1);
+	gateway_leave(a->g, entered);
+	return t;
+}
+
+static void tokens_unref(struct api_tokens *t)
+{
+	if (!t || atomic_fetch_sub(&t->refs, 1) != 1)
+		return;
+	settings_free(&t->settings);
+	mem_free(&t);
+}
+
+void api_token_release(const struct api_token *t)
+{
+	tokens_unref(t->of);
+}
+
+const struct api_token *api_token_first(struct api *a)
+{
+	return &tokens_ref(a)->v[0];
+}
+
 const struct api_token *api_authorize(struct http_request *r, unsigned scope)
 {
-	struct api *a = api_of(r);
-	struct api_tokens *t = atomic_load_explicit(&a->tokens, memory_order_acquire);
+	struct api_tokens *t = tokens_ref(api_of(r));
 	ptrdiff_t i;
 
 	if (t->n == 1 && !t->v[0].conf)
@@ -43,13 +70,13 @@ const struct api_token *api_authorize(struct http_request *r, unsigned scope)
 	i = http_bearer(r, t->v, t->n, sizeof t->v[0]);
 	if (i < 0) {
 		http_unauthorized(r);
-		return NULL;
-	}
-	if (scope && !(t->v[i].scopes & (scope | SCOPE_ADMIN))) {
+	} else if (scope && !(t->v[i].scopes & (scope | SCOPE_ADMIN))) {
 		http_problem(r, 403, NULL, "this token does not have the scope for that", NULL);
-		return NULL;
+	} else {
+		return &t->v[i];
 	}
-	return &t->v[i];
+	tokens_unref(t);
+	return NULL;
 }
 
 static const struct account_conf open_account = {
@@ -65,7 +92,7 @@ struct declare_call {
 
 static void drop_undeclared(struct flow_account *a)
 {
-	if (a->declared != gateway_generation(a->gw) && a->pub.conf != &account_none)
+	if (a->declared != gateway_generation(a->gw) && !atomic_load(&a->gone))
 		account_vanish(a);
 }
 
@@ -91,7 +118,11 @@ static int take_tokens(struct api *a, const struct settings *s, struct err *e)
 	struct api_tokens *t = mem_alloc(sizeof *t + n * sizeof t->v[0]);
 	struct declare_call d = { a, t };
 
+	atomic_init(&t->refs, 1);
+	t->settings = settings_ref(s);
 	t->n = n;
+	for (size_t i = 0; i < n; i++)
+		t->v[i].of = t;
 	if (!s->http.tokens_n) {
 		t->v[0].http = (struct http_token){ "local", "" };
 		t->v[0].scopes = ~0u;
@@ -108,12 +139,14 @@ static int take_tokens(struct api *a, const struct settings *s, struct err *e)
 		if (!t->v[i].account) {
 			err_set(e, ERR_ENV, "token \"%s\": the store gave it no number",
 				t->v[i].http.name);
-			mem_free(&t);
+			tokens_unref(t);
 			return -1;
 		}
 	}
-	mem_free(&a->old_tokens);
-	a->old_tokens = atomic_exchange(&a->tokens, t);
+	t = atomic_exchange(&a->tokens, t);
+	if (t)
+		gateway_quiesce(a->g); /* whoever has just read the old ones holds them now */
+	tokens_unref(t);
 	return 0;
 }
 
@@ -176,7 +209,19 @@ static char *read_file(const char *path, struct err *e)
 	return buf_cstr(&b);
 }
 
-static int open_server(struct api *a, const struct settings *s, struct err *e)
+/* What the certificate's files hold now: they are renewed in place. */
+static uint64_t fingerprint(const struct settings *s)
+{
+	char *cert = s->http.tls.given ? read_file(s->http.tls.cert_file, NULL) : NULL;
+	char *key = s->http.tls.given ? read_file(s->http.tls.key_file, NULL) : NULL;
+	uint64_t h = str_hash(str_of(cert)) * 31 + str_hash(str_of(key));
+
+	mem_free(&cert);
+	mem_free(&key);
+	return h;
+}
+
+static struct http_server *open_server(struct api *a, const struct settings *s, struct err *e)
 {
 	const char *listen[] = { s->http.listen, NULL };
 	struct http_server_conf c = {
@@ -190,26 +235,26 @@ static int open_server(struct api *a, const struct settings *s, struct err *e)
 		},
 	};
 	char *cert = NULL, *key = NULL;
+	struct http_server *server = NULL;
 
 	if (s->http.tls.given) {
 		cert = read_file(s->http.tls.cert_file, e);
 		key = cert ? read_file(s->http.tls.key_file, e) : NULL;
-		if (!key) {
-			mem_free(&cert);
-			return -1;
-		}
 		c.cert = cert;
 		c.key = key;
 	}
-	a->server = http_server_new(&c, e);
+	if (!s->http.tls.given || key)
+		server = http_server_new(&c, e);
 	mem_free(&cert);
 	mem_free(&key);
-	if (!a->server)
-		return err_wrap(e, "http %s", s->http.listen);
-	mem_free(&a->listen);
-	a->listen = mem_dup(str_of(s->http.listen));
+	if (!server) {
+		err_wrap(e, "http %s", s->http.listen);
+		return NULL;
+	}
+	a->certificate = fingerprint(s);
+	settings_swap(&a->served, s);
 	log_info("listening", F_STR("listener", "http"), F_STR("address", s->http.listen));
-	return 0;
+	return server;
 }
 
 struct api *api_start(struct gateway *g, struct err *e)
@@ -224,22 +269,52 @@ struct api *api_start(struct gateway *g, struct err *e)
 	memcpy(a->routes, api_routes, sizeof api_routes);
 	for (unsigned i = 0; i < ROUTES; i++)
 		a->routes[i].owner = a;
-	if (take_tokens(a, s, e) != 0 || open_server(a, s, e) != 0) {
-		mem_free(&a->routes);
-		mem_free(&a);
+	if (take_tokens(a, s, e) != 0 || !(a->server = open_server(a, s, e))) {
+		api_stop(&a);
 		return NULL;
 	}
 	return a;
 }
 
+static bool same_text(const char *a, const char *b)
+{
+	return strcmp(a ? a : "", b ? b : "") == 0;
+}
+
+static bool same_server(const struct api *a, const struct settings *s)
+{
+	const struct http_conf *is = &a->served->http, *to = &s->http;
+
+	return a->server && same_text(is->listen, to->listen) && is->tls.given == to->tls.given &&
+	       same_text(is->tls.cert_file, to->tls.cert_file) &&
+	       same_text(is->tls.key_file, to->tls.key_file) && a->certificate == fingerprint(s) &&
+	       is->body_most == to->body_most && is->connections == to->connections &&
+	       is->threads == to->threads;
+}
+
 int api_reload(struct api *a, const struct settings *s, struct err *e)
 {
+	struct settings *before;
+	struct http_server *server = NULL;
+	struct err again;
+
 	if (take_tokens(a, s, e) != 0)
 		return -1;
-	if (strcmp(a->listen, s->http.listen) == 0)
+	if (same_server(a, s))
 		return 0;
-	http_server_stop(&a->server, DUR_S);
-	return open_server(a, s, e);
+	before = settings_ref(a->served);
+	/* Another address is opened before the old one is given up, if that can be. */
+	if (a->server && strcmp(before->http.listen, s->http.listen) != 0)
+		server = open_server(a, s, &again);
+	if (a->server)
+		http_server_stop(&a->server, DUR_S);
+	if (!server)
+		server = open_server(a, s, e);
+	a->server = server ? server : open_server(a, before, &again);
+	if (!a->server)
+		log_error("the HTTP API does not listen", F_ERR(&again));
+	settings_free(&before);
+	return server ? 0 : -1;
 }
 
 void api_stop_accepting(struct api *a)
@@ -251,14 +326,11 @@ void api_stop_accepting(struct api *a)
 void api_stop(struct api **ap)
 {
 	struct api *a = *ap;
-	struct api_tokens *t;
 
 	if (!a)
 		return;
-	t = atomic_load(&a->tokens);
-	mem_free(&t);
-	mem_free(&a->old_tokens);
+	tokens_unref(atomic_load(&a->tokens));
+	settings_free(&a->served);
 	mem_free(&a->routes);
-	mem_free(&a->listen);
 	mem_free(ap);
 }

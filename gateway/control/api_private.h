@@ -9,13 +9,18 @@
 #include "gateway/model/address.h"
 
 /* A token in force. http_token first: http_bearer() walks an array of these. */
+struct api_tokens;
 struct api_token {
 	struct http_token http;
 	const struct token_conf *conf; /* NULL: the open account of a loopback API without tokens */
 	struct account *account;
 	unsigned scopes;
+	struct api_tokens *of;
 };
+/* All tokens of one set of settings. Lives as long as a request under one of them. */
 struct api_tokens {
+	_Atomic unsigned refs;
+	struct settings *settings;
 	size_t n;
 	struct api_token v[];
 };
@@ -25,13 +30,17 @@ struct api {
 	struct listener *listener; /* of protocol "http"; its loop answers */
 	struct http_server *server;
 	_Atomic(struct api_tokens *) tokens;
-	struct api_tokens *old_tokens;
 	struct http_route *routes;
-	char *listen; /* as in force */
+	struct settings *served; /* that the server was opened with */
+	uint64_t certificate;    /* fingerprint of what its files held then */
 };
 
-/* The token of a request that has the scope, or NULL and the request is answered (401, 403). */
+/* The token of a request that has the scope, or NULL and the request is answered (401, 403). To be
+ * released. */
 const struct api_token *api_authorize(struct http_request *r, unsigned scope);
+/* The first token: for the operator. To be released. */
+const struct api_token *api_token_first(struct api *a);
+void api_token_release(const struct api_token *t);
 static inline struct api *api_of(const struct http_request *r)
 {
 	return http_owner(r);

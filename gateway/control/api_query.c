@@ -47,8 +47,11 @@ void api_get_message(struct http_request *r)
 	const struct api_token *t = api_authorize(r, SCOPE_MESSAGES);
 	uint64_t id;
 
-	if (t && path_id(r, &id))
+	if (!t)
+		return;
+	if (path_id(r, &id))
 		show(r, t, id);
+	api_token_release(t);
 }
 
 void api_get_client(struct http_request *r)
@@ -68,6 +71,7 @@ void api_get_client(struct http_request *r)
 		http_problem(r, 404, NULL, "there is no message under that id", NULL);
 	else
 		show(r, t, id);
+	api_token_release(t);
 }
 
 /* ---- on a worker ---- */
@@ -125,6 +129,7 @@ static void search_call(struct work *w)
 		buf_char(&q->out, '}');
 		http_answer(q->r, 200, "application/json", &q->out);
 	}
+	api_token_release(q->t);
 	mem_free(&q);
 }
 
@@ -186,6 +191,7 @@ void api_search(struct http_request *r)
 		return;
 	if (!api_read_filter(r, &f, &faults)) {
 		http_problem_faults(r, 400, &faults);
+		api_token_release(t);
 		return;
 	}
 	if (!(t->scopes & SCOPE_ADMIN))
@@ -209,6 +215,7 @@ static void cancel_call(struct work *w)
 	} else {
 		http_problem(q->r, api_status_of(why, &field), NULL, reason_text(why), NULL);
 	}
+	api_token_release(q->t);
 	mem_free(&q);
 }
 
@@ -218,8 +225,12 @@ void api_cancel(struct http_request *r)
 	struct query *q;
 	uint64_t id;
 
-	if (!t || !path_id(r, &id))
+	if (!t)
 		return;
+	if (!path_id(r, &id)) {
+		api_token_release(t);
+		return;
+	}
 	q = query_new(r, t, cancel_call);
 	q->id = id;
 	workers_do(&q->work);

@@ -115,6 +115,7 @@ static void submission_free(struct submission *s)
 		mem_free(&it);
 	}
 	json_split_free(&s->split);
+	api_token_release(s->t);
 	mem_free(&s);
 }
 
@@ -186,11 +187,20 @@ static struct item *item_add(struct submission *s)
 	return it;
 }
 
+static struct api_terms terms_now(const struct submission *s)
+{
+	unsigned entered = gateway_enter(s->api->g);
+	struct api_terms t = api_terms_of(s->api->g, s->t);
+
+	gateway_leave(s->api->g, entered);
+	return t;
+}
+
 static void take_item(struct submission *s, struct str text)
 {
 	struct item *it = item_add(s);
 	struct json_faults f = { 0 };
-	struct api_terms terms = api_terms_of(s->api->g, s->t);
+	struct api_terms terms = terms_now(s);
 	struct api_input in = { 0 };
 	json_t *v = json_read(text, &f);
 
@@ -314,8 +324,7 @@ void api_submit_gone(struct http_request *r)
 /* ---- the operator's test message ---- */
 int api_submit_text(struct api *api, struct str json, struct buf *answer, struct err *e)
 {
-	struct api_tokens *t = atomic_load(&api->tokens);
-	struct submission *s = submission_new(api, &t->v[0], JSON_SPLIT_ONE);
+	struct submission *s = submission_new(api, api_token_first(api), JSON_SPLIT_ONE);
 	struct waiter w;
 	struct buf b = BUF_INIT;
 	unsigned status = 400;

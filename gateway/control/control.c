@@ -175,24 +175,34 @@ static bool search_row(void *ctx, const struct store_view *v)
 	return true;
 }
 
+/* The number of a name that is asked for; false and the request fails when there is none. */
+static bool number_option(
+	struct request *r, const char *name, enum store_name_kind kind, uint32_t *number_r)
+{
+	const char *v = option(r, name);
+
+	if (v && !(*number_r = gateway_number(r->c->g, kind, str_of(v)))) {
+		fail(r, "%s: \"%s\" has never been known", name, v);
+		return false;
+	}
+	return true;
+}
+
 static void verb_messages(struct request *r)
 {
 	struct store_filter f;
 	struct search s = { r, 0 };
-	struct store *st = gateway_store(r->c->g);
-	const char *v;
 	struct err e;
 
-	if (control_filter_read(&r->said, clock_wall(), &f, &e) != 0 ||
-		((v = option(r, "channel")) &&
-			!(f.channel = store_number(st, STORE_CHANNEL, v, &e))) ||
-		((v = option(r, "submitter")) &&
-			!(f.submitter = store_number(st, STORE_SUBMITTER, v, &e)))) {
+	if (control_filter_read(&r->said, clock_wall(), &f, &e) != 0) {
 		fail(r, "%s", e.text);
 		return;
 	}
+	if (!number_option(r, "channel", STORE_CHANNEL, &f.channel) ||
+		!number_option(r, "submitter", STORE_SUBMITTER, &f.submitter))
+		return;
 	buf_char(&r->out, '[');
-	if (store_search(st, &f, search_row, &s, &e) < 0)
+	if (store_search(gateway_store(r->c->g), &f, search_row, &s, &e) < 0)
 		fail(r, "%s", e.text);
 	else
 		buf_char(&r->out, ']');
@@ -418,12 +428,13 @@ int control_reload(struct control *c, bool dry, struct buf *said)
 	} else if (gateway_reload(c->g, s, dry, said, &e) != 0) {
 		log_error("reload failed", F_ERR(&e));
 		buf_c(said, e.text);
-		settings_free(&s);
 	} else if (dry) {
-		settings_free(&s);
 		result = 0;
 	} else {
-		result = api_reload(c->api, gateway_settings(c->g), &e);
+		struct settings *taken = s;
+
+		s = NULL; /* the gateway's now */
+		result = api_reload(c->api, taken, &e);
 		if (result != 0) {
 			log_error("reload of the HTTP API failed", F_ERR(&e));
 			buf_c(said, e.text);
@@ -431,6 +442,7 @@ int control_reload(struct control *c, bool dry, struct buf *said)
 			log_info("reloaded", F_STR("file", c->conf_file));
 		}
 	}
+	settings_free(&s);
 	conf_faults_free(&f);
 	sem_post(&c->reloading);
 	return result;

@@ -1,6 +1,7 @@
 /* Webhooks: receipts and subscribers' messages POSTed to a token's URL, signed, in order per
- * message, retried with back-off until webhook_give_up. The API's loop. What is owed is in the
- * store; here are only the notes that are being told or wait for their next try.
+ * message (flow lends one of each message at a time), retried with back-off until webhook_give_up.
+ * The API's loop. What is owed is in the store; here are only the notes that are being told or wait
+ * for their next try.
  */
 #include "gateway/base/backoff.h"
 #include "gateway/base/log.h"
@@ -224,17 +225,6 @@ static void tell(struct told *t)
 	buf_free(&body);
 }
 
-/* News of one message are told one after the other. */
-static bool earlier_is_open(const struct told *t)
-{
-	if (!t->n->msg)
-		return false;
-	for (struct list *it = t->link.prev; it != &t->h->told; it = it->prev)
-		if (CONTAINER(it, struct told, link)->n->msg == t->n->msg)
-			return true;
-	return false;
-}
-
 static void hook_pump(struct hook *h)
 {
 	mono_t now = loop_now(h->a->loop), wake = 0;
@@ -259,8 +249,6 @@ static void hook_pump(struct hook *h)
 				wake = t->again;
 			continue;
 		}
-		if (earlier_is_open(t))
-			continue;
 		h->waiting--;
 		tell(t);
 	}

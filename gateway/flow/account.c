@@ -15,15 +15,18 @@ struct account *account_find(struct listener *l, struct str name)
 	struct flow_listener *fl = (struct flow_listener *)l;
 	struct flow_account *a = gateway_account_named(fl->gw, l->protocol->name, name);
 
-	return a && a->pub.conf != &account_none ? &a->pub : NULL;
+	return a && !atomic_load(&a->gone) ? &a->pub : NULL;
 }
 
 static void take_settings(struct flow_account *a, const struct account_conf *conf,
 	const void *specific, struct settings *s)
 {
+	struct settings *before = a->settings;
+
 	a->pub.conf = conf;
 	a->pub.specific = specific;
-	a->settings = s;
+	a->settings = s ? settings_ref(s) : NULL;
+	atomic_store(&a->gone, conf == &account_none);
 	mem_free(&a->allow);
 	a->allow_n = 0;
 	if (conf->allow_n)
@@ -31,6 +34,7 @@ static void take_settings(struct flow_account *a, const struct account_conf *con
 	for (size_t i = 0; i < conf->allow_n; i++)
 		if (addr_net_parse(str_of(conf->allow[i]), &a->allow[a->allow_n]))
 			a->allow_n++;
+	settings_free(&before);
 }
 
 static struct flow_account *account_new(struct flow_listener *l, const char *name)
@@ -66,6 +70,7 @@ static struct flow_account *account_new(struct flow_listener *l, const char *nam
 	S(sessions, STAT_GAUGE, "sessions", "Sessions bound.");
 #undef S
 	a->internal = l->internal;
+	atomic_init(&a->gone, true);
 	a->outlet = outlet_new(a);
 	return a;
 }
@@ -103,6 +108,7 @@ void account_free(struct flow_account **ap)
 	stat_unregister(&a->notes_sent);
 	stat_unregister(&a->notes_waiting);
 	stat_unregister(&a->sessions);
+	settings_free(&a->settings);
 	mem_free(&a->allow);
 	mem_free(&a->pub.self);
 	mem_free(&a->pub.name);
@@ -167,6 +173,7 @@ struct verify {
 	void (*done)(void *ctx, bool ok);
 	void *ctx;
 	char *given, *hash;
+	size_t given_n;
 	bool ok;
 };
 
@@ -186,7 +193,7 @@ static void verify_done(struct work *w)
 	struct verify *v = (struct verify *)w;
 
 	v->done(v->ctx, v->ok);
-	explicit_bzero(v->given, strlen(v->given));
+	explicit_bzero(v->given, v->given_n);
 	mem_free(&v->given);
 	mem_free(&v->hash);
 	mem_free(&v);
@@ -206,15 +213,17 @@ void account_verify(
 	v->done = done;
 	v->ctx = ctx;
 	v->given = mem_dup(password);
+	v->given_n = password.n;
 	v->hash = mem_dup(str_of(want));
-	if (want && want[0] == '$') {
+	/* crypt(3) reads up to a NUL: what stands behind one must not count for nothing */
+	if (want && want[0] == '$' && !memchr(v->given, '\0', password.n)) {
 		v->work.reply = loop_self();
 		v->work.call = verify_call;
 		v->work.done = verify_done;
 		workers_do(&v->work);
 		return;
 	}
-	v->ok = want && str_eq_secret(password, str_of(want));
+	v->ok = want && want[0] != '$' && str_eq_secret(password, str_of(want));
 	v->work.letter.run = verify_now;
 	loop_later(loop_self(), &v->work.letter);
 }

@@ -60,7 +60,8 @@ static void accept_done(struct store_op *op)
 				F_STR("account", in->account->full_name),
 				F_STR("channel", in->channel->pub.name));
 			queue_offer(in->channel, message_ref(in->msg), &op->accept.place, 0,
-				op->accept.parts);
+				op->accept.parts,
+				op->accept.place.due > in->msg->accepted ? OFFER_LATER : OFFER_NOW);
 		}
 	}
 	if (loop_self() == in->listener->loop)
@@ -79,8 +80,6 @@ static bool times_are_good(struct intake *in, struct outcome *why)
 
 	if (most == 0 || most > s->validity_most)
 		most = s->validity_most;
-	if (m->send_at && m->send_at <= now)
-		m->send_at = 0; /* in the past: at once */
 	if (m->send_at > now + s->retention && m->send_at > now + 366 * DUR_DAY) {
 		*why = outcome_words(REASON_BAD_TIME, "send_at is more than a year ahead");
 		return false;
@@ -88,7 +87,7 @@ static bool times_are_good(struct intake *in, struct outcome *why)
 	if (m->expires == 0)
 		m->expires = start + (s->validity < most ? s->validity : most);
 	if (m->expires <= start) {
-		*why = outcome_words(REASON_BAD_TIME, m->send_at
+		*why = outcome_words(REASON_BAD_TIME, start > now
 							      ? "it would expire before it is sent"
 							      : "its validity is over already");
 		return false;
@@ -103,7 +102,8 @@ static bool check_intake(struct intake *in, struct outcome *why)
 	struct flow_account *a = in->account;
 	struct message *m = in->msg;
 	enum priority prio = m->priority;
-	unsigned parts = 1;
+	const struct way *way;
+	unsigned parts;
 	char name[96];
 
 	if (gateway_stopping(a->gw)) {
@@ -128,24 +128,21 @@ static bool check_intake(struct intake *in, struct outcome *why)
 	}
 	if (!times_are_good(in, why))
 		return false;
-	in->channel = plan_route(gateway_plan(a->gw), m,
-		submitter_name(a->gw, m, name, sizeof name), NULL, &prio, why);
-	if (!in->channel)
+	way = plan_route(
+		gateway_plan(a->gw), m, submitter_name(a->gw, m, name, sizeof name), &prio, why);
+	if (!way)
 		return false;
 	if (a->pub.conf->priority[0])
 		priority_parse(str_of(a->pub.conf->priority), &prio);
 	m->priority = (uint8_t)prio;
-	if (in->channel->pub.conf->queue_most &&
-		atomic_load(&in->channel->depth) >= in->channel->pub.conf->queue_most) {
-		*why = outcome_words(
-			REASON_QUEUE_FULL, "the queue of %s is full", in->channel->pub.name);
+	if (way->queue_most && atomic_load(&way->c->depth) >= way->queue_most) {
+		*why = outcome_words(REASON_QUEUE_FULL, "the queue of %s is full", way->view.name);
 		return false;
 	}
-	if (in->channel->pub.protocol->parts) {
-		parts = in->channel->pub.protocol->parts(&in->channel->pub, m, why);
-		if (parts == 0)
-			return false;
-	}
+	parts = way_parts(way, m, why);
+	if (parts == 0)
+		return false;
+	in->channel = way->c;
 	in->op.accept.parts = (uint8_t)parts;
 	return true;
 }

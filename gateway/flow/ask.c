@@ -10,14 +10,6 @@
 #include "gateway/base/waiter.h"
 #include "gateway/flow/flow.h"
 
-bool channel_cancelling(const struct flow_channel *c, uint64_t id)
-{
-	for (unsigned i = 0; i < c->cancelling_n; i++)
-		if (c->cancelling[i] == id)
-			return true;
-	return false;
-}
-
 /* What is done to one message on its channel's loop. */
 enum deed { DEED_CANCEL, DEED_REPLACE, DEED_REQUEUE };
 struct order {
@@ -31,36 +23,32 @@ struct order {
 	struct place place;
 	struct message *msg;   /* REPLACE: the new one; REQUEUE: the message */
 	struct flight *flight; /* taken out of memory for the time */
+	struct barred *barred; /* or it is on disk alone */
 	unsigned attempt;
 	uint8_t parts;
+	bool resumes; /* REQUEUE: some parts have been sent */
 	enum reason reason;
 };
 
-static void order_done(struct order *o)
+/* On the loop of o->c: what was taken out of memory, or barred, ends or comes back. */
+static void order_over(struct letter *l)
 {
-	for (unsigned i = 0; i < o->c->cancelling_n; i++) {
-		if (o->c->cancelling[i] == o->id) {
-			o->c->cancelling[i] = o->c->cancelling[--o->c->cancelling_n];
-			break;
-		}
-	}
-	waiter_signal(&o->waiter);
-}
+	struct order *o = CONTAINER(l, struct order, letter);
+	bool stays = o->deed == DEED_REPLACE && o->op.replace.applied;
 
-static void replaced(struct order *o)
-{
-	if (!o->op.replace.applied)
-		o->reason = REASON_TOO_LATE;
-	if (!o->flight)
-		return;
-	if (o->op.replace.applied) {
+	if (o->flight && stays) {
 		message_unref(&o->flight->d.msg);
 		o->flight->d.msg = message_ref(o->msg);
 		o->flight->d.parts = o->parts;
-		memset(o->flight->d.parts_sent, 0, sizeof o->flight->d.parts_sent);
+	} else if (o->barred && queue_unbar(o->c, o->barred, stays) && stays) {
+		o->flight = flight_new(o->c, message_ref(o->msg), &o->place, o->attempt, o->parts);
 	}
-	queue_put_back(o->c, o->flight);
+	if (o->flight && stays && o->c->opened && !o->c->closing)
+		queue_put_back(o->c, o->flight);
+	else if (o->flight)
+		flight_free(&o->flight);
 	channel_pump(o->c);
+	waiter_signal(&o->waiter);
 }
 
 static void order_committed(struct store_op *op)
@@ -71,107 +59,98 @@ static void order_committed(struct store_op *op)
 	case DEED_CANCEL:
 		if (!op->final.applied)
 			o->reason = REASON_TOO_LATE;
-		if (o->flight)
-			flight_free(&o->flight);
 		break;
 	case DEED_REPLACE:
-		replaced(o);
+		if (!op->replace.applied)
+			o->reason = REASON_TOO_LATE;
 		break;
 	case DEED_REQUEUE: /* on the loop of the channel that it goes to */
-		queue_offer(o->to, message_ref(o->msg), &op->retry.to, o->attempt, o->parts);
-		if (o->flight)
-			flight_free(&o->flight);
-		waiter_signal(&o->waiter);
-		return;
+		if (!op->retry.applied)
+			o->reason = REASON_TOO_LATE;
+		else
+			queue_offer(o->to, message_ref(o->msg), &op->retry.to, o->attempt, o->parts,
+				o->resumes ? OFFER_DISK : OFFER_NOW);
+		if (o->to->pub.loop != o->c->pub.loop) {
+			o->letter.run = order_over;
+			loop_post(o->c->pub.loop, &o->letter);
+			return;
+		}
+		break;
 	}
-	order_done(o);
+	order_over(&o->letter);
 }
 
+static void order_fill(struct order *o)
+{
+	struct store_op *op = &o->op;
+
+	op->loop = o->c->pub.loop;
+	op->done = order_committed;
+	switch (o->deed) {
+	case DEED_CANCEL:
+		op->kind = OP_CANCEL;
+		op->final.id = o->id;
+		op->final.place = o->place;
+		op->final.state = STATE_CANCELLED;
+		op->final.reason = REASON_CANCELLED;
+		op->final.only_if_queued = true;
+		break;
+	case DEED_REPLACE:
+		op->kind = OP_REPLACE;
+		op->replace.id = o->id;
+		op->replace.msg = o->msg;
+		op->replace.parts = o->parts;
+		break;
+	case DEED_REQUEUE:
+		op->kind = OP_RETRY;
+		op->loop = o->to->pub.loop;
+		op->retry.id = o->id;
+		op->retry.from = o->place;
+		op->retry.to = (struct place){ o->to->pub.number, o->place.priority, 0 };
+		op->retry.attempt = o->attempt;
+		op->retry.parts = o->parts;
+		str_copy(op->retry.words, sizeof op->retry.words, STR("by the operator"));
+		break;
+	}
+}
+
+/* A message that is queued by the store's word but neither waits in memory nor lies beyond the
+ * cursor on disk is in flight: nothing can be done any more. */
 static void order_run(struct letter *l)
 {
 	struct order *o = CONTAINER(l, struct order, letter);
 	struct flight *f = queue_find(o->c, o->id);
+	bool own = o->place.channel == o->c->pub.number;
 
-	o->op.loop = o->c->pub.loop;
-	o->op.done = order_committed;
 	if (f) {
 		queue_remove(o->c, f);
 		o->flight = f;
 		o->place = f->place;
 		o->attempt = f->attempts;
-	} else if (o->deed != DEED_REQUEUE) {
-		if (o->c->cancelling_n == sizeof o->c->cancelling / sizeof o->c->cancelling[0]) {
-			o->reason = REASON_QUEUE_FULL;
-			waiter_signal(&o->waiter);
-			return;
-		}
-		o->c->cancelling[o->c->cancelling_n++] = o->id;
-	}
-	switch (o->deed) {
-	case DEED_CANCEL:
-		o->op.kind = OP_CANCEL;
-		o->op.final.id = o->id;
-		o->op.final.place = o->place;
-		o->op.final.state = STATE_CANCELLED;
-		o->op.final.reason = REASON_CANCELLED;
-		o->op.final.only_if_queued = true;
-		break;
-	case DEED_REPLACE:
-		o->op.kind = OP_REPLACE;
-		o->op.replace.id = o->id;
-		o->op.replace.msg = o->msg;
-		o->op.replace.parts = o->parts;
-		break;
-	case DEED_REQUEUE:
-		o->op.kind = OP_RETRY;
-		o->op.loop = o->to->pub.loop;
-		o->op.retry.id = o->id;
-		o->op.retry.from = o->place;
-		o->op.retry.to = (struct place){ o->to->pub.number, o->place.priority, 0 };
-		o->op.retry.attempt = o->attempt;
-		o->op.retry.reason = REASON_NONE;
-		str_copy(o->op.retry.words, sizeof o->op.retry.words, STR("by the operator"));
-		break;
-	}
-	store_do(gateway_store(o->gw), &o->op);
-}
-
-/* A message is in flight when it is queued by the store's word, of its channel, and neither waits
- * in memory nor lies before the cursor on disk: then nothing can be done any more. */
-static void check_not_in_flight(struct order *o)
-{
-	struct lane *lane = &o->c->lane[o->place.priority];
-
-	if (queue_find(o->c, o->id))
-		return;
-	if (o->place.due < lane->cur_due ||
-		(o->place.due == lane->cur_due && o->id <= lane->cur_id))
+	} else if (own && queue_passed(o->c, &o->place, o->id)) {
 		o->reason = REASON_TOO_LATE;
-}
-
-static void check_run(void *arg)
-{
-	check_not_in_flight(arg);
+		waiter_signal(&o->waiter);
+		return;
+	} else if (own) {
+		o->barred = queue_bar(o->c, &o->place, o->id);
+	}
+	order_fill(o);
+	store_do(gateway_store(o->gw), &o->op);
 }
 
 /* Gives the order about a message that the store says is queued; blocks. */
 static enum reason give_order(struct order *o, const struct store_view *v)
 {
+	if (store_health(gateway_store(o->gw)) != STORE_OK)
+		return REASON_STORE;
 	o->c = gateway_channel(o->gw, v->channel);
 	o->id = v->id;
 	o->place = (struct place){ v->channel, v->priority, v->due };
-	if (!o->attempt)
-		o->attempt = v->attempt;
-	if (!o->c) {
-		/* its channel is gone: only the disk has it */
-		if (o->deed != DEED_REQUEUE || !o->to)
-			return REASON_NO_CHANNEL;
-		o->c = o->to;
-	} else {
-		loop_call(o->c->pub.loop, check_run, o);
-		if (o->reason != REASON_NONE)
-			return o->reason;
-	}
+	o->attempt = v->attempt;
+	if (!o->c) /* known to the store alone */
+		o->c = o->to ? o->to : gateway_some_channel(o->gw);
+	if (!o->c)
+		return REASON_NO_CHANNEL;
 	waiter_init(&o->waiter);
 	o->letter.run = order_run;
 	loop_post(o->c->pub.loop, &o->letter);
@@ -184,31 +163,68 @@ static enum reason state_reason(enum state s)
 	return s == STATE_QUEUED ? REASON_NONE : REASON_TOO_LATE;
 }
 
+enum { TRIES = 3 }; /* a message may be on its way from one queue to another */
+
 enum reason gateway_cancel(struct gateway *g, uint64_t id, uint32_t submitter)
 {
-	struct order o = { .gw = g, .deed = DEED_CANCEL };
-	struct store_view v;
-	struct err e;
-	enum reason r;
-	int found = store_find(gateway_store(g), id, false, &v, &e);
+	enum reason r = REASON_TOO_LATE;
 
-	if (found < 0)
-		return REASON_STORE;
-	if (found == 0)
-		return REASON_NOT_FOUND;
-	if (submitter && v.submitter != submitter)
-		r = REASON_NOT_FOUND;
-	else if ((r = state_reason(v.state)) == REASON_NONE)
-		r = give_order(&o, &v);
-	store_view_free(&v);
+	for (int i = 0; i < TRIES && r == REASON_TOO_LATE; i++) {
+		struct order o = { .gw = g, .deed = DEED_CANCEL };
+		struct store_view v;
+		struct err e;
+		int found = store_find(gateway_store(g), id, false, &v, &e);
+
+		if (found <= 0)
+			return found < 0 ? REASON_STORE : REASON_NOT_FOUND;
+		if (submitter && v.submitter != submitter)
+			r = REASON_NOT_FOUND;
+		else if ((r = state_reason(v.state)) == REASON_NONE)
+			r = give_order(&o, &v);
+		else
+			i = TRIES;
+		store_view_free(&v);
+	}
 	return r;
+}
+
+/* Where to, and in how many parts. */
+static enum reason requeue_target(
+	struct order *o, const struct store_view *v, const char *channel, struct err *e)
+{
+	struct outcome why = outcome_of(REASON_NO_ROUTE);
+	unsigned entered = gateway_enter(o->gw), parts = 0;
+	const struct plan *p = gateway_plan(o->gw);
+	const struct way *w;
+	char name[96];
+
+	w = channel ? plan_way_named(p, str_of(channel))
+		    : plan_route(p, v->msg, submitter_name(o->gw, v->msg, name, sizeof name), NULL,
+			      &why);
+	if (!w && channel)
+		why = outcome_words(REASON_NO_ROUTE, "there is no channel \"%s\"", channel);
+	for (unsigned i = 0; i < v->part_n; i++)
+		o->resumes |= v->part_list[i].sent_at != 0;
+	if (w && o->resumes && w->c->pub.number != v->channel) {
+		why = outcome_words(REASON_NO_ROUTE, "its first parts went over \"%s\"",
+			store_name(gateway_store(o->gw), STORE_CHANNEL, v->channel));
+		w = NULL;
+	}
+	if (w)
+		parts = o->resumes ? v->parts : way_parts(w, v->msg, &why);
+	o->to = w ? w->c : NULL;
+	o->parts = (uint8_t)parts;
+	gateway_leave(o->gw, entered);
+	if (parts)
+		return REASON_NONE;
+	err_set(e, ERR_INPUT, "%s", why.words[0] ? why.words : reason_text(why.reason));
+	return why.reason != REASON_NONE ? why.reason : REASON_NO_ROUTE;
 }
 
 enum reason gateway_requeue(struct gateway *g, uint64_t id, const char *channel, struct err *e)
 {
 	struct order o = { .gw = g, .deed = DEED_REQUEUE };
 	struct store_view v;
-	struct outcome why = outcome_of(REASON_NONE);
 	enum reason r;
 	int found = store_find(gateway_store(g), id, true, &v, e);
 
@@ -220,34 +236,12 @@ enum reason gateway_requeue(struct gateway *g, uint64_t id, const char *channel,
 	}
 	if ((r = state_reason(v.state)) != REASON_NONE) {
 		err_set(e, ERR_INPUT, "message %lu is %s", id, state_word(v.state));
-		goto out;
-	}
-	if (channel) {
-		o.to = gateway_channel_named(g, channel);
-		if (!o.to)
-			err_set(e, ERR_INPUT, "there is no channel \"%s\"", channel);
-	} else {
-		char name[96];
-
-		o.to = plan_route(gateway_plan(g), v.msg,
-			submitter_name(g, v.msg, name, sizeof name), NULL, NULL, &why);
-		if (!o.to)
-			err_set(e, ERR_INPUT, "%s",
-				why.words[0] ? why.words : reason_text(why.reason));
-	}
-	r = REASON_NO_ROUTE;
-	if (o.to) {
-		unsigned parts = o.to->pub.protocol->parts
-					 ? o.to->pub.protocol->parts(&o.to->pub, v.msg, &why)
-					 : 1;
-
-		o.parts = (uint8_t)(parts ? parts : 1);
+	} else if ((r = requeue_target(&o, &v, channel, e)) == REASON_NONE) {
 		o.msg = v.msg;
 		r = give_order(&o, &v);
 		if (r != REASON_NONE)
 			err_set(e, ERR_INPUT, "message %lu: %s", id, reason_text(r));
 	}
-out:
 	store_view_free(&v);
 	return r;
 }
@@ -276,12 +270,10 @@ static enum reason replace_one(struct asking *q, const struct store_view *v)
 	struct draft d = { 0 };
 	struct outcome why = outcome_of(REASON_NONE);
 	const struct message *with = q->ask->msg;
-	struct flow_channel *c = gateway_channel(q->a->gw, v->channel);
-	unsigned parts = 1;
+	unsigned parts, entered;
+	const struct way *w;
 	enum reason r;
 
-	if (!c)
-		return REASON_NO_CHANNEL;
 	draft_copy(&d, v->msg, 1u << FIELD_TEXT | 1u << FIELD_OCTETS | 1u << FIELD_TLVS);
 	draft_put(&d, FIELD_TEXT, message_get(with, FIELD_TEXT));
 	draft_put(&d, FIELD_OCTETS, message_get(with, FIELD_OCTETS));
@@ -300,10 +292,17 @@ static enum reason replace_one(struct asking *q, const struct store_view *v)
 	o.msg->id = v->id;
 	o.msg->accepted = v->accepted;
 	o.msg->submitter = v->submitter;
-	if (c->pub.protocol->parts)
-		parts = c->pub.protocol->parts(&c->pub, o.msg, &why);
+	entered = gateway_enter(o.gw);
+	w = plan_way(gateway_plan(o.gw), gateway_channel(o.gw, v->channel));
+	parts = w ? way_parts(w, o.msg, &why) : 0;
+	gateway_leave(o.gw, entered);
 	o.parts = (uint8_t)parts;
-	r = parts ? give_order(&o, v) : why.reason;
+	r = !w ? REASON_NO_CHANNEL : !parts ? why.reason : REASON_NONE;
+	for (unsigned i = 0; i < v->part_n; i++)
+		if (v->part_list[i].sent_at)
+			r = REASON_TOO_LATE; /* the old text has begun to leave */
+	if (r == REASON_NONE)
+		r = give_order(&o, v);
 	message_unref(&o.msg);
 	return r;
 }

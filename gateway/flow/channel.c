@@ -3,13 +3,15 @@
  */
 #include "gateway/base/log.h"
 #include "gateway/base/mem.h"
+#include "gateway/base/waiter.h"
 #include "gateway/flow/flow.h"
 
 enum { PUMP_MOST = 512, EVACUATE_MOST = 500, SWEEP_MOST = 1000 };
-#define SWEEP_EVERY   (2 * DUR_S)
-#define OVERDUE_LEAST DUR_S /* how often receipts overdue are looked for, at the most */
+#define SWEEP_EVERY    (2 * DUR_S)
+#define EVACUATE_AGAIN (50 * DUR_MS) /* while there is more to move */
 
 static void pump_run(struct letter *l);
+static void reopen_run(struct letter *l);
 static void timer_fired(struct timer *t);
 static void sweep_fired(struct timer *t);
 
@@ -45,6 +47,7 @@ static void register_stats(struct flow_channel *c)
 #undef S
 }
 
+/* One that is not configured has no figures. */
 static void unregister_stats(struct channel_stats *s)
 {
 	struct stat_cell *all = (struct stat_cell *)s;
@@ -53,104 +56,142 @@ static void unregister_stats(struct channel_stats *s)
 		stat_unregister(&all[i]);
 }
 
-/* Store numbers of whom subscribers' messages go to. */
-static int resolve_mo(struct flow_channel *c, struct err *e)
+/* The store's number of the channel, of the group whose ids it shares. */
+static uint32_t ids_number(struct store *st, const struct channel_conf *conf, struct err *e)
+{
+	struct buf b = BUF_INIT;
+	uint32_t n;
+
+	if (!conf->group[0])
+		return store_number(st, STORE_CHANNEL, conf->name, e);
+	buf_printf(&b, "group:%s", conf->group);
+	n = store_number(st, STORE_CHANNEL, buf_cstr(&b), e);
+	buf_free(&b);
+	return n;
+}
+
+int channel_numbers(struct gateway *gw, const struct channel_conf *conf, struct err *e)
+{
+	struct store *st = gateway_store(gw);
+
+	if (!store_number(st, STORE_CHANNEL, conf->name, e) || !ids_number(st, conf, e))
+		return -1;
+	if (conf->mo_to[0] && !store_number(st, STORE_SUBMITTER, conf->mo_to, e))
+		return -1;
+	for (size_t i = 0; i < conf->mo_routes_n; i++)
+		if (!store_number(st, STORE_SUBMITTER, conf->mo_routes[i].value, e))
+			return -1;
+	return 0;
+}
+
+/* Whom subscribers' messages go to. All names have their numbers. */
+static void resolve_mo(struct flow_channel *c)
 {
 	const struct channel_conf *conf = c->pub.conf;
 	struct store *st = gateway_store(c->gw);
+	struct err e;
 
-	c->mo_outlet = 0;
-	if (conf->mo_to[0] && !(c->mo_outlet = store_number(st, STORE_SUBMITTER, conf->mo_to, e)))
-		return -1;
+	c->mo_outlet = conf->mo_to[0] ? store_number(st, STORE_SUBMITTER, conf->mo_to, &e) : 0;
 	mem_free(&c->mo_outlets);
 	if (conf->mo_routes_n)
 		c->mo_outlets = mem_alloc(conf->mo_routes_n * sizeof *c->mo_outlets);
 	for (size_t i = 0; i < conf->mo_routes_n; i++)
-		if (!(c->mo_outlets[i] =
-				    store_number(st, STORE_SUBMITTER, conf->mo_routes[i].value, e)))
-			return -1;
-	return 0;
+		c->mo_outlets[i] = store_number(st, STORE_SUBMITTER, conf->mo_routes[i].value, &e);
+}
+
+static void take_conf(struct flow_channel *c, const struct channel_conf *conf, struct settings *s)
+{
+	struct err e;
+
+	c->pub.conf = conf;
+	c->pub.specific = conf->specific;
+	c->pub.country = s->country;
+	settings_swap(&c->settings, s);
+	c->number = ids_number(gateway_store(c->gw), conf, &e);
+	resolve_mo(c);
+	pace_set(&c->pace, conf->rate);
 }
 
 struct flow_channel *channel_new(struct gateway *gw, const struct channel_conf *conf,
 	struct settings *s, struct loop *loop, struct err *e)
 {
-	struct flow_channel *c = mem_new(struct flow_channel);
+	struct flow_channel *c;
 	const struct protocol *p = protocol_by_name(str_of(conf->type));
 
+	if (channel_numbers(gw, conf, e) != 0)
+		return NULL;
+	c = mem_new(struct flow_channel);
 	c->gw = gw;
-	c->settings = s;
 	c->pub = (struct channel){
 		.name = mem_dup(str_of(conf->name)),
 		.protocol = p,
 		.loop = loop,
-		.conf = conf,
-		.specific = conf->specific,
 		.self = mem_alloc(p->channel_size),
-		.country = s->country,
+		.number = store_number(gateway_store(gw), STORE_CHANNEL, conf->name, e),
 	};
 	c->pump.run = pump_run;
+	c->reopen.run = reopen_run;
 	c->timer.fire = timer_fired;
 	c->sweep.fire = sweep_fired;
 	c->breaker_wait = (struct backoff){ .first = DUR_S, .most = DUR_MIN, .factor = 2 };
 	atomic_init(&c->mode, CHANNEL_RUNS);
 	atomic_init(&c->down_since, clock_mono());
 	pace_init(&c->pace, conf->rate, clock_mono());
-	c->pub.number = store_number(gateway_store(gw), STORE_CHANNEL, conf->name, e);
-	c->number = c->pub.number;
-	if (conf->group[0]) {
-		char *group = mem_alloc(strlen(conf->group) + 8);
-
-		memcpy(group, "group:", 6);
-		memcpy(group + 6, conf->group, strlen(conf->group));
-		c->number = store_number(gateway_store(gw), STORE_CHANNEL, group, e);
-		mem_free(&group);
-	}
-	if (!c->pub.number || !c->number || resolve_mo(c, e) != 0) {
-		mem_free(&c->pub.self);
-		mem_free(&c->pub.name);
-		mem_free(&c->mo_outlets);
-		mem_free(&c);
-		return NULL;
-	}
+	take_conf(c, conf, s);
 	queue_init(c);
 	register_stats(c);
 	return c;
-}
-
-/* The figures go on where the channel of before the reload left them. */
-void channel_inherit(struct flow_channel *c, struct flow_channel *old)
-{
-	struct stat_cell *to = (struct stat_cell *)&c->stats;
-	struct stat_cell *from = (struct stat_cell *)&old->stats;
-
-	for (size_t i = 0; i < sizeof c->stats / sizeof *to; i++) {
-		struct stat_hist *hist = to[i].hist;
-
-		to[i].hist = from[i].hist;
-		from[i].hist = hist;
-		if (to[i].kind == STAT_COUNTER)
-			stat_add(&to[i], stat_get(&from[i]));
-	}
-	channel_retire(old);
-}
-
-void channel_retire(struct flow_channel *c)
-{
-	c->retired = true;
-	unregister_stats(&c->stats);
 }
 
 void channel_free(struct flow_channel **cp)
 {
 	struct flow_channel *c = *cp;
 
-	queue_forget(c);
+	queue_done(c);
 	unregister_stats(&c->stats);
+	settings_free(&c->next.settings);
+	settings_free(&c->settings);
 	mem_free(&c->pub.self);
 	mem_free(&c->pub.name);
 	mem_free(&c->mo_outlets);
 	mem_free(cp);
+}
+
+/* ---- opening and closing ---- */
+static int nothing(struct sql *db, struct store_op *op)
+{
+	return 0;
+}
+
+struct recording {
+	struct store_op op; /* first */
+	struct flow_channel *c;
+	unsigned life;
+};
+
+static void recorded(struct store_op *op)
+{
+	struct recording *r = (struct recording *)op;
+	struct flow_channel *c = r->c;
+
+	if (r->life == c->life)
+		c->ready = true;
+	mem_free(&r);
+	channel_pump(c);
+}
+
+/* What it sent in its last life must be on record before the queue is read again. */
+static void await_records(struct flow_channel *c)
+{
+	struct recording *r = mem_new(struct recording);
+
+	r->c = c;
+	r->life = c->life;
+	r->op.kind = OP_CALL;
+	r->op.loop = c->pub.loop;
+	r->op.done = recorded;
+	r->op.call.run = nothing;
+	store_do(gateway_store(c->gw), &r->op);
 }
 
 void channel_open(struct flow_channel *c)
@@ -159,6 +200,9 @@ void channel_open(struct flow_channel *c)
 
 	c->opened = true;
 	c->closing = false;
+	c->ready = c->life++ == 0;
+	if (!c->ready)
+		await_records(c);
 	timer_in(c->pub.loop, &c->sweep, SWEEP_EVERY);
 	if (c->pub.protocol->open(&c->pub, &e) != 0) {
 		/* It degrades itself, not the daemon: it keeps its queue and says why. */
@@ -168,28 +212,137 @@ void channel_open(struct flow_channel *c)
 	channel_pump(c);
 }
 
-void channel_shut(struct flow_channel *c, dur_t grace)
+static void shut(struct flow_channel *c, dur_t grace)
 {
 	c->closing = true;
-	atomic_store(&c->up, false);
 	timer_cancel(c->pub.loop, &c->timer);
 	timer_cancel(c->pub.loop, &c->sweep);
 	queue_forget(c);
-	if (c->opened)
-		c->pub.protocol->close(&c->pub, grace);
-	else
-		channel_closed(&c->pub);
+	c->pub.protocol->close(&c->pub, grace);
+}
+
+/* Not from within channel_closed(): the protocol may have a last word to itself behind that. */
+static void reopen_run(struct letter *l)
+{
+	struct flow_channel *c = CONTAINER(l, struct flow_channel, reopen);
+	const struct protocol *p;
+
+	c->reopen_due = false;
+	if (!c->next.conf || c->opened)
+		return;
+	p = protocol_by_name(str_of(c->next.conf->type));
+	if (p != c->pub.protocol) {
+		c->pub.protocol = p;
+		mem_free(&c->pub.self);
+		c->pub.self = mem_alloc(p->channel_size);
+	}
+	take_conf(c, c->next.conf, c->next.settings);
+	c->next.conf = NULL;
+	settings_free(&c->next.settings);
+	queue_reset(c);
+	c->breaker = BREAKER_CLOSED;
+	backoff_reset(&c->breaker_wait);
+	c->why[0] = '\0';
+	channel_open(c);
+}
+
+static void reopen_soon(struct flow_channel *c)
+{
+	if (c->reopen_due || !c->next.conf || c->opened)
+		return;
+	c->reopen_due = true;
+	loop_later(c->pub.loop, &c->reopen);
+}
+
+static void open_next(struct flow_channel *c, const struct channel_conf *conf, struct settings *s)
+{
+	c->next.conf = conf;
+	settings_swap(&c->next.settings, conf ? s : NULL);
+	reopen_soon(c);
 }
 
 void channel_closed(struct channel *pub)
 {
 	struct flow_channel *c = flow_channel(pub);
+	struct waiter *w = c->closed_waiter;
 
 	CHECK(c->outstanding == 0);
-	c->opened = false;
+	c->opened = c->closing = false;
 	c->window = 0;
-	stat_set(&c->stats.up, 0);
-	gateway_channel_closed(c->gw, c);
+	channel_judge(c);
+	queue_forget(c);
+	queue_reset(c);
+	reopen_soon(c);
+	if (atomic_load(&c->retired))
+		unregister_stats(&c->stats);
+	c->closed_waiter = NULL;
+	if (w)
+		waiter_signal(w);
+}
+
+/* May the new settings be taken over by what is open? */
+static bool adopts(struct flow_channel *c, const struct channel_conf *conf)
+{
+	const struct channel_conf *old = c->pub.conf;
+	const struct protocol *p = c->pub.protocol;
+
+	if (!c->opened || c->closing || strcmp(p->name, conf->type) != 0 ||
+		conf->connections != old->connections || conf->window != old->window ||
+		strcmp(conf->group, old->group) != 0)
+		return false;
+	return conf_equal(p->channel_conf, conf->specific, old->specific) ||
+	       (p->adopt && p->adopt(&c->pub, conf->specific) == 0);
+}
+
+void channel_take(struct flow_channel *c, const struct channel_conf *conf, struct settings *s)
+{
+	if (atomic_exchange(&c->retired, false) && !c->stats.sent.labels)
+		register_stats(c);
+	if (adopts(c, conf)) {
+		take_conf(c, conf, s);
+		channel_pump(c);
+		return;
+	}
+	open_next(c, conf, s);
+	if (c->opened && !c->closing)
+		shut(c, s->shutdown_grace);
+}
+
+void channel_retire(struct flow_channel *c)
+{
+	atomic_store(&c->retired, true);
+	open_next(c, NULL, NULL);
+	log_warn("channel removed", F_STR("channel", c->pub.name),
+		F_STR("note", "what waits for it stays on disk until it is requeued"));
+	if (!c->opened)
+		unregister_stats(&c->stats);
+	else if (!c->closing)
+		shut(c, c->settings->shutdown_grace);
+}
+
+void channel_stop(struct flow_channel *c, dur_t grace, struct waiter *w)
+{
+	open_next(c, NULL, NULL);
+	timer_cancel(c->pub.loop, &c->sweep);
+	if (!c->opened) {
+		waiter_signal(w);
+		return;
+	}
+	c->closed_waiter = w;
+	if (!c->closing)
+		shut(c, grace);
+}
+
+/* ---- whether it can send ---- */
+void channel_judge(struct flow_channel *c)
+{
+	bool usable = c->window && c->breaker != BREAKER_OPEN;
+
+	if (usable)
+		atomic_store(&c->down_since, 0);
+	else if (!atomic_load(&c->down_since))
+		atomic_store(&c->down_since, loop_now(c->pub.loop));
+	stat_set(&c->stats.up, c->window && c->breaker == BREAKER_CLOSED);
 }
 
 void channel_window(struct channel *pub, unsigned parts, const struct err *why)
@@ -199,18 +352,9 @@ void channel_window(struct channel *pub, unsigned parts, const struct err *why)
 
 	c->window = parts;
 	stat_set(&c->stats.window, parts);
-	if (why && c->breaker == BREAKER_CLOSED)
-		str_copy(c->why, sizeof c->why, str_of(why->text));
-	else if (!why && c->breaker == BREAKER_CLOSED)
-		c->why[0] = '\0';
-	if (parts && c->breaker == BREAKER_CLOSED) {
-		atomic_store(&c->up, true);
-		atomic_store(&c->down_since, 0);
-	} else if (!parts && was) {
-		atomic_store(&c->up, false);
-		atomic_store(&c->down_since, loop_now(pub->loop));
-	}
-	stat_set(&c->stats.up, parts != 0);
+	if (c->breaker == BREAKER_CLOSED)
+		str_copy(c->why, sizeof c->why, why ? str_of(why->text) : STR_NONE);
+	channel_judge(c);
 	if (was != (parts != 0)) {
 		if (parts)
 			log_info("channel up", F_STR("channel", pub->name), F_U64("window", parts));
@@ -229,14 +373,6 @@ void channel_congestion(struct channel *pub, unsigned percent)
 
 	if (percent > 90)
 		pace_throttled(&c->pace, 0, loop_now(pub->loop));
-}
-
-bool channel_usable(const struct flow_channel *c, mono_t now)
-{
-	mono_t since = atomic_load(&c->down_since);
-
-	return atomic_load(&c->mode) == CHANNEL_RUNS &&
-	       (since == 0 || now - since < c->pub.conf->failover_after);
 }
 
 void channel_set_mode(struct flow_channel *c, enum channel_mode m)
@@ -265,11 +401,22 @@ static bool breaker_lets(struct flow_channel *c, mono_t now, mono_t *wake)
 				*wake = c->breaker_until;
 			return false;
 		}
+		/* Routes choose it again from now on, or nothing would come to be tried with. */
 		c->breaker = BREAKER_TRIAL;
+		channel_judge(c);
 		return c->outstanding == 0;
 	default:
 		return c->outstanding == 0; /* one at a time until one passes */
 	}
+}
+
+static unsigned parts_to_send(const struct flight *f)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < f->d.parts; i++)
+		n += !delivery_part_sent(&f->d, i);
+	return n;
 }
 
 /* Submits while credit, pace and breaker allow; *wake is when to come again, 0: when told. */
@@ -284,7 +431,7 @@ static void send_what_may_go(struct flow_channel *c, mono_t now, mono_t *wake)
 		f = queue_next(c);
 		if (!f)
 			return;
-		if (c->in_flight && c->in_flight + f->d.parts > c->window)
+		if (c->in_flight && c->in_flight + parts_to_send(f) > c->window)
 			return;
 		wait = pace_wait(&c->pace, now);
 		if (wait) {
@@ -312,14 +459,11 @@ static void pump_run(struct letter *l)
 	queue_refill(c);
 	due = queue_next_due(c);
 	if (due) {
-		mono_t at = now + (due - clock_wall());
+		dur_t in = due - gateway_due_now(c->gw);
 
-		if (due - clock_wall() > DUR_DAY)
-			at = now + DUR_DAY;
-		if (at < now + DUR_MS)
-			at = now + DUR_MS;
-		if (!wake || at < wake)
-			wake = at;
+		in = in < DUR_MS ? DUR_MS : in < DUR_DAY ? in : DUR_DAY;
+		if (!wake || now + in < wake)
+			wake = now + in;
 	}
 	stat_set(&c->stats.waiting, queue_waiting(c));
 	if (wake)
@@ -339,7 +483,7 @@ static void overdue_done(struct store_load *l)
 	struct flow_channel *c = CONTAINER(l, struct flow_channel, overdue);
 
 	c->overdue_busy = false;
-	for (unsigned i = 0; i < l->n && !c->closing; i++) {
+	for (unsigned i = 0; i < l->n && c->opened && !c->closing; i++) {
 		struct store_op *op = store_op_new(OP_FINAL, NULL, NULL);
 
 		op->final.id = l->ids[i].id;
@@ -358,7 +502,7 @@ static void expired_done(struct store_load *l)
 	struct flow_channel *c = CONTAINER(l, struct flow_channel, expired);
 
 	c->expired_busy = false;
-	for (unsigned i = 0; i < l->n && !c->closing; i++) {
+	for (unsigned i = 0; i < l->n && c->opened && !c->closing; i++) {
 		struct store_op *op;
 		struct flight *f = queue_find(c, l->ids[i].id);
 
@@ -369,6 +513,8 @@ static void expired_done(struct store_load *l)
 			flight_final(c, f, STATE_EXPIRED, &o);
 			continue;
 		}
+		if (queue_passed(c, &l->ids[i].place, l->ids[i].id))
+			continue; /* in flight: its answer decides */
 		op = store_op_new(OP_FINAL, NULL, NULL);
 		op->final.id = l->ids[i].id;
 		op->final.place = l->ids[i].place;
@@ -418,8 +564,10 @@ static void sweep_fired(struct timer *t)
 		start_sweep(c, &c->expired, LOAD_EXPIRED, c->pub.number, wall, expired_done);
 	}
 	if (since && now - since >= c->pub.conf->failover_after &&
-		atomic_load(&c->mode) == CHANNEL_RUNS)
-		channel_evacuate(c, EVACUATE_MOST);
+		atomic_load(&c->mode) == CHANNEL_RUNS && channel_evacuate(c, EVACUATE_MOST) != 0) {
+		timer_in(c->pub.loop, &c->sweep, EVACUATE_AGAIN);
+		channel_pump(c); /* more of it from the disk */
+	}
 }
 
 /* ---- for people ---- */
@@ -468,27 +616,4 @@ void channel_describe(struct flow_channel *c, struct buf *b)
 		buf_char(b, '}');
 	}
 	buf_char(b, '}');
-}
-
-/* ---- reload ---- */
-int channel_adopt(struct flow_channel *c, const struct channel_conf *conf, struct settings *s)
-{
-	const struct channel_conf *old = c->pub.conf;
-	struct err e;
-
-	if (conf->connections != old->connections || conf->window != old->window ||
-		strcmp(conf->group, old->group) != 0)
-		return -1;
-	if (!conf_equal(c->pub.protocol->channel_conf, conf->specific, old->specific) &&
-		(!c->pub.protocol->adopt || c->pub.protocol->adopt(&c->pub, conf->specific) != 0))
-		return -1;
-	c->pub.conf = conf;
-	c->pub.specific = conf->specific;
-	c->pub.country = s->country;
-	c->settings = s;
-	pace_set(&c->pace, conf->rate);
-	if (resolve_mo(c, &e) != 0)
-		log_error("store", F_STR("channel", c->pub.name), F_ERR(&e));
-	channel_pump(c);
-	return 0;
 }

@@ -16,12 +16,12 @@ struct deliver_op {
 	struct flow_channel *c;
 	struct message *msg; /* RETRY: goes on to the queue */
 	struct flow_channel *to;
+	wall_t due;      /* RETRY: as asked for, 0: now */
 	unsigned credit; /* parts to give back */
 	uint32_t slot;
-	unsigned attempt;
-	uint8_t parts;
-	mono_t out_at;
-	void *token; /* receipts */
+	bool resumes;                    /* some of its parts have been sent */
+	const struct protocol *protocol; /* that waits for the answer to a receipt */
+	void *token;                     /* receipts */
 	void (*found)(struct channel *, const struct receipt_in *, unsigned, const char *);
 	struct receipt_in *in;
 };
@@ -46,6 +46,7 @@ struct flight *flight_new(struct flow_channel *c, struct message *m, const struc
 	f->d.msg = m;
 	f->d.channel = &c->pub;
 	f->d.parts = parts ? parts : 1;
+	f->d.repeated = gateway_was_in_flight(c->gw, m->id);
 	f->place = *p;
 	f->attempts = attempt;
 	return f;
@@ -78,25 +79,6 @@ static void hand_over(struct flow_channel *c, struct flight *f)
 	c->pub.protocol->submit(&c->pub, &f->d);
 }
 
-static void mark_done(struct store_op *op)
-{
-	struct deliver_op *o = (struct deliver_op *)op;
-	struct flight *f = o->token;
-	struct flow_channel *c = o->c;
-
-	mem_free(&o);
-	f->marked = true;
-	if (c->window == 0 || c->closing) { /* went down meanwhile: nothing was sent */
-		credit_back(c, f->cost);
-		if (c->closing)
-			flight_free(&f);
-		else
-			queue_put_back(c, f);
-		return;
-	}
-	hand_over(c, f);
-}
-
 static bool holds_uncertain(const struct flow_channel *c)
 {
 	int how = c->pub.conf->on_uncertain;
@@ -106,17 +88,81 @@ static bool holds_uncertain(const struct flow_channel *c)
 }
 
 static void hold_for_operator(struct flow_channel *c, struct flight *f, const struct outcome *o);
+static void requeue(struct flow_channel *c, struct flight *f, struct flow_channel *to, wall_t due,
+	bool quiet, const struct outcome *out);
+
+/* What is certain not to have been sent goes back to its place in memory; of a channel that closes,
+ * to the disk alone, without a mark that would say otherwise. */
+static void not_sent(struct flow_channel *c, struct flight *f)
+{
+	struct outcome o = outcome_of(REASON_STOPPING);
+
+	inflight_drop(gateway_inflight(c->gw), f->slot);
+	f->slot = 0;
+	if (!c->closing && c->opened)
+		queue_put_back(c, f);
+	else if (f->marked)
+		requeue(c, f, c, 0, true, &o);
+	else
+		flight_free(&f);
+}
+
+static void mark_done(struct store_op *op)
+{
+	struct deliver_op *o = (struct deliver_op *)op;
+	struct flight *f = o->token;
+	struct flow_channel *c = o->c;
+
+	mem_free(&o);
+	f->marked = true;
+	if (c->window == 0 || c->closing || !c->opened) { /* went down meanwhile */
+		credit_back(c, f->cost);
+		not_sent(c, f);
+		return;
+	}
+	hand_over(c, f);
+}
+
+/* Its history says so once in each run. */
+static void warn_of_repeat(struct flow_channel *c, struct flight *f)
+{
+	struct store_op *ev = store_op_new(OP_EVENT, NULL, NULL);
+
+	f->warned = true;
+	ev->event.id = f->d.msg->id;
+	ev->event.channel = c->pub.number;
+	ev->event.reason = REASON_CRASH;
+	str_copy(ev->event.what, sizeof ev->event.what, STR("may_repeat"));
+	store_do(gateway_store(c->gw), ev);
+	stat_inc(&c->stats.uncertain);
+	log_warn("may repeat", F_ID("msg", f->d.msg->id), F_STR("channel", c->pub.name),
+		F_STR("why", "in flight when the gateway last ended"));
+}
+
+static void mark(struct flow_channel *c, struct flight *f)
+{
+	struct deliver_op *o = op_new(c, OP_MARK, c->pub.loop, mark_done);
+
+	f->state = FLIGHT_MARKING;
+	o->token = f;
+	o->op.mark.id = f->d.msg->id;
+	o->op.mark.place = f->place;
+	o->op.mark.attempt = f->attempts + 1;
+	store_do(gateway_store(c->gw), &o->op);
+}
 
 void flight_submit(struct flow_channel *c, struct flight *f)
 {
-	queue_remove(c, f);
+	bool holds = holds_uncertain(c);
+
+	queue_take(c, f);
 	if (f->d.msg->expires && clock_wall() >= f->d.msg->expires) {
 		struct outcome o = outcome_of(REASON_EXPIRED);
 
 		flight_final(c, f, STATE_EXPIRED, &o);
 		return;
 	}
-	if (f->marked && holds_uncertain(c)) { /* was being sent when we last ended */
+	if (f->crashed && holds) {
 		struct outcome o = outcome_of(REASON_CRASH);
 
 		hold_for_operator(c, f, &o);
@@ -129,30 +175,12 @@ void flight_submit(struct flow_channel *c, struct flight *f)
 	stat_set(&c->stats.in_flight, c->in_flight);
 	pace_take(&c->pace, f->cost, loop_now(c->pub.loop));
 	f->slot = inflight_add(gateway_inflight(c->gw), f->d.msg->id);
-	if (f->d.repeated) {
-		struct store_op *ev = store_op_new(OP_EVENT, NULL, NULL);
-
-		ev->event.id = f->d.msg->id;
-		ev->event.channel = c->pub.number;
-		ev->event.reason = REASON_CRASH;
-		str_copy(ev->event.what, sizeof ev->event.what, STR("may_repeat"));
-		store_do(gateway_store(c->gw), ev);
-		stat_inc(&c->stats.uncertain);
-		log_warn("may repeat", F_ID("msg", f->d.msg->id), F_STR("channel", c->pub.name),
-			F_STR("why", "in flight when the gateway last ended"));
-	}
-	if (holds_uncertain(c)) {
-		struct deliver_op *o = op_new(c, OP_MARK, c->pub.loop, mark_done);
-
-		f->state = FLIGHT_MARKING;
-		o->token = f;
-		o->op.mark.id = f->d.msg->id;
-		o->op.mark.place = f->place;
-		o->op.mark.attempt = f->attempts + 1;
-		store_do(gateway_store(c->gw), &o->op);
-		return;
-	}
-	hand_over(c, f);
+	if (f->d.repeated && !f->warned)
+		warn_of_repeat(c, f);
+	if (holds && !f->marked)
+		mark(c, f);
+	else
+		hand_over(c, f);
 }
 
 /* ---- recording ---- */
@@ -234,7 +262,7 @@ void flight_final(
 	o->op.final.place = f->place;
 	o->op.final.state = st;
 	o->op.final.reason = out->reason;
-	o->op.final.attempt = f->d.attempt;
+	o->op.final.attempt = f->d.attempt > f->attempts ? f->d.attempt : f->attempts;
 	memcpy(o->op.final.words, out->words, sizeof out->words);
 	store_do(gateway_store(c->gw), &o->op);
 	stat_inc(st == STATE_EXPIRED ? &c->stats.expired : &c->stats.failed);
@@ -247,16 +275,27 @@ void flight_final(
 static void retry_done(struct store_op *op)
 {
 	struct deliver_op *o = (struct deliver_op *)op;
+	const struct place *to = &op->retry.to;
 
-	/* on the loop of the channel that it goes to */
-	if (o->op.retry.to.due != HELD_DUE)
-		queue_offer(o->to, o->msg, &o->op.retry.to, o->attempt, o->parts);
-	else
-		message_unref(&o->msg);
+	/* On the loop of the channel that it goes to. Ended meanwhile: nothing waits. */
+	if (op->retry.applied && to->due != HELD_DUE)
+		queue_offer(o->to, message_ref(o->msg), to, op->retry.attempt, op->retry.parts,
+			o->due && to->due == o->due ? OFFER_LATER
+			: o->resumes                ? OFFER_DISK
+						    : OFFER_NOW);
+	message_unref(&o->msg);
 	inflight_drop(gateway_inflight(o->c->gw), o->slot);
 	if (o->credit)
 		credit_back(o->c, o->credit); /* only where it stays with its channel */
 	mem_free(&o);
+}
+
+static bool some_parts_sent(const struct flight *f)
+{
+	for (unsigned i = 0; i < f->d.parts; i++)
+		if (delivery_part_sent(&f->d, i))
+			return true;
+	return false;
 }
 
 /* Back to a queue on disk, and from there (or at once) to memory. The flight ends. */
@@ -264,26 +303,18 @@ static void requeue(struct flow_channel *c, struct flight *f, struct flow_channe
 	bool quiet, const struct outcome *out)
 {
 	struct deliver_op *o = op_new(c, OP_RETRY, to->pub.loop, retry_done);
-	unsigned parts = f->d.parts;
 
-	if (to != c) {
-		struct outcome why;
-
-		parts = to->pub.protocol->parts ? to->pub.protocol->parts(&to->pub, f->d.msg, &why)
-						: 1;
-		if (parts == 0)
-			parts = 1;
-	}
 	o->to = to;
+	o->due = due;
 	o->slot = f->slot;
 	o->credit = f->credit;
-	o->attempt = f->attempts;
-	o->parts = (uint8_t)parts;
+	o->resumes = some_parts_sent(f);
 	o->msg = message_ref(f->d.msg);
 	o->op.retry.id = f->d.msg->id;
 	o->op.retry.from = f->place;
 	o->op.retry.to = (struct place){ to->pub.number, f->place.priority, due };
 	o->op.retry.attempt = f->attempts;
+	o->op.retry.parts = f->d.parts;
 	o->op.retry.quiet = quiet;
 	o->op.retry.reason = out->reason;
 	memcpy(o->op.retry.words, out->words, sizeof out->words);
@@ -298,26 +329,31 @@ static void hold_for_operator(struct flow_channel *c, struct flight *f, const st
 	requeue(c, f, c, HELD_DUE, false, o);
 }
 
-static struct flow_channel *next_channel(struct flow_channel *c, const struct flight *f)
+/* The next channel of its route that can take it whole; *parts_r: what it makes of it there. A
+ * message whose first parts went this way goes on this way. */
+static struct flow_channel *next_channel(
+	struct flow_channel *c, const struct flight *f, bool anywhere, unsigned *parts_r)
 {
 	struct outcome why;
+	const struct way *w;
 	char name[96];
 
-	for (unsigned i = 0; i < f->d.parts; i++)
-		if (delivery_part_sent(&f->d, i))
-			return NULL; /* a message whose first parts went this way goes on this way
-				      */
-	return plan_route(gateway_plan(c->gw), f->d.msg,
-		submitter_name(c->gw, f->d.msg, name, sizeof name), c, NULL, &why);
+	if (some_parts_sent(f))
+		return NULL;
+	w = plan_next(gateway_plan(c->gw), f->d.msg,
+		submitter_name(c->gw, f->d.msg, name, sizeof name), c, anywhere);
+	*parts_r = w ? way_parts(w, f->d.msg, &why) : 0;
+	return *parts_r ? w->c : NULL;
 }
 
-static void fail_over(
-	struct flow_channel *c, struct flight *f, struct flow_channel *to, const struct outcome *o)
+static void fail_over(struct flow_channel *c, struct flight *f, struct flow_channel *to,
+	unsigned parts, const struct outcome *o)
 {
 	stat_inc(&c->stats.failed_over);
 	log_info("failover", F_ID("msg", f->d.msg->id), F_STR("from", c->pub.name),
 		F_STR("to", to->pub.name), F_STR("reason", reason_word(o->reason)),
 		F_STR("words", o->words));
+	f->d.parts = (uint8_t)parts;
 	requeue(c, f, to, 0, false, o);
 }
 
@@ -325,6 +361,7 @@ static void retry_later(struct flow_channel *c, struct flight *f, const struct o
 {
 	const struct channel_conf *conf = c->pub.conf;
 	struct flow_channel *next;
+	unsigned parts;
 	dur_t wait;
 
 	f->attempts++;
@@ -337,8 +374,8 @@ static void retry_later(struct flow_channel *c, struct flight *f, const struct o
 		return;
 	}
 	if (f->attempts % (unsigned)conf->attempts_here == 0 &&
-		(next = next_channel(c, f)) != NULL) {
-		fail_over(c, f, next, o);
+		(next = next_channel(c, f, false, &parts)) != NULL) {
+		fail_over(c, f, next, parts, o);
 		return;
 	}
 	wait = backoff_of(conf->retry_first, conf->retry_most, conf->retry_factor, f->attempts);
@@ -347,7 +384,7 @@ static void retry_later(struct flow_channel *c, struct flight *f, const struct o
 	log_info("retry", F_ID("msg", f->d.msg->id), F_STR("channel", c->pub.name),
 		F_U64("attempt", f->attempts), F_STR("reason", reason_word(o->reason)),
 		F_STR("words", o->words), F_DUR("in", wait));
-	requeue(c, f, c, clock_wall() + wait, false, o);
+	requeue(c, f, c, gateway_due_now(c->gw) + wait, false, o);
 }
 
 /* The far side may or may not have it. */
@@ -370,19 +407,18 @@ static void uncertain(struct flow_channel *c, struct flight *f, const struct out
 
 static void breaker_trip(struct flow_channel *c, const struct outcome *o)
 {
-	dur_t wait = backoff_next(&c->breaker_wait);
+	dur_t wait;
 
+	if (c->breaker == BREAKER_OPEN) /* what was under way when it tripped says nothing new */
+		return;
+	wait = backoff_next(&c->breaker_wait);
 	if (o->delay > wait)
 		wait = o->delay;
-	if (c->breaker == BREAKER_OPEN)
-		return;
 	c->breaker = BREAKER_OPEN;
 	c->breaker_until = loop_now(c->pub.loop) + wait;
 	snprintf(c->why, sizeof c->why, "%s%s%s", reason_text(o->reason), o->words[0] ? ": " : "",
 		o->words);
-	atomic_store(&c->up, false);
-	if (!atomic_load(&c->down_since))
-		atomic_store(&c->down_since, loop_now(c->pub.loop));
+	channel_judge(c);
 	log_warn("channel stopped", F_STR("channel", c->pub.name), F_STR("why", c->why),
 		F_DUR("again_in", wait));
 }
@@ -394,10 +430,7 @@ static void breaker_passed(struct flow_channel *c)
 	c->breaker = BREAKER_CLOSED;
 	backoff_reset(&c->breaker_wait);
 	c->why[0] = '\0';
-	if (c->window) {
-		atomic_store(&c->up, true);
-		atomic_store(&c->down_since, 0);
-	}
+	channel_judge(c);
 	log_info("channel works again", F_STR("channel", c->pub.name));
 }
 
@@ -409,12 +442,7 @@ static void not_now(struct flow_channel *c, struct flight *f, const struct outco
 	} else if (o->reason != REASON_DOWN && o->reason != REASON_STOPPING) {
 		breaker_trip(c, o);
 	}
-	inflight_drop(gateway_inflight(c->gw), f->slot);
-	f->slot = 0;
-	if (c->closing)
-		flight_free(&f); /* its row is on disk, untouched */
-	else
-		queue_put_back(c, f);
+	not_sent(c, f);
 }
 
 void delivery_done(struct delivery *d, const struct outcome *o)
@@ -422,7 +450,7 @@ void delivery_done(struct delivery *d, const struct outcome *o)
 	struct flight *f = flight_of(d);
 	struct flow_channel *c = flow_channel(d->channel);
 	struct flow_channel *next;
-	unsigned unsent;
+	unsigned unsent, parts;
 
 	CHECK(f->state == FLIGHT_OUT && c->outstanding > 0);
 	f->state = FLIGHT_RECORDING;
@@ -446,15 +474,17 @@ void delivery_done(struct delivery *d, const struct outcome *o)
 		channel_pump(c);
 		return;
 	}
-	breaker_passed(c);
+	if (o->verdict != VERDICT_UNCERTAIN)
+		breaker_passed(c);
 	switch (o->verdict) {
 	case VERDICT_UNCERTAIN:
 		uncertain(c, f, o);
 		break;
 	case VERDICT_FAILED:
-		if (o->reason != REASON_FAR_DESTINATION && (next = next_channel(c, f)) != NULL) {
+		if (o->reason != REASON_FAR_DESTINATION &&
+			(next = next_channel(c, f, false, &parts)) != NULL) {
 			f->attempts++;
-			fail_over(c, f, next, o);
+			fail_over(c, f, next, parts, o);
 		} else {
 			flight_final(c, f, STATE_REJECTED, o);
 		}
@@ -487,11 +517,10 @@ void delivery_late(struct channel *pub, uint64_t msg, unsigned part, const struc
 		F_STR("remote", out->far_id));
 }
 
-/* A channel that has been down too long gives what waits to the next one of its route. */
-void channel_evacuate(struct flow_channel *c, unsigned most)
+unsigned channel_evacuate(struct flow_channel *c, unsigned most)
 {
 	struct outcome o = outcome_of(REASON_DOWN);
-	unsigned moved = 0;
+	unsigned moved = 0, parts;
 
 	for (int i = 0; i < PRIORITY_COUNT; i++) {
 		list_each_safe (it, &c->lane[i].waiting) {
@@ -499,18 +528,28 @@ void channel_evacuate(struct flow_channel *c, unsigned most)
 			struct flow_channel *next;
 
 			if (moved == most)
-				return;
-			next = next_channel(c, f);
-			if (!next || !channel_usable(next, loop_now(c->pub.loop)))
+				return moved;
+			next = next_channel(c, f, true, &parts);
+			if (!next)
 				continue;
 			queue_remove(c, f);
-			fail_over(c, f, next, &o);
+			fail_over(c, f, next, parts, &o);
 			moved++;
 		}
 	}
+	return moved;
 }
 
 /* ---- receipts and subscribers' messages ---- */
+/* To the protocol that brought it; after a reload the channel may speak another one. */
+static void answer_receipt(const struct deliver_op *o)
+{
+	const struct protocol *p = o->c->pub.protocol;
+
+	if (o->token && p == o->protocol && p->receipt_answer)
+		p->receipt_answer(&o->c->pub, o->token, true);
+}
+
 static void receipt_done(struct store_op *op)
 {
 	struct deliver_op *o = (struct deliver_op *)op;
@@ -530,10 +569,9 @@ static void receipt_done(struct store_op *op)
 		log_debug("receipt unknown", F_STR("channel", c->pub.name),
 			F_STR("remote", op->receipt.in.raw_id), F_U64("kept", op->receipt.parked));
 	}
-	if (o->found)
+	if (o->found && o->protocol == c->pub.protocol)
 		o->found(&c->pub, o->in, op->receipt.hits, op->receipt.awaited);
-	if (c->pub.protocol->receipt_answer && o->token)
-		c->pub.protocol->receipt_answer(&c->pub, o->token, true);
+	answer_receipt(o);
 	mem_free(&o->in);
 	mem_free(&o);
 }
@@ -545,6 +583,7 @@ void receipt_arrived(struct channel *pub, const struct receipt_in *r, void *toke
 	struct op_receipt_in *in = &o->op.receipt.in;
 
 	o->token = token;
+	o->protocol = pub->protocol;
 	if (r->found) {
 		o->found = r->found;
 		o->in = mem_new(struct receipt_in);
@@ -569,8 +608,7 @@ static void mo_done(struct store_op *op)
 
 	if (op->mo.complete)
 		stat_inc(&c->stats.mo);
-	if (c->pub.protocol->receipt_answer && o->token)
-		c->pub.protocol->receipt_answer(&c->pub, o->token, true);
+	answer_receipt(o);
 	message_unref(&o->msg);
 	mem_free(&o);
 }
@@ -600,6 +638,7 @@ void subscriber_message(
 	struct deliver_op *o = op_new(c, OP_MO, c->pub.loop, mo_done);
 
 	o->token = token;
+	o->protocol = pub->protocol;
 	o->msg = m;
 	o->op.mo.msg = m;
 	o->op.mo.outlet = mo_outlet(c, message_get(m, FIELD_TO));

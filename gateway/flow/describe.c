@@ -1,10 +1,10 @@
-/* What the gateway says of itself, and the operator's orders to channels. Control threads; each
- * object is asked on its own loop.
+/* What the gateway says of itself, and the verbs of the operator. Control threads. See gateway.h.
  */
 #include "gateway/base/log.h"
 #include "gateway/base/mem.h"
-#include "gateway/base/waiter.h"
 #include "gateway/flow/gateway_private.h"
+
+enum { DEPTHS_MOST = 1024 };
 
 struct describe_call {
 	struct flow_channel *c;
@@ -34,16 +34,16 @@ static void describe_run(void *arg)
 
 bool gateway_channels(struct gateway *g, const char *name, struct buf *b)
 {
-	struct store_depth *depth = mem_alloc(NUMBERS_MOST / 64 * sizeof *depth);
+	struct store_depth *depth = mem_alloc(DEPTHS_MOST * sizeof *depth);
 	bool counted, some = false;
-	unsigned depths = store_depths(g->store, depth, NUMBERS_MOST / 64, &counted);
+	unsigned depths = store_depths(g->store, depth, DEPTHS_MOST, &counted);
 
 	if (!name)
 		buf_char(b, '[');
 	for (unsigned i = 1; i <= atomic_load(&g->names_top); i++) {
 		struct describe_call d = { .c = atomic_load(&g->channel[i]), .b = b };
 
-		if (!d.c || d.c->retired ||
+		if (!d.c || atomic_load(&d.c->retired) ||
 			(name ? strcmp(name, d.c->pub.name) != 0 : d.c->internal))
 			continue;
 		if (some)
@@ -70,12 +70,15 @@ bool gateway_channels(struct gateway *g, const char *name, struct buf *b)
 void gateway_status(struct gateway *g, struct buf *b)
 {
 	static const char *const health[] = { "ok", "full", "broken" };
+	unsigned entered = gateway_enter(g);
 
 	buf_printf(b, "{\"version\":\"%s\",\"ready\":%s,\"stopping\":%s,\"store\":\"%s\",\"node\":",
 		POSTERN_VERSION, gateway_ready(g) ? "true" : "false",
 		gateway_stopping(g) ? "true" : "false", health[store_health(g->store)]);
-	buf_json(b, str_of(g->settings->node));
+	buf_json(b, str_of(gateway_settings(g)->node));
+	gateway_leave(g, entered);
 	buf_c(b, ",\"listeners\":[");
+	gateway_listing(g, true);
 	for (size_t i = 0; i < g->listeners_n; i++) {
 		struct describe_call d = { .l = g->listeners[i], .b = b };
 
@@ -83,11 +86,12 @@ void gateway_status(struct gateway *g, struct buf *b)
 			buf_char(b, ',');
 		loop_call(d.l->pub.loop, describe_run, &d);
 	}
+	gateway_listing(g, false);
 	buf_c(b, "],\"accounts\":[");
 	for (unsigned i = 1, some = 0; i <= atomic_load(&g->names_top); i++) {
 		struct flow_account *a = atomic_load(&g->account[i]);
 
-		if (!a || a->pub.conf == &account_none || a->pub.conf == &steps_account)
+		if (!a || atomic_load(&a->gone) || strcmp(a->pub.protocol->name, "fallback") == 0)
 			continue;
 		buf_c(b, some++ ? ",{\"name\":" : "{\"name\":");
 		buf_json(b, str_of(a->full_name));
@@ -119,7 +123,7 @@ int gateway_channel_verb(struct gateway *g, const char *name, enum gateway_verb 
 	};
 	struct describe_call d = { .c = gateway_channel_named(g, name), .mode = modes[v] };
 
-	if (!d.c || d.c->retired)
+	if (!d.c)
 		return err_set(e, ERR_INPUT, "there is no channel \"%s\"", name);
 	loop_call(d.c->pub.loop, mode_run, &d);
 	return 0;

@@ -434,20 +434,6 @@ static void fallback_close(struct channel *c, dur_t grace)
 	consider_closed(f);
 }
 
-/* The first attempt must have a way to go; the others are tried when it is their turn. */
-static unsigned fallback_parts(
-	const struct channel *c, const struct message *m, struct outcome *why_r)
-{
-	struct gateway *g = flow_channel(c)->gw;
-	struct flow_account *a = gateway_account(g, m->submitter);
-	struct flow_channel *to =
-		plan_route_step(gateway_plan(g), m, a ? a->full_name : "", NULL, NULL, why_r);
-
-	if (!to)
-		return 0;
-	return !to->pub.protocol->parts || to->pub.protocol->parts(&to->pub, m, why_r) ? 1 : 0;
-}
-
 static void fallback_receipt_answer(struct channel *c, void *token, bool stored)
 {
 	job_less(token);
@@ -485,7 +471,6 @@ const struct protocol protocol_fallback = {
 	.open = fallback_open,
 	.submit = fallback_submit,
 	.close = fallback_close,
-	.parts = fallback_parts,
 	.receipt_answer = fallback_receipt_answer,
 	.listen = fallback_listen,
 	.answer = fallback_answer,

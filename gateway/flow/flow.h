@@ -27,7 +27,9 @@ struct flight {
 	unsigned credit;   /* to be given back when its next operation is on disk */
 	uint32_t slot;     /* in the in-flight file + 1 */
 	mono_t out_at;
-	bool marked; /* the store holds OP_MARK on it */
+	bool marked;  /* the store holds OP_MARK on it */
+	bool crashed; /* it held it when this run began: nobody knows whether it was sent */
+	bool warned;  /* its history says that it may repeat */
 };
 
 /* ---- the queue of one channel: what of it is in memory ---- */
@@ -41,11 +43,22 @@ struct lane {
 	bool more;  /* rows beyond the cursor are due now */
 	bool dirty; /* one was left to the disk while a load was under way */
 	bool loading;
-	wall_t next_due;  /* earliest due of rows left on disk for later, 0: none */
-	wall_t added_due; /* the same, of rows that came while a load was under way */
-	unsigned share;   /* turns left in this round */
+	bool stale;        /* the load under way began before the queue was reset */
+	wall_t next_due;   /* earliest due of rows left on disk for later, 0: none */
+	wall_t added_due;  /* the same, of rows that came while a load was under way */
+	mono_t not_before; /* a load found nothing although something is due: not again at once */
+	unsigned share;    /* turns left in this round */
 	struct store_load load;
 	struct flow_channel *ch;
+};
+
+/* A row on disk that somebody is changing: a load must not bring it in meanwhile. */
+struct barred {
+	struct list link;
+	uint64_t id;
+	struct place place;
+	bool skipped; /* a load came by it */
+	bool over;    /* forgotten with the load under way, which may have read the old row */
 };
 
 enum channel_mode { CHANNEL_RUNS, CHANNEL_HELD, CHANNEL_DRAINS, CHANNEL_GONE };
@@ -57,13 +70,14 @@ struct channel_stats {
 		waiting, rate, up, took, receipt_took;
 };
 
+/* Made once for each name and kept until the end, over all reloads: operations under way know it.
+ */
 struct flow_channel {
-	struct channel pub; /* first */
+	struct channel pub; /* first; beside its own loop only name, loop and number are read */
 	struct gateway *gw;
 	struct settings *settings;  /* that pub.conf lives in; referenced */
 	_Atomic int mode;           /* enum channel_mode; set by its loop, read anywhere */
-	_Atomic bool up;            /* has a window; read by routing on any loop */
-	_Atomic mono_t down_since;  /* 0 while up */
+	_Atomic mono_t down_since;  /* 0 while it may be routed to; read on any loop */
 	unsigned window, in_flight; /* parts */
 	unsigned outstanding;       /* deliveries lent to the protocol */
 	struct lane lane[PRIORITY_COUNT];
@@ -74,20 +88,27 @@ struct flow_channel {
 	mono_t breaker_until;
 	char why[160]; /* words for the operator while not well */
 	struct timer timer, sweep;
-	struct letter pump;
-	bool pump_due, opened, closing;
-	_Atomic uint64_t depth;  /* messages that wait, as the store last said */
-	uint64_t cancelling[16]; /* ids that a load must not bring in */
-	unsigned cancelling_n;
-	uint32_t number;      /* for receipts: of the group */
-	uint32_t mo_outlet;   /* 0: none */
-	uint32_t *mo_outlets; /* beside conf->mo_routes */
+	struct letter pump, reopen;
+	_Atomic bool opened;
+	bool pump_due, reopen_due, closing;
+	bool ready;    /* what an earlier life sent is on record: the queue may be read */
+	unsigned life; /* how often it has been opened */
+	/* What to be opened with once it is closed; conf NULL: it stays closed. */
+	struct {
+		const struct channel_conf *conf;
+		struct settings *settings;
+	} next;
+	_Atomic uint64_t depth; /* messages that wait, as the store last said */
+	struct list barred;
+	_Atomic uint32_t number; /* for receipts: of the group */
+	uint32_t mo_outlet;      /* 0: none */
+	uint32_t *mo_outlets;    /* beside conf->mo_routes */
 	struct store_load overdue, expired;
 	bool overdue_busy, expired_busy;
 	struct channel_stats stats;
 	struct waiter *closed_waiter;
-	bool internal; /* of no configuration */
-	bool retired;  /* no longer configured; kept, since operations may know it */
+	bool internal;        /* of no configuration */
+	_Atomic bool retired; /* not configured now */
 };
 static inline struct flow_channel *flow_channel(const struct channel *c)
 {
@@ -101,55 +122,93 @@ static inline struct flight *flight_of(const struct delivery *d)
 /* channel.c */
 struct flow_channel *channel_new(struct gateway *gw, const struct channel_conf *conf,
 	struct settings *s, struct loop *loop, struct err *e);
-/* A reload opened c in the place of old: its figures go on. Retires old. */
-void channel_inherit(struct flow_channel *c, struct flow_channel *old);
-void channel_retire(struct flow_channel *c); /* no longer configured: it has no figures any more */
 void channel_free(struct flow_channel **cp); /* closed, nobody refers to it */
 void channel_open(struct flow_channel *c);   /* its loop */
-void channel_shut(struct flow_channel *c, dur_t grace); /* its loop; channel_closed() follows */
-void channel_pump(struct flow_channel *c);              /* its loop: soon sends what may go */
+/* These settings from now on, in place if that can be, else it closes and opens again by itself.
+ * Its loop. */
+void channel_take(struct flow_channel *c, const struct channel_conf *conf, struct settings *s);
+/* No longer configured: closes; what waits for it stays on disk. Its loop. */
+void channel_retire(struct flow_channel *c);
+/* The end: closes for good and signals w when it has. Its loop. */
+void channel_stop(struct flow_channel *c, dur_t grace, struct waiter *w);
+/* Its window or breaker changed: may it be routed to? Its loop. */
+void channel_judge(struct flow_channel *c);
+void channel_pump(struct flow_channel *c); /* its loop: soon sends what may go */
 void channel_set_mode(struct flow_channel *c, enum channel_mode m); /* its loop */
 void channel_describe(struct flow_channel *c, struct buf *json);    /* its loop */
-bool channel_usable(const struct flow_channel *c, mono_t now); /* any thread: worth routing to */
+/* All store numbers that such a channel needs are given. Any thread that may block. */
+int channel_numbers(struct gateway *gw, const struct channel_conf *conf, struct err *e);
 /* deliver.c */
 void flight_submit(struct flow_channel *c, struct flight *f);
 void flight_final(struct flow_channel *c, struct flight *f, enum state st, const struct outcome *o);
 void flight_free(struct flight **fp);
 struct flight *flight_new(struct flow_channel *c, struct message *m, const struct place *p,
 	unsigned attempt, uint8_t parts);
-/* New settings in place; -1: they need close and open. Its loop. */
-int channel_adopt(struct flow_channel *c, const struct channel_conf *conf, struct settings *s);
-void channel_evacuate(struct flow_channel *c, unsigned most);
+/* A channel that has been down too long gives up to `most` of what waits in memory to the next one
+ * of its route. Returns how many went. */
+unsigned channel_evacuate(struct flow_channel *c, unsigned most);
 /* queue.c */
 void queue_init(struct flow_channel *c);
+void queue_done(struct flow_channel *c);
+enum offer {
+	OFFER_NOW,   /* due when it was committed */
+	OFFER_LATER, /* its due time was given: it was beyond the commit */
+	OFFER_DISK,  /* due now, but there is more to it on disk than the offer says */
+};
 /* A message was committed for this channel: into memory if there is room and nothing before it
- * waits on disk. Takes the message reference. */
+ * waits on disk. Takes the message reference. To be called in the order of the commits. */
 void queue_offer(struct flow_channel *c, struct message *m, const struct place *p, unsigned attempt,
-	uint8_t parts);
+	uint8_t parts, enum offer how);
 void queue_put_back(struct flow_channel *c, struct flight *f); /* to its old place in memory */
 struct flight *queue_next(struct flow_channel *c);             /* the one to go next; stays in */
+void queue_take(struct flow_channel *c, struct flight *f);     /* it goes: its lane used a turn */
 void queue_remove(struct flow_channel *c, struct flight *f);
 void queue_refill(struct flow_channel *c);
 wall_t queue_next_due(const struct flow_channel *c);
 unsigned queue_waiting(const struct flow_channel *c);
 struct flight *queue_find(struct flow_channel *c, uint64_t id);
+/* The row at p is not on disk alone any more: it is in memory, in flight or done with. */
+bool queue_passed(const struct flow_channel *c, const struct place *p, uint64_t id);
+/* Loads leave this row alone from now on. */
+struct barred *queue_bar(struct flow_channel *c, const struct place *p, uint64_t id);
+/* The end of that. stays: the row is still there, changed. True: a load has come by it meanwhile,
+ * and will not again. */
+bool queue_unbar(struct flow_channel *c, struct barred *b, bool stays);
 /* Everything in memory is let go (it is on disk): the channel ends. */
 void queue_forget(struct flow_channel *c);
+/* And nothing of it is in flight any more: to be read from the beginning. */
+void queue_reset(struct flow_channel *c);
 
 /* ---- routing ---- */
+/* A channel as a set of settings has it: what routing and parts() look at, on any loop. */
+struct way {
+	const struct plan *plan;
+	struct flow_channel *c;
+	struct channel view; /* for parts(): without self */
+	unsigned media;      /* mask */
+	uint64_t queue_most;
+	dur_t failover_after;
+};
 struct plan; /* routes with their channels, immutable; swapped by reload */
 struct plan *plan_new(struct gateway *gw, struct settings *s);
 void plan_free(struct plan **pp);
 struct settings *plan_settings(const struct plan *p);
-/* The channel for a message: the first of its route that is usable, else the first. NULL and *why_r
- * when no route takes it. after: the next one behind this channel in the route (failover), NULL
- * when there is none. Any loop. */
-struct flow_channel *plan_route(const struct plan *p, const struct message *m,
-	const char *submitter, const struct flow_channel *after, enum priority *priority_r,
-	struct outcome *why_r);
-
-/* ask.c */
-bool channel_cancelling(const struct flow_channel *c, uint64_t id);
+const struct way *plan_way(const struct plan *p, const struct flow_channel *c); /* or NULL */
+const struct way *plan_way_named(const struct plan *p, struct str name);
+/* The way for a message: the first of its route that is usable, else the first. NULL and *why_r
+ * when no route takes it. Any loop; others between gateway_enter() and gateway_leave(). */
+const struct way *plan_route(const struct plan *p, const struct message *m, const char *submitter,
+	enum priority *priority_r, struct outcome *why_r);
+/* The same for one attempt of a message with a fallback. */
+const struct way *plan_route_step(const struct plan *p, const struct message *m,
+	const char *submitter, enum priority *priority_r, struct outcome *why_r);
+/* The next one behind this channel in the route (failover), NULL when there is none. `anywhere`:
+ * also one before it that shares with it, if that one is up. */
+const struct way *plan_next(const struct plan *p, const struct message *m, const char *submitter,
+	const struct flow_channel *after, bool anywhere);
+/* How many parts the message is that way; 0 and *why_r: it cannot go so. */
+unsigned way_parts(const struct way *w, const struct message *m, struct outcome *why_r);
+bool way_usable(const struct way *w, mono_t now); /* worth routing to */
 
 /* ---- accounts ---- */
 struct outlet;
@@ -165,6 +224,7 @@ struct flow_account {
 	bool internal;      /* of an internal listener: its settings are that listener's affair */
 	char full_name[96]; /* "smpp/shop" */
 	unsigned declared;  /* generation of settings that named it last */
+	_Atomic bool gone;  /* no settings name it: pub.conf is account_none */
 	struct stat_cell accepted, refused, throttled, notes_sent, notes_waiting, sessions;
 };
 static inline struct flow_account *flow_account(const struct account *a)
@@ -177,6 +237,7 @@ struct flow_listener {
 	struct gateway *gw;
 	struct settings *settings;
 	bool open, closing, internal;
+	struct listener_conf own_conf; /* internal: nobody configured it */
 	struct waiter *closed_waiter;
 };
 
@@ -198,7 +259,7 @@ void notify_sink(void *ctx, struct note *n); /* store writer */
 wall_t gateway_due_now(struct gateway *g); /* store_now() */
 bool gateway_was_in_flight(struct gateway *g, uint64_t id);
 struct inflight *gateway_inflight(struct gateway *g);
-struct plan *gateway_plan(struct gateway *g); /* valid during this turn of a loop */
+struct plan *gateway_plan(struct gateway *g); /* valid during this turn of a loop, or entered */
 struct flow_account *gateway_account(struct gateway *g, uint32_t submitter);
 struct flow_account *gateway_account_named(
 	struct gateway *g, const char *protocol, struct str name);
@@ -207,8 +268,8 @@ void gateway_each_account(
 void gateway_account_add(struct gateway *g, struct flow_account *a);
 unsigned gateway_generation(struct gateway *g); /* of the settings being applied */
 struct flow_channel *gateway_channel(struct gateway *g, uint32_t number);
-struct flow_channel *gateway_channel_named(struct gateway *g, const char *name);
-void gateway_channel_closed(struct gateway *g, struct flow_channel *c);
+struct flow_channel *gateway_channel_named(struct gateway *g, const char *name); /* configured */
+struct flow_channel *gateway_some_channel(struct gateway *g); /* NULL: there is none */
 
 /* fallback.c */
 void fallback_put(struct buf *b, dur_t after, const struct message *m);
@@ -218,15 +279,11 @@ struct flow_channel *gateway_fallback(struct gateway *g);
 /* Who submitted a message, for routes: the account, or on whose behalf it is an attempt. out: 96.
  */
 const char *submitter_name(struct gateway *g, const struct message *m, char *out, size_t cap);
-/* As plan_route(), for one attempt of a message with a fallback. */
-struct flow_channel *plan_route_step(const struct plan *p, const struct message *m,
-	const char *submitter, const struct flow_channel *after, enum priority *priority_r,
-	struct outcome *why_r);
 
 /* inflight.c: ids of what is being sent, in a file that survives a kill */
 struct inflight;
 struct inflight *inflight_open(const char *path, struct err *e);
-void inflight_close(struct inflight **ip, bool clean);
+void inflight_close(struct inflight **ip);
 uint32_t inflight_add(struct inflight *i, uint64_t id); /* any thread; 0 when full */
 void inflight_drop(struct inflight *i, uint32_t slot);
 /* Was this id in flight when the process last ended? */

@@ -1,15 +1,14 @@
-/* The gateway put together: start, stop, reload. See gateway.h. Main and control threads, unless a
+/* The gateway put together, started and stopped. See gateway.h. Main and control threads, unless a
  * function says otherwise.
  */
-#include "gateway/flow/gateway.h"
 #include "gateway/base/log.h"
 #include "gateway/base/map.h"
 #include "gateway/base/mem.h"
-#include "gateway/base/waiter.h"
 #include "gateway/flow/gateway_private.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -70,8 +69,7 @@ struct flow_account *gateway_account(struct gateway *g, uint32_t submitter)
 	return submitter < NUMBERS_MOST ? atomic_load(&g->account[submitter]) : NULL;
 }
 
-/* Few names, seldom asked for by name on a hot path (messages that name a channel): a walk. */
-struct flow_channel *gateway_channel_named(struct gateway *g, const char *name)
+struct flow_channel *gateway_channel_any(struct gateway *g, const char *name)
 {
 	for (unsigned i = 1; i < NUMBERS_MOST && i <= atomic_load(&g->names_top); i++) {
 		struct flow_channel *c = atomic_load(&g->channel[i]);
@@ -80,6 +78,75 @@ struct flow_channel *gateway_channel_named(struct gateway *g, const char *name)
 			return c;
 	}
 	return NULL;
+}
+
+struct flow_channel *gateway_channel_named(struct gateway *g, const char *name)
+{
+	struct flow_channel *c = gateway_channel_any(g, name);
+
+	return c && !atomic_load(&c->retired) && !c->internal ? c : NULL;
+}
+
+struct flow_channel *gateway_some_channel(struct gateway *g)
+{
+	for (unsigned i = 1; i < NUMBERS_MOST && i <= atomic_load(&g->names_top); i++) {
+		struct flow_channel *c = atomic_load(&g->channel[i]);
+
+		if (c)
+			return c;
+	}
+	return NULL;
+}
+
+uint32_t gateway_number(struct gateway *g, enum store_name_kind kind, struct str name)
+{
+	for (uint32_t i = 1; i < NUMBERS_MOST; i++) {
+		const char *is = store_name(g->store, kind, i);
+
+		if (!is[0])
+			return 0;
+		if (str_is(name, is))
+			return i;
+	}
+	return 0;
+}
+
+/* ---- who looks at what a reload replaces ---- */
+unsigned gateway_enter(struct gateway *g)
+{
+	for (;;) {
+		unsigned turn = atomic_load(&g->turn);
+
+		atomic_fetch_add(&g->inside[turn & 1], 1);
+		if (atomic_load(&g->turn) == turn)
+			return turn;
+		atomic_fetch_sub(&g->inside[turn & 1], 1); /* it may have been overlooked */
+	}
+}
+
+void gateway_leave(struct gateway *g, unsigned entered)
+{
+	atomic_fetch_sub(&g->inside[entered & 1], 1);
+}
+
+static void turn_ended(void *arg) {}
+
+void gateway_quiesce(struct gateway *g)
+{
+	unsigned turn = atomic_fetch_add(&g->turn, 1);
+
+	for (unsigned i = 0; i < g->loops_n; i++)
+		loop_call(g->loops[i], turn_ended, NULL);
+	while (atomic_load(&g->inside[turn & 1]))
+		poll(NULL, 0, 1);
+}
+
+void gateway_listing(struct gateway *g, bool begins)
+{
+	while (begins && sem_wait(&g->listing) != 0)
+		CHECK(errno == EINTR);
+	if (!begins)
+		sem_post(&g->listing);
 }
 
 struct flow_account *gateway_account_named(struct gateway *g, const char *protocol, struct str name)
@@ -182,7 +249,7 @@ static int lock_state(struct gateway *g, struct err *e)
 
 static int open_store(struct gateway *g, struct err *e)
 {
-	const struct settings *s = g->settings;
+	const struct settings *s = g->first;
 	struct arena *a = s->arena;
 	struct store_conf c = {
 		.engine = s->store.engine,
@@ -209,10 +276,10 @@ static int open_store(struct gateway *g, struct err *e)
 	return 0;
 }
 
-struct flow_channel *gateway_add_channel(struct gateway *g, const struct channel_conf *conf,
-	struct settings *s, struct loop *loop, struct err *e)
+struct flow_channel *gateway_add_channel(
+	struct gateway *g, const struct channel_conf *conf, struct settings *s, struct err *e)
 {
-	struct flow_channel *c = channel_new(g, conf, s, loop ? loop : loop_for(g, false), e);
+	struct flow_channel *c = channel_new(g, conf, s, loop_for(g, false), e);
 
 	if (!c)
 		return NULL;
@@ -221,45 +288,55 @@ struct flow_channel *gateway_add_channel(struct gateway *g, const struct channel
 	return c;
 }
 
-struct flow_listener *gateway_make_listener(struct gateway *g, const struct protocol *p,
-	const struct listener_conf *conf, struct settings *s)
+/* conf NULL: internal. */
+static struct flow_listener *listener_make(struct gateway *g, const struct protocol *p,
+	const char *name, const struct listener_conf *conf, struct settings *s)
 {
 	struct flow_listener *l = mem_new(struct flow_listener);
 
 	l->gw = g;
-	l->settings = s;
+	l->settings = settings_ref(s);
+	l->internal = !conf;
+	if (!conf)
+		l->own_conf = (struct listener_conf){ .type = p->name, .name = name };
 	l->pub = (struct listener){
-		.name = mem_dup(str_of(conf->name)),
+		.name = mem_dup(str_of(name)),
 		.protocol = p,
 		.loop = loop_for(g, true),
-		.conf = conf,
-		.specific = conf->specific,
+		.conf = conf ? conf : &l->own_conf,
+		.specific = conf ? conf->specific : NULL,
 		.self = mem_alloc(p->listener_size),
 		.country = s->country,
 		.trunk = s->trunk,
 	};
+	gateway_listing(g, true);
 	g->listeners = mem_grow(g->listeners, (g->listeners_n + 1) * sizeof *g->listeners);
 	g->listeners[g->listeners_n++] = l;
+	gateway_listing(g, false);
 	return l;
 }
 
-void gateway_drop_listener(struct gateway *g, struct flow_listener *l)
+static void listener_free(struct flow_listener *l)
 {
+	settings_free(&l->settings);
+	mem_free(&l->pub.self);
+	mem_free(&l->pub.name);
+	mem_free(&l);
+}
+
+static void listener_forget(struct gateway *g, struct flow_listener *l)
+{
+	gateway_listing(g, true);
 	for (size_t i = 0; i < g->listeners_n; i++) {
 		if (g->listeners[i] != l)
 			continue;
 		g->listeners[i] = g->listeners[--g->listeners_n];
 		break;
 	}
-	if (l->internal)
-		mem_free(&l->pub.conf);
-	mem_free(&l->pub.self);
-	mem_free(&l->pub.name);
-	mem_free(&l);
+	gateway_listing(g, false);
 }
 
 /* The channel and the account of fallbacks: there whatever the configuration says. */
-const struct account_conf steps_account = { .policy = "none", .media = "sms", .priority = "" };
 
 static int add_fallback(struct gateway *g, struct err *e)
 {
@@ -287,6 +364,9 @@ static int add_fallback(struct gateway *g, struct err *e)
 	return 0;
 }
 
+static const struct account_conf steps_account = {
+	.policy = "none", .media = "sms", .priority = ""
+};
 struct join_call {
 	struct gateway *g;
 	struct listener *l;
@@ -306,8 +386,10 @@ struct gateway *gateway_new(struct settings *s, struct err *e)
 	struct gateway *g = mem_new(struct gateway);
 	long cores = sysconf(_SC_NPROCESSORS_ONLN);
 
+	g->first = settings_ref(s);
 	g->settings = s;
 	g->generation = 1;
+	CHECK(sem_init(&g->listing, 0, 1) == 0);
 	g->started = clock_mono();
 	stat_register(&g->info, STAT_GAUGE, "postern_info", "Always 1; says which version runs.",
 		"version", POSTERN_VERSION, "node", s->node, NULL);
@@ -328,11 +410,12 @@ struct gateway *gateway_new(struct settings *s, struct err *e)
 			"Longest turn of an event loop in the last second.", "loop", name, NULL);
 	}
 	for (size_t i = 0; i < s->channels_n; i++)
-		if (!gateway_add_channel(g, &s->channels[i], s, NULL, e))
+		if (!gateway_add_channel(g, &s->channels[i], s, e))
 			goto fail;
 	if (add_fallback(g, e) != 0)
 		goto fail;
 	atomic_store(&g->plan, plan_new(g, s));
+	g->strays = strays_new(g);
 	for (unsigned i = 0; i < g->loops_n; i++)
 		if (loop_start(g->loops[i], e) != 0)
 			goto fail;
@@ -360,17 +443,23 @@ static void listen_run(void *arg)
 	c->l->open = c->result == 0;
 }
 
-int gateway_open_listener(struct flow_listener *l, struct err *e)
+int gateway_add_listener(
+	struct gateway *g, const struct listener_conf *conf, struct settings *s, struct err *e)
 {
-	struct listen_call c = { l, -1, e };
+	struct listen_call c = {
+		listener_make(g, protocol_by_name(str_of(conf->type)), conf->name, conf, s), -1, e
+	};
 
-	loop_call(l->pub.loop, listen_run, &c);
-	if (c.result != 0)
-		return err_wrap(e, "listener \"%s\"", l->pub.name);
-	return 0;
+	loop_call(c.l->pub.loop, listen_run, &c);
+	if (c.result == 0)
+		return 0;
+	err_wrap(e, "listener \"%s\"", conf->name);
+	listener_forget(g, c.l);
+	listener_free(c.l);
+	return -1;
 }
 
-void gateway_open_channel(void *arg)
+static void open_run(void *arg)
 {
 	channel_open(arg);
 }
@@ -392,6 +481,7 @@ static void depth_run(struct letter *l)
 	for (unsigned i = 0; i < g->loops_n; i++)
 		stat_set(&g->lag[i], (uint64_t)(loop_take_lag(g->loops[i]) / DUR_US));
 	stat_set(&g->uptime, (uint64_t)((clock_mono() - g->started) / DUR_S));
+	strays_tick(g->strays);
 	timer_in(g->loops[0], &g->depth_timer, DUR_S);
 }
 
@@ -412,16 +502,11 @@ int gateway_start(struct gateway *g, struct err *e)
 		struct flow_channel *c = atomic_load(&g->channel[i]);
 
 		if (c)
-			loop_call(c->pub.loop, gateway_open_channel, c);
+			loop_call(c->pub.loop, open_run, c);
 	}
-	for (size_t i = 0; i < s->listeners_n; i++) {
-		const struct listener_conf *conf = &s->listeners[i];
-		struct flow_listener *l =
-			gateway_make_listener(g, protocol_by_name(str_of(conf->type)), conf, s);
-
-		if (gateway_open_listener(l, e) != 0)
+	for (size_t i = 0; i < s->listeners_n; i++)
+		if (gateway_add_listener(g, &s->listeners[i], s, e) != 0)
 			return -1;
-	}
 	g->depth_timer.fire = depth_fired;
 	g->depth_letter.run = depth_run;
 	loop_post(g->loops[0], &g->depth_letter);
@@ -432,13 +517,8 @@ int gateway_start(struct gateway *g, struct err *e)
 struct listener *gateway_internal_listener(
 	struct gateway *g, const struct protocol *p, const char *name)
 {
-	struct listener_conf *conf = mem_new(struct listener_conf); /* settings come and go */
-	struct flow_listener *l;
+	struct flow_listener *l = listener_make(g, p, name, NULL, g->settings);
 
-	conf->type = p->name;
-	conf->name = name;
-	l = gateway_make_listener(g, p, conf, g->settings);
-	l->internal = true;
 	l->open = true; /* its owner listens; unlisten() ends what it does here */
 	return &l->pub;
 }
@@ -456,25 +536,16 @@ static void shut_run(void *arg)
 	struct shut_call *s = arg;
 
 	if (s->c) {
-		s->c->closed_waiter = s->w;
-		channel_shut(s->c, s->grace);
+		channel_stop(s->c, s->grace, s->w);
 		return;
 	}
 	s->l->closed_waiter = s->w;
-	s->l->closing = true;
-	if (s->l->open)
-		s->l->pub.protocol->unlisten(&s->l->pub, s->grace);
-	else
+	if (!s->l->open) {
 		listener_closed(&s->l->pub);
-}
-
-void gateway_channel_closed(struct gateway *g, struct flow_channel *c)
-{
-	struct waiter *w = c->closed_waiter;
-
-	c->closed_waiter = NULL;
-	if (w)
-		waiter_signal(w);
+	} else if (!s->l->closing) {
+		s->l->closing = true;
+		s->l->pub.protocol->unlisten(&s->l->pub, s->grace);
+	}
 }
 
 void listener_closed(struct listener *pub)
@@ -488,152 +559,120 @@ void listener_closed(struct listener *pub)
 		waiter_signal(w);
 }
 
-/* Closes several objects at once and waits for each, at most the grace and a little more. */
-void gateway_shut(struct gateway *g, struct flow_channel **cs, size_t cn, struct flow_listener **ls,
-	size_t ln, dur_t grace)
+/* Closes several objects at once and waits for each, at most the grace and a little more. False:
+ * some are still at it, and must be left alone. */
+static bool shut_all(struct gateway *g, struct flow_channel **cs, size_t cn,
+	struct flow_listener **ls, size_t ln, dur_t grace)
 {
 	struct waiter *w = mem_alloc((cn + ln + 1) * sizeof *w);
 	mono_t until = clock_mono() + grace + 5 * DUR_S;
+	bool all = true;
 
 	for (size_t i = 0; i < cn + ln; i++) {
 		struct shut_call s = { .grace = grace, .w = &w[i] };
-		struct loop *loop;
 
 		if (i < cn)
 			s.c = cs[i];
 		else
 			s.l = ls[i - cn];
-		loop = s.c ? s.c->pub.loop : s.l->pub.loop;
 		waiter_init(&w[i]);
-		loop_call(loop, shut_run, &s);
+		loop_call(s.c ? s.c->pub.loop : s.l->pub.loop, shut_run, &s);
 	}
 	for (size_t i = 0; i < cn + ln; i++) {
 		dur_t left = until - clock_mono();
 
-		if (!waiter_wait_for(&w[i], left > 0 ? left : DUR_MS)) {
-			log_error("did not close in time",
-				F_STR("name", i < cn ? cs[i]->pub.name : ls[i - cn]->pub.name));
-			return; /* w is left to whoever still signals it */
-		}
+		if (waiter_wait_for(&w[i], left > 0 ? left : DUR_MS))
+			continue;
+		log_error("did not close in time",
+			F_STR("name", i < cn ? cs[i]->pub.name : ls[i - cn]->pub.name));
+		all = false;
 	}
-	mem_free(&w);
+	if (all)
+		mem_free(&w); /* else it is left to whoever still signals it */
+	return all;
 }
 
-static void free_run(void *arg)
+void gateway_end_listener(struct gateway *g, struct flow_listener *l, dur_t grace)
 {
-	(void)arg;
+	bool closed = shut_all(g, NULL, 0, &l, 1, grace);
+
+	listener_forget(g, l);
+	if (closed)
+		listener_free(l);
 }
 
-/* After this every loop has ended the turn in which it may have looked at an old plan. */
-void gateway_loops_grace(struct gateway *g)
-{
-	for (unsigned i = 0; i < g->loops_n; i++)
-		loop_call(g->loops[i], free_run, NULL);
-}
-
+/* ---- all that was given to the store is on disk, and has been heard of ---- */
 static int nothing(struct sql *db, struct store_op *op)
 {
 	return 0;
 }
 
-static void barrier_passed(struct store_op *op)
-{
-	waiter_signal(op->call.arg);
-}
-
-/* Returns when everything that was given to the store before is on disk. */
-void gateway_barrier(struct gateway *g)
-{
-	struct store_op *op = store_op_new(OP_CALL, NULL, barrier_passed);
-	struct waiter w;
-
-	waiter_init(&w);
-	op->call.run = nothing;
-	op->call.arg = &w;
-	store_do(g->store, op);
-	waiter_wait(&w);
-	mem_free(&op);
-}
-
-struct nothing_load {
-	struct store_load load;
+struct settling {
+	struct store_op op; /* first */
 	struct waiter *w;
 };
 
-static int nothing_run(struct sql *db, struct store_op *op)
+static void settling_done(struct store_op *op)
 {
-	return 0;
+	struct settling *s = (struct settling *)op;
+
+	waiter_signal(s->w);
+	mem_free(&s);
 }
 
-static void nothing_done(struct store_op *op)
+/* False: the store does not work. */
+static bool settle(struct gateway *g, dur_t at_most)
 {
-	waiter_signal(op->call.arg);
-	mem_free(&op);
-}
+	struct waiter *w = mem_new(struct waiter);
+	struct settling *s = mem_new(struct settling);
 
-static void nothing_loaded(struct store_load *l)
-{
-	struct waiter *w = CONTAINER(l, struct nothing_load, load)->w;
-
-	store_load_free(l);
-	waiter_signal(w);
-}
-
-/* What is on its way to the store and back comes home while its owners live: an operation and a
- * load behind all others, then a turn of every loop; again for what those turns set off. False: the
- * store does not answer (a full disk), and letters may still come. */
-static bool settle(struct gateway *g)
-{
-	struct waiter *w = mem_alloc(2 * sizeof *w);
-	struct nothing_load *l = mem_new(struct nothing_load);
-
-	for (int round = 0; round < 3; round++) {
-		struct store_op *op = store_op_new(OP_CALL, NULL, nothing_done);
-
-		waiter_init(&w[0]);
-		waiter_init(&w[1]);
-		op->call.run = nothing_run;
-		op->call.arg = &w[0];
-		store_do(g->store, op);
-		*l = (struct nothing_load){
-			.load = { .kind = LOAD_NOTES, .done = nothing_loaded, .most = 1 },
-			.w = &w[1],
-		};
-		store_load(g->store, &l->load);
-		if (!waiter_wait_for(&w[0], 5 * DUR_S) || !waiter_wait_for(&w[1], 5 * DUR_S))
-			return false; /* w and l are left to whoever still signals them */
-		gateway_loops_grace(g);
-	}
-	mem_free(&l);
+	waiter_init(w);
+	s->w = w;
+	s->op.kind = OP_CALL;
+	s->op.done = settling_done;
+	s->op.call.run = nothing;
+	store_do(g->store, &s->op);
+	if (!waiter_wait_for(w, at_most))
+		return false; /* w is left to the writer */
 	mem_free(&w);
+	gateway_quiesce(g); /* the answers before it were posted before it */
 	return true;
 }
 
+/* Listeners first, so that nothing new comes; then what is in flight has what is left of the grace;
+ * then its record. Loops run until all have heard the answers that they wait for. */
 void gateway_stop(struct gateway *g)
 {
-	dur_t grace = g->settings->shutdown_grace;
+	dur_t grace = g->settings->shutdown_grace, left;
+	mono_t until = clock_mono() + grace;
 	struct flow_channel **cs = mem_alloc((atomic_load(&g->names_top) + 1) * sizeof *cs);
 	size_t n = 0;
+	bool settled = true;
 
 	atomic_store(&g->stopping, true);
 	log_info("stopping", F_DUR("grace", grace));
-	gateway_shut(g, NULL, 0, g->listeners, g->listeners_n, grace);
+	shut_all(g, NULL, 0, g->listeners, g->listeners_n, grace);
 	for (unsigned i = 1; i <= atomic_load(&g->names_top); i++) {
 		struct flow_channel *c = atomic_load(&g->channel[i]);
 
-		if (c && !c->retired)
+		if (c)
 			cs[n++] = c;
 	}
-	gateway_shut(g, cs, n, NULL, 0, grace);
+	left = until - clock_mono();
+	shut_all(g, cs, n, NULL, 0, left > 0 ? left : 0);
 	mem_free(&cs);
-	g->unsettled = !settle(g);
+	workers_stop(); /* their orders wait for loops */
+	/* again for what is set off by the answers heard of first */
+	for (int i = 0; i < 3 && settled; i++)
+		settled = settle(g, 5 * DUR_S);
+	if (!settled)
+		log_error("not all is on record",
+			F_STR("then", "what was in flight may be sent again"));
 	for (unsigned i = 0; i < g->loops_n; i++) {
 		loop_stop(g->loops[i]);
 		loop_join(g->loops[i]);
 	}
-	workers_stop();
 	store_close(&g->store);
-	inflight_close(&g->inflight, true);
 }
 
 void gateway_free(struct gateway **gp)
@@ -641,10 +680,18 @@ void gateway_free(struct gateway **gp)
 	struct gateway *g = *gp;
 	struct plan *p = atomic_load(&g->plan);
 
-	if (g->unsettled)
-		return; /* letters may still know the objects, and the process ends anyway */
-	while (g->listeners_n)
-		gateway_drop_listener(g, g->listeners[0]);
+	/* first: late letters speak of the rest */
+	for (unsigned i = 0; i < g->loops_n; i++) {
+		stat_unregister(&g->lag[i]);
+		loop_free(&g->loops[i]);
+	}
+	inflight_close(&g->inflight);
+	while (g->listeners_n) {
+		struct flow_listener *l = g->listeners[0];
+
+		listener_forget(g, l);
+		listener_free(l);
+	}
 	mem_free(&g->listeners);
 	for (unsigned i = 1; i <= atomic_load(&g->names_top); i++) {
 		struct flow_channel *c = atomic_load(&g->channel[i]);
@@ -655,16 +702,13 @@ void gateway_free(struct gateway **gp)
 		if (a)
 			account_free(&a);
 	}
-	for (unsigned i = 0; i < g->loops_n; i++) {
-		stat_unregister(&g->lag[i]);
-		loop_free(&g->loops[i]);
-	}
+	strays_free(&g->strays);
 	stat_unregister(&g->info);
 	stat_unregister(&g->uptime);
 	plan_free(&p);
-	plan_free(&g->old_plan);
-	settings_free(&g->before);
 	settings_free(&g->settings);
+	settings_free(&g->first);
+	sem_destroy(&g->listing);
 	close(g->lock_fd);
 	mem_free(gp);
 }

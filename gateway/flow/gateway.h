@@ -11,7 +11,8 @@
 
 struct gateway;
 
-/* Takes the settings. Opens the store, makes loops and channels; nothing listens yet. */
+/* Takes the settings unless it fails. Opens the store, makes loops and channels; nothing
+ * listens yet. */
 struct gateway *gateway_new(struct settings *s, struct err *e);
 /* Channels open, listeners listen. -1: a listener could not (the rest is stopped by gateway_stop).
  */
@@ -20,14 +21,22 @@ int gateway_start(struct gateway *g, struct err *e);
 void gateway_stop(struct gateway *g);
 void gateway_free(struct gateway **gp);
 
-/* Takes new settings: opens, adopts, closes what differs; on failure the running ones stay and
- * `s` is still the caller's. Appends a line per change. dry: only says what would change. */
+/* Takes new settings: opens, adopts, closes what differs. On failure the running ones stay, or are
+ * put back, and `s` is still the caller's, as after a dry one. Appends a line per change. Channels
+ * close and open by themselves afterwards. dry: only says what would change. One at a time. */
 int gateway_reload(
 	struct gateway *g, struct settings *s, bool dry, struct buf *changes, struct err *e);
 
+/* For threads that are no loops: between the two, what gateway_settings() and the like show stays
+ * valid. Not for long: a reload waits for it. */
+unsigned gateway_enter(struct gateway *g);
+void gateway_leave(struct gateway *g, unsigned entered);
+/* Returns when all who entered before have left and every loop has ended its turn. */
+void gateway_quiesce(struct gateway *g);
+
 struct store *gateway_store(struct gateway *g);
-const struct settings *gateway_settings(
-	struct gateway *g); /* valid until the next reload's end + 1 */
+/* Valid during this turn of a loop, or while entered. */
+const struct settings *gateway_settings(struct gateway *g);
 bool gateway_ready(const struct gateway *g);
 bool gateway_stopping(const struct gateway *g);
 
@@ -35,6 +44,8 @@ bool gateway_stopping(const struct gateway *g);
  * object, to be used with message_arrived() on gateway_http_loop(). */
 struct listener *gateway_internal_listener(
 	struct gateway *g, const struct protocol *p, const char *name);
+/* The number of a channel or submitter that has been known at some time, or 0. */
+uint32_t gateway_number(struct gateway *g, enum store_name_kind kind, struct str name);
 
 /* Runs fn on a loop and waits for it; for control threads. */
 void gateway_call(struct gateway *g, struct loop *l, void (*fn)(void *arg), void *arg);

@@ -65,16 +65,13 @@ fail:
 	return NULL;
 }
 
-void inflight_close(struct inflight **ip, bool clean)
+/* What is still in it was never recorded: the next run is to know. */
+void inflight_close(struct inflight **ip)
 {
 	struct inflight *in = *ip;
 
 	if (!in)
 		return;
-	if (clean)
-		for (unsigned i = 0; i < INFLIGHT_SLOTS; i++)
-			if (atomic_load_explicit(&in->slot[i], memory_order_relaxed))
-				atomic_store_explicit(&in->slot[i], 0, memory_order_relaxed);
 	munmap((void *)(uintptr_t)in->slot, INFLIGHT_SLOTS * sizeof *in->slot);
 	close(in->fd);
 	mem_free(&in->were);

@@ -13,7 +13,8 @@ struct outlet {
 	struct list waiting; /* by seq */
 	unsigned n;
 	unsigned credit, lent;
-	uint64_t cursor; /* every note up to it is in memory or done with */
+	struct map telling; /* messages of which a note is lent: their next ones wait for it */
+	uint64_t cursor;    /* every note up to it is in memory or done with */
 	bool more, dirty, loading;
 	struct store_load load;
 	struct timer pause;
@@ -48,6 +49,7 @@ void outlet_free(struct outlet **op)
 
 		note_free(&n);
 	}
+	map_free(&o->telling);
 	mem_free(op);
 }
 
@@ -66,7 +68,7 @@ void outlet_start(struct outlet *o)
 
 static void refill(struct outlet *o)
 {
-	if (!o->more || o->loading || o->n > OUTLET_HIGH / 2)
+	if (!o->more || o->loading || o->n > OUTLET_HIGH / 2 || !gateway_store(o->a->gw))
 		return;
 	o->loading = true;
 	o->dirty = false;
@@ -140,19 +142,32 @@ void notify_sink(void *ctx, struct note *n)
 	loop_post(a->pub.loop, &n->letter);
 }
 
+/* News of one message are told one after the other. */
+static struct note *next_note(struct outlet *o)
+{
+	list_each (it, &o->waiting) {
+		struct note *n = CONTAINER(it, struct note, link);
+
+		if (!n->msg || !map_get_u64(&o->telling, n->msg))
+			return n;
+	}
+	return NULL;
+}
+
 static void pump_run(struct letter *l)
 {
 	struct outlet *o = CONTAINER(l, struct outlet, pump);
 	struct account *a = &o->a->pub;
+	struct note *n;
 
 	o->pump_due = false;
 	refill(o);
-	while (o->lent < o->credit && !list_empty(&o->waiting) && !timer_is_set(&o->pause)) {
-		struct note *n = list_first(&o->waiting, struct note, link);
-
+	while (o->lent < o->credit && !timer_is_set(&o->pause) && (n = next_note(o)) != NULL) {
 		list_remove(&n->link);
 		o->n--;
 		o->lent++;
+		if (n->msg)
+			map_put_u64(&o->telling, n->msg, n);
 		a->protocol->notify(a, n);
 	}
 	stat_set(&o->a->notes_waiting, o->n);
@@ -191,6 +206,8 @@ void note_done(struct account *pub, struct note *n, const struct outcome *out)
 
 	CHECK(o->lent > 0);
 	o->lent--;
+	if (n->msg)
+		map_del_u64(&o->telling, n->msg);
 	if (out->verdict == VERDICT_RETRY || out->verdict == VERDICT_UNCERTAIN) {
 		n->attempts++;
 		put_back(o, n);

@@ -5,26 +5,49 @@
  * (keys beyond). A committed message enters memory directly only if nothing on disk stands before
  * it; otherwise it stays on disk and a load brings it. So memory is bounded, order is kept, and
  * nothing is loaded twice or forgotten.
+ *
+ * What has a due time of its own (a schedule, a retry) always goes by the disk, even if that time
+ * has come by when it is offered: between its commit and its offer others were committed with
+ * smaller keys, which are offered after it.
  */
 #include "gateway/base/log.h"
+#include "gateway/base/mem.h"
 #include "gateway/flow/flow.h"
 
 enum { SHARE_HIGH = 16, SHARE_NORMAL = 4, SHARE_BULK = 1, LANE_LEAST = 1024, LANE_MOST = 8192 };
+#define AGAIN_IN DUR_MS
 
 static void load_done(struct store_load *l);
 
+static void lane_reset(struct lane *lane)
+{
+	lane->cur_due = 0;
+	lane->cur_id = 0;
+	lane->more = true; /* whatever is there */
+	lane->dirty = false;
+	lane->stale = lane->loading;
+	lane->next_due = lane->added_due = 0;
+	lane->not_before = 0;
+	lane->share = 0;
+}
+
 void queue_init(struct flow_channel *c)
+{
+	list_init(&c->barred);
+	for (int i = 0; i < PRIORITY_COUNT; i++) {
+		list_init(&c->lane[i].waiting);
+		c->lane[i].ch = c;
+	}
+	queue_reset(c);
+}
+
+void queue_reset(struct flow_channel *c)
 {
 	unsigned want = (unsigned)(c->pub.conf->window * c->pub.conf->connections) * 4;
 
 	c->high = want < LANE_LEAST ? LANE_LEAST : want > LANE_MOST ? LANE_MOST : want;
-	for (int i = 0; i < PRIORITY_COUNT; i++) {
-		struct lane *lane = &c->lane[i];
-
-		list_init(&lane->waiting);
-		lane->ch = c;
-		lane->more = true; /* whatever the last run left */
-	}
+	for (int i = 0; i < PRIORITY_COUNT; i++)
+		lane_reset(&c->lane[i]);
 }
 
 static int key_cmp(wall_t due_a, uint64_t id_a, wall_t due_b, uint64_t id_b)
@@ -57,39 +80,46 @@ static void lane_insert(struct lane *lane, struct flight *f)
 	f->state = FLIGHT_WAITS;
 }
 
-void queue_offer(struct flow_channel *c, struct message *m, const struct place *p, unsigned attempt,
-	uint8_t parts)
+/* Left on disk: a load is to bring it. */
+static void leave(struct lane *lane, struct message *m)
 {
-	wall_t now = gateway_due_now(c->gw);
-	struct lane *lane;
+	lane->more = lane->dirty = true;
+	message_unref(&m);
+}
 
-	/* Accepted by the routes of before a reload that opened this channel anew: the new one may
-	 * have looked at the disk already. */
-	if (c->closing && gateway_channel(c->gw, c->pub.number))
-		c = gateway_channel(c->gw, c->pub.number);
-	lane = &c->lane[p->priority];
-	if (key_cmp(p->due, m->id, lane->cur_due, lane->cur_id) <= 0) {
+void queue_offer(struct flow_channel *c, struct message *m, const struct place *p, unsigned attempt,
+	uint8_t parts, enum offer how)
+{
+	struct lane *lane = &c->lane[p->priority];
+
+	if (!c->opened || c->closing) {
+		message_unref(&m); /* the queue is read from its beginning when it opens again */
+		return;
+	}
+	if (queue_passed(c, p, m->id)) {
 		message_unref(&m); /* a load has brought it already */
 		return;
 	}
-	if (p->due > now) {
+	if (how == OFFER_LATER) {
 		earlier(&lane->next_due, p->due);
 		earlier(&lane->added_due, p->due);
 		message_unref(&m);
-		channel_pump(c); /* sets the timer */
-		return;
+	} else if (how == OFFER_DISK || lane->more || lane->loading || lane->n >= c->high ||
+		   (lane->next_due && p->due >= lane->next_due)) {
+		leave(lane, m);
+	} else {
+		lane_insert(lane, flight_new(c, m, p, attempt, parts));
+		lane->cur_due = p->due;
+		lane->cur_id = m->id;
 	}
-	if (lane->more || lane->loading || lane->n >= c->high ||
-		(lane->next_due && p->due >= lane->next_due)) {
-		lane->more = lane->dirty = true;
-		message_unref(&m);
-		channel_pump(c);
-		return;
-	}
-	lane_insert(lane, flight_new(c, m, p, attempt, parts));
-	lane->cur_due = p->due;
-	lane->cur_id = m->id;
 	channel_pump(c);
+}
+
+bool queue_passed(const struct flow_channel *c, const struct place *p, uint64_t id)
+{
+	const struct lane *lane = &c->lane[p->priority];
+
+	return key_cmp(p->due, id, lane->cur_due, lane->cur_id) <= 0;
 }
 
 void queue_put_back(struct flow_channel *c, struct flight *f)
@@ -103,6 +133,15 @@ void queue_remove(struct flow_channel *c, struct flight *f)
 
 	list_remove(&f->link);
 	lane->n--;
+}
+
+void queue_take(struct flow_channel *c, struct flight *f)
+{
+	struct lane *lane = &c->lane[f->place.priority];
+
+	if (lane->share)
+		lane->share--;
+	queue_remove(c, f);
 }
 
 /* High goes first, but each round of turns leaves some to the others. */
@@ -120,7 +159,6 @@ struct flight *queue_next(struct flow_channel *c)
 			some = true;
 			if (lane->share == 0)
 				continue;
-			lane->share--;
 			return list_first(&lane->waiting, struct flight, link);
 		}
 		if (!some)
@@ -161,15 +199,19 @@ wall_t queue_next_due(const struct flow_channel *c)
 
 void queue_refill(struct flow_channel *c)
 {
-	wall_t now = gateway_due_now(c->gw);
+	wall_t now;
 
+	if (!c->ready || !c->opened || c->closing)
+		return;
+	now = gateway_due_now(c->gw);
 	for (int i = 0; i < PRIORITY_COUNT; i++) {
 		struct lane *lane = &c->lane[i];
 		struct store_load *l = &lane->load;
 
 		if (lane->next_due && lane->next_due <= now)
 			lane->more = true;
-		if (!lane->more || lane->loading || lane->n > c->high / 2)
+		if (!lane->more || lane->loading || lane->n > c->high / 2 ||
+			loop_now(c->pub.loop) < lane->not_before)
 			continue;
 		lane->loading = true;
 		lane->dirty = false;
@@ -189,51 +231,118 @@ void queue_refill(struct flow_channel *c)
 	}
 }
 
+/* ---- rows that loads leave alone ---- */
+struct barred *queue_bar(struct flow_channel *c, const struct place *p, uint64_t id)
+{
+	struct barred *b = mem_new(struct barred);
+
+	b->id = id;
+	b->place = *p;
+	list_append(&c->barred, &b->link);
+	return b;
+}
+
+static void barred_free(struct barred *b)
+{
+	list_remove(&b->link);
+	mem_free(&b);
+}
+
+bool queue_unbar(struct flow_channel *c, struct barred *b, bool stays)
+{
+	struct lane *lane = &c->lane[b->place.priority];
+	bool skipped = b->skipped;
+
+	/* The load under way may have read the row as it was. */
+	if (lane->loading && stays && !skipped)
+		lane->stale = true;
+	if (lane->loading && !stays)
+		b->over = true;
+	else
+		barred_free(b);
+	return skipped;
+}
+
+static bool is_barred(struct flow_channel *c, const struct queue_row *r)
+{
+	list_each (it, &c->barred) {
+		struct barred *b = CONTAINER(it, struct barred, link);
+
+		if (b->id != r->msg->id || b->place.due != r->place.due ||
+			b->place.priority != r->place.priority)
+			continue;
+		b->skipped = true;
+		return true;
+	}
+	return false;
+}
+
+static void barred_end(struct flow_channel *c, const struct lane *lane)
+{
+	list_each_safe (it, &c->barred) {
+		struct barred *b = CONTAINER(it, struct barred, link);
+
+		if (b->over && &c->lane[b->place.priority] == lane)
+			barred_free(b);
+	}
+}
+
+/* ---- loads ---- */
 static void load_row(struct flow_channel *c, struct lane *lane, struct queue_row *r)
 {
 	struct flight *f;
 
-	if (key_cmp(r->place.due, r->msg->id, lane->cur_due, lane->cur_id) <= 0) {
+	if (queue_passed(c, &r->place, r->msg->id)) {
 		message_unref(&r->msg);
 		return;
 	}
 	lane->cur_due = r->place.due;
 	lane->cur_id = r->msg->id;
-	if (channel_cancelling(c, r->msg->id)) {
+	if (is_barred(c, r)) {
 		message_unref(&r->msg);
 		return;
 	}
 	f = flight_new(c, r->msg, &r->place, r->attempt, r->parts);
 	r->msg = NULL;
-	f->marked = r->marked;
+	f->marked = f->crashed = r->marked;
+	f->d.repeated |= r->marked;
 	f->d.concat_ref = r->concat_ref;
 	memcpy(f->d.parts_sent, r->parts_sent, sizeof f->d.parts_sent);
-	f->d.repeated = gateway_was_in_flight(c->gw, f->d.msg->id);
 	lane_insert(lane, f);
+}
+
+/* What was read is no longer wanted: the queue was reset meanwhile, or its channel closes. */
+static void load_dropped(struct lane *lane, struct store_load *l)
+{
+	for (unsigned i = 0; i < l->n; i++)
+		message_unref(&l->rows[i].msg);
+	lane->stale = false;
+	lane->more = true;
 }
 
 static void load_done(struct store_load *l)
 {
 	struct lane *lane = CONTAINER(l, struct lane, load);
 	struct flow_channel *c = lane->ch;
-	bool closed = c->closing;
+	bool wanted = !lane->stale && c->opened && !c->closing;
 
 	lane->loading = false;
-	for (unsigned i = 0; i < l->n; i++) {
-		if (closed)
-			message_unref(&l->rows[i].msg);
-		else
-			load_row(c, lane, &l->rows[i]);
-	}
-	if (l->end) {
+	if (!wanted)
+		load_dropped(lane, l);
+	for (unsigned i = 0; wanted && i < l->n; i++)
+		load_row(c, lane, &l->rows[i]);
+	if (wanted && l->end) {
 		lane->more = lane->dirty;
 		lane->next_due = l->next_due;
 		if (lane->added_due)
 			earlier(&lane->next_due, lane->added_due);
+		/* the commit under way stands before what is due */
+		if (l->n == 0 && !lane->more)
+			lane->not_before = loop_now(c->pub.loop) + AGAIN_IN;
 	}
+	barred_end(c, lane);
 	store_load_free(l);
-	if (!closed)
-		channel_pump(c);
+	channel_pump(c);
 }
 
 void queue_forget(struct flow_channel *c)
@@ -246,4 +355,11 @@ void queue_forget(struct flow_channel *c)
 			flight_free(&f);
 		}
 	}
+}
+
+void queue_done(struct flow_channel *c)
+{
+	queue_forget(c);
+	list_each_safe (it, &c->barred)
+		barred_free(CONTAINER(it, struct barred, link));
 }

@@ -388,14 +388,8 @@ static void check_channels(struct settings *s, struct conf_faults *f)
 	}
 }
 
-struct settings *settings_load(const char *path, struct conf_faults *f)
+static struct settings *settings_checked(struct settings *s, struct arena *a, struct conf_faults *f)
 {
-	struct arena *a = arena_new();
-	struct settings *s = NULL;
-	void *out = NULL;
-
-	conf_load(path, settings_rows, sizeof *s, a, &out, f);
-	s = out;
 	if (s && !f->incomplete) {
 		check_channels(s, f);
 		check_routes(s, f);
@@ -411,6 +405,7 @@ struct settings *settings_load(const char *path, struct conf_faults *f)
 		return NULL;
 	}
 	s->arena = a;
+	atomic_init(&s->refs, 1);
 	if (!s->node[0]) {
 		char host[256];
 
@@ -422,14 +417,48 @@ struct settings *settings_load(const char *path, struct conf_faults *f)
 	return s;
 }
 
+struct settings *settings_load(const char *path, struct conf_faults *f)
+{
+	struct arena *a = arena_new();
+	void *out = NULL;
+
+	conf_load(path, settings_rows, sizeof(struct settings), a, &out, f);
+	return settings_checked(out, a, f);
+}
+
+struct settings *settings_load_text(struct str text, struct conf_faults *f)
+{
+	struct arena *a = arena_new();
+	void *out = NULL;
+
+	conf_load_text("text", text, settings_rows, sizeof(struct settings), a, &out, f);
+	return settings_checked(out, a, f);
+}
+
+struct settings *settings_ref(const struct settings *s)
+{
+	struct settings *shared = (struct settings *)(uintptr_t)s;
+
+	atomic_fetch_add_explicit(&shared->refs, 1, memory_order_relaxed);
+	return shared;
+}
+
 void settings_free(struct settings **sp)
 {
 	struct settings *s = *sp;
 
 	*sp = NULL;
-	if (s) {
+	if (s && atomic_fetch_sub_explicit(&s->refs, 1, memory_order_acq_rel) == 1) {
 		struct arena *a = s->arena;
 
 		arena_free(&a);
 	}
+}
+
+void settings_swap(struct settings **at, const struct settings *s)
+{
+	struct settings *old = *at;
+
+	*at = s ? settings_ref(s) : NULL;
+	settings_free(&old);
 }

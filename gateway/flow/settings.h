@@ -80,15 +80,22 @@ struct settings {
 	int loops;
 	int control_mode;
 	struct arena *arena; /* holds all of it */
+	_Atomic unsigned refs;
 };
 
 extern const struct conf_item settings_rows[];
 extern const struct conf_item channel_rows[], listener_rows[], token_rows[], http_rows[],
 	route_rows[];
 
-/* Loads and checks everything, references included. NULL when f has errors; else owned by the
- * caller, freed by settings_free. */
+/* Loads and checks everything, references included. NULL when f has errors; else one reference,
+ * the caller's. Channels, accounts, listeners, plans and tokens hold their own: what they point
+ * into lives as long as they do. */
 struct settings *settings_load(const char *path, struct conf_faults *f);
-void settings_free(struct settings **sp);
+/* The same from text, for tests. */
+struct settings *settings_load_text(struct str text, struct conf_faults *f);
+struct settings *settings_ref(const struct settings *s);
+void settings_free(struct settings **sp); /* gives one back; nulls the caller's pointer */
+/* Lets *at hold s (or NULL) in place of what it held. */
+void settings_swap(struct settings **at, const struct settings *s);
 
 #endif
