@@ -46,6 +46,9 @@ static void put_item(struct buf *b, const struct item *it, unsigned *status_r)
 		http_problem_put_faults(b, it->status, it->faults);
 	} else if (it->answer.reason != REASON_NONE) {
 		*status_r = api_status_of(it->answer.reason, &field);
+		if (it->answer.reason == REASON_BAD_TIME &&
+			str_starts(str_of(it->answer.words), STR("send_at")))
+			field = "/send_at";
 		http_problem_put(b, *status_r, reason_text(it->answer.reason),
 			it->answer.words[0] ? it->answer.words : reason_text(it->answer.reason),
 			field);

@@ -158,13 +158,15 @@ static void failed(struct told *t, const struct http_reply *r)
 		return;
 	}
 	t->n->attempts++;
-	h->fails++;
+	/* What was under way when the trouble was noticed says nothing new. */
+	if (!h->until || loop_now(h->a->loop) >= h->until)
+		h->fails++;
 	wait = backoff_of(RETRY_FIRST, RETRY_MOST, 2, t->n->attempts);
 	if (http_retry_after(r, &wished) && wished > wait)
 		wait = wished < RETRY_MOST ? wished : RETRY_MOST;
 	t->again = loop_now(h->a->loop) + wait;
 	h->waiting++;
-	if (h->fails >= TROUBLE)
+	if (h->fails >= TROUBLE && loop_now(h->a->loop) >= h->until)
 		h->until = loop_now(h->a->loop) +
 			   backoff_of(RETRY_FIRST, DUR_MIN, 1.5, h->fails - TROUBLE + 1);
 	if (log_due(&h->quiet, &held)) {
