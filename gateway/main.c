@@ -172,10 +172,11 @@ static int run(const char *file)
 	sd_notify(0, "STOPPING=1");
 	status = 0;
 stop:
-	control_stop(&ctl);
+	control_stop(ctl);
 	api_stop_accepting(api);
 	gateway_stop(g);
 	api_stop(&api);
+	control_free(&ctl);
 	gateway_free(&g);
 	if (status == 0)
 		log_info("stopped");

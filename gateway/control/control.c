@@ -513,10 +513,8 @@ fail:
 	return NULL;
 }
 
-void control_stop(struct control **cp)
+void control_stop(struct control *c)
 {
-	struct control *c = *cp;
-
 	if (!c)
 		return;
 	loop_call(c->loop, io_end, c);
@@ -526,6 +524,14 @@ void control_stop(struct control **cp)
 		poll(NULL, 0, 1);
 	loop_stop(c->loop);
 	loop_join(c->loop);
+}
+
+void control_free(struct control **cp)
+{
+	struct control *c = *cp;
+
+	if (!c)
+		return;
 	loop_free(&c->loop);
 	sem_destroy(&c->reloading);
 	mem_free(&c->path);

@@ -13,7 +13,9 @@ struct control;
 /* conf_file: what a reload reads again. */
 struct control *control_start(
 	struct gateway *g, const char *conf_file, struct api *api, struct err *e);
-void control_stop(struct control **cp); /* NULL is allowed */
+void control_stop(struct control *c); /* no more requests; NULL is allowed */
+/* After the workers have stopped: the last of them may still be ringing its loop. */
+void control_free(struct control **cp);
 /* Reads the file again and puts it in force, or leaves all as it is; appends what changed or every
  * fault. One at a time: callers wait for each other. 0, or -1 when it was refused. */
 int control_reload(struct control *c, bool dry, struct buf *said);
