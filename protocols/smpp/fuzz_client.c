@@ -218,6 +218,8 @@ static struct message *take_message(struct str *in)
 	draft_put(&d, FIELD_FROM, str_of(senders[(what >> 3) % 6]));
 	d.head.sms.src_ton = (what >> 3) % 6 == 1 ? 5 : 1;
 	draft_put(&d, FIELD_TO, str_of(numbers[(what >> 5) % 6]));
+	if ((dcs & 0x38) == 0x38)
+		draft_put(&d, FIELD_SERVICE_TYPE, dcs & 1 ? STR("too long") : STR("CMT"));
 	if (what & 128)
 		put_some_tlvs(&d, in);
 	text = take_bytes(in);

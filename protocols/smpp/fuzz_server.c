@@ -35,8 +35,9 @@ static struct {
 	struct account a[ACCOUNTS];
 	struct member m[ACCOUNTS];
 	struct server srv;
-	struct server_conf conf;
-	struct server_account_conf accounts[ACCOUNTS];
+	struct server_conf confs[2]; /* in force: confs[conf_at] */
+	struct server_account_conf accounts[2][ACCOUNTS];
+	unsigned conf_at;
 	struct conf_pair services[1];
 	bool closed;
 } w;
@@ -256,6 +257,26 @@ static void send_bind(struct stream *s, unsigned what)
 	s->again = true;
 }
 
+/* New settings: equal ones, or another password for the first account. */
+static void adopt(bool password)
+{
+	unsigned other = w.conf_at ^ 1;
+
+	memcpy(w.accounts[other], w.accounts[w.conf_at], sizeof w.accounts[0]);
+	w.confs[other] = w.confs[w.conf_at];
+	w.confs[other].accounts = w.accounts[other];
+	if (password)
+		w.accounts[other][0].common.password =
+			w.accounts[other][0].common.password[0] ? "" : "secret";
+	for (int i = 0; i < ACCOUNTS; i++) {
+		w.a[i].specific = &w.accounts[other][i];
+		w.a[i].conf = &w.accounts[other][i].common;
+	}
+	CHECK(server_adopt(&w.l, &w.confs[other]) == 0);
+	w.l.specific = &w.confs[other];
+	w.conf_at = other;
+}
+
 static void step(struct str *in)
 {
 	static const uint32_t commands[] = { SMPP_SUBMIT_SM, SMPP_SUBMIT_SM, SMPP_DATA_SM,
@@ -332,7 +353,10 @@ static void step(struct str *in)
 			s->ev->down(s, s->owner, &(struct err){ .text = "reset" });
 		break;
 	default:
-		w.delay = i ? 0 : DUR_S;
+		if (i > 1)
+			adopt(i == 2);
+		else
+			w.delay = i ? 0 : DUR_S;
 		break;
 	}
 	turn();
@@ -357,12 +381,12 @@ static void begin(struct str *in)
 	w.l = (struct listener){ .name = "esme",
 		.loop = (struct loop *)&dummy,
 		.self = &w.srv,
-		.specific = &w.conf,
+		.specific = &w.confs[0],
 		.country = "46",
 		.trunk = "0" };
 	w.services[0] = (struct conf_pair){ "VIB", "viber" };
 	for (int i = 0; i < ACCOUNTS; i++) {
-		struct server_account_conf *c = &w.accounts[i];
+		struct server_account_conf *c = &w.accounts[0][i];
 		unsigned what = take_u8(in), more = take_u8(in);
 
 		*c = (struct server_account_conf){ .system_id = names[i], .common = common };
@@ -388,9 +412,9 @@ static void begin(struct str *in)
 			.submitter = 1 };
 		server_account_open(&w.a[i]);
 	}
-	w.conf = (struct server_conf){ .listen = "",
+	w.confs[0] = (struct server_conf){ .listen = "",
 		.system_id = "postern",
-		.accounts = w.accounts,
+		.accounts = w.accounts[0],
 		.accounts_n = ACCOUNTS,
 		.connections = STREAMS,
 		.unbound_per_address = 2,
@@ -400,8 +424,8 @@ static void begin(struct str *in)
 		.inactivity = 300 * DUR_S,
 		.answer_wait = 60 * DUR_S,
 		.pdu_most = PDU_CAP };
-	w.conf.evict = take_u8(in) % 3;
-	w.conf.lenient = take_u8(in) & 1;
+	w.confs[0].evict = take_u8(in) % 3;
+	w.confs[0].lenient = take_u8(in) & 1;
 }
 
 static void end(void)
