@@ -91,20 +91,35 @@ static void hold_for_operator(struct flow_channel *c, struct flight *f, const st
 static void requeue(struct flow_channel *c, struct flight *f, struct flow_channel *to, wall_t due,
 	bool quiet, const struct outcome *out);
 
+static void unmark(struct flow_channel *c, struct flight *f)
+{
+	struct store_op *op = store_op_new(OP_MARK, NULL, NULL);
+
+	f->marked = false;
+	op->mark.id = f->d.msg->id;
+	op->mark.place = f->place;
+	op->mark.attempt = f->attempts;
+	op->mark.undo = true;
+	store_do(gateway_store(c->gw), op);
+}
+
 /* What is certain not to have been sent goes back to its place in memory; of a channel that closes,
- * to the disk alone, without a mark that would say otherwise. */
+ * to the disk alone. Either way without a mark that would say otherwise after a kill. */
 static void not_sent(struct flow_channel *c, struct flight *f)
 {
 	struct outcome o = outcome_of(REASON_STOPPING);
 
 	inflight_drop(gateway_inflight(c->gw), f->slot);
 	f->slot = 0;
-	if (!c->closing && c->opened)
+	if (!c->closing && c->opened) {
+		if (f->marked)
+			unmark(c, f);
 		queue_put_back(c, f);
-	else if (f->marked)
+	} else if (f->marked) {
 		requeue(c, f, c, 0, true, &o);
-	else
+	} else {
 		flight_free(&f);
+	}
 }
 
 static void mark_done(struct store_op *op)

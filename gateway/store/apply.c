@@ -599,11 +599,12 @@ static int apply_mark(struct store *s, struct store_op *op)
 {
 	struct sql_stmt *q = s->q[Q_Q_MARK];
 
-	sql_int(q, 1, op->mark.attempt);
-	sql_int(q, 2, op->mark.place.channel);
-	sql_int(q, 3, op->mark.place.priority);
-	sql_int(q, 4, op->mark.place.due);
-	sql_int(q, 5, (int64_t)op->mark.id);
+	sql_int(q, 1, !op->mark.undo);
+	sql_int(q, 2, op->mark.attempt);
+	sql_int(q, 3, op->mark.place.channel);
+	sql_int(q, 4, op->mark.place.priority);
+	sql_int(q, 5, op->mark.place.due);
+	sql_int(q, 6, (int64_t)op->mark.id);
 	return sql_run(q);
 }
 

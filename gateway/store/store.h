@@ -196,6 +196,7 @@ struct store_op {
 			uint64_t id;
 			struct place place;
 			unsigned attempt;
+			bool undo; /* it was not sent after all: the mark goes */
 		} mark;
 		struct {
 			uint64_t id;
