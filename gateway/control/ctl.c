@@ -440,6 +440,12 @@ static int add_argument(json_t *request, const char *verb, char **argv, int *i, 
 	} else if (!strcmp(verb, "send") && (eq = strchr(a, '='))) {
 		*eq = '\0';
 		json_object_set_new(options, a, json_string(eq + 1));
+	} else if (!strcmp(verb, "backup") && a[0] != '/') { /* the daemon is somewhere else */
+		char here[4096];
+
+		json_array_append_new(args, getcwd(here, sizeof here)
+						    ? json_sprintf("%s/%s", here, a)
+						    : json_string(a));
 	} else {
 		json_array_append_new(args, json_string(a));
 	}

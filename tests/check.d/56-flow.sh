@@ -147,7 +147,7 @@ verify "an unknown verb is refused" sh -c "! '$OUT/posternctl' dance"
 # ---- backup while it runs
 "$OUT/posternsim" http --connect "127.0.0.1:$http" --token t-shop --count 4000 --connections 4 --to '+4676{n:7}' --expect-accepted >load.json &
 load=$!
-verify "backup while it runs" ctl backup "$SCRATCH/backup.db"
+verify "backup while it runs" ctl backup backup.db
 wait "$load" || fail "the load beside the backup"
 verify "not over a file that is there" sh -c "! '$OUT/posternctl' backup '$SCRATCH/backup.db'"
 after=$(sms +46700000077)
