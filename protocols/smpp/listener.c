@@ -121,8 +121,8 @@ const struct conf_item server_rows[] = { CONF_WHERE(struct server_conf, at),
 	CONF_STR(struct server_conf, system_id, "postern", "Our own name, in bind responses.",
 		.max = 15),
 	CONF_INT(struct server_conf, connections, 1, 1000000, 2000, "Connections at a time."),
-	CONF_INT(struct server_conf, unbound_per_address, 1, 1000000, 20,
-		"Connections of one address that have not bound yet."),
+	CONF_INT(struct server_conf, unbound_per_address, 1, 1000000, 1000,
+		"Connections of one address that have not bound yet; a tenth after a failed bind."),
 	CONF_DURATION(struct server_conf, session_init, "1s", "10m", "15s",
 		"How long a connection may take to bind."),
 	CONF_DURATION(struct server_conf, enquire, "0", "1h", "30s",
@@ -214,13 +214,22 @@ static unsigned unbound_of(const struct server *srv, const struct sockaddr *from
 	return n;
 }
 
+/* Many may come at once after a network's or our own restart; who fails to log in gets fewer tries
+ * side by side. */
+static bool too_many_unbound(const struct server *srv, const struct sockaddr *from)
+{
+	unsigned n = unbound_of(srv, from), most = (unsigned)srv->conf->unbound_per_address;
+
+	return n >= most || (n >= (most + 9) / 10 && login_delay(from) > 0);
+}
+
 static void server_accept(void *owner, int fd, const struct sockaddr *from)
 {
 	struct server *srv = owner;
 	const struct server_conf *c = srv->conf;
 	unsigned held;
 
-	if (unbound_of(srv, from) >= (unsigned)c->unbound_per_address ||
+	if (too_many_unbound(srv, from) ||
 		srv->unbound_n + srv->bound_n >= (unsigned)c->connections) {
 		/* Who has not bound yet gives way; who has does not. */
 		struct session *oldest = list_first(&srv->unbound, struct session, link);
@@ -229,7 +238,7 @@ static void server_accept(void *owner, int fd, const struct sockaddr *from)
 			log_warn("too many connections", F_STR("listener", srv->l->name),
 				F_U64("unbound", srv->unbound_n), F_U64("bound", srv->bound_n),
 				F_U64("more", held));
-		if (!oldest || unbound_of(srv, from) >= (unsigned)c->unbound_per_address) {
+		if (!oldest || too_many_unbound(srv, from)) {
 			close(fd);
 			return;
 		}
