@@ -73,8 +73,10 @@ struct protocol {
 	int (*listener_adopt)(struct listener *l, const void *conf);
 };
 
-/* All protocols there are: protocols/list.def. Ends with NULL. */
-extern const struct protocol *const protocols[];
+/* All protocols there are: protocols/list.def. NULL behind the last. */
+const struct protocol *protocol_at(size_t i);
+/* Protocols of a test program, which may define this (ends with NULL); they follow the others. */
+extern const struct protocol *const protocols_of_tests[] __attribute__((weak));
 const struct protocol *protocol_by_name(struct str name);
 
 /* ---- settings that every channel, listener, account has ---- */

@@ -5,17 +5,26 @@
 #include "protocols/list.def"
 #undef PROTOCOL
 
-const struct protocol *const protocols[] = {
+static const struct protocol *const protocols[] = {
 #define PROTOCOL(id) &protocol_##id,
 #include "protocols/list.def"
 #undef PROTOCOL
-	NULL
 };
+enum { PROTOCOLS = sizeof protocols / sizeof protocols[0] };
+
+const struct protocol *protocol_at(size_t i)
+{
+	if (i < PROTOCOLS)
+		return protocols[i];
+	return protocols_of_tests ? protocols_of_tests[i - PROTOCOLS] : NULL;
+}
 
 const struct protocol *protocol_by_name(struct str name)
 {
-	for (size_t i = 0; protocols[i]; i++)
-		if (str_is(name, protocols[i]->name))
-			return protocols[i];
+	const struct protocol *p;
+
+	for (size_t i = 0; (p = protocol_at(i)) != NULL; i++)
+		if (str_is(name, p->name))
+			return p;
 	return NULL;
 }

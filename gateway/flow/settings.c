@@ -88,7 +88,7 @@ static const struct conf_word uncertain_words[] = {
 
 static bool channel_variant(size_t i, struct conf_variant *v_r)
 {
-	const struct protocol *p = protocols[i];
+	const struct protocol *p = protocol_at(i);
 
 	if (!p)
 		return false;
@@ -98,7 +98,7 @@ static bool channel_variant(size_t i, struct conf_variant *v_r)
 
 static bool listener_variant(size_t i, struct conf_variant *v_r)
 {
-	const struct protocol *p = protocols[i];
+	const struct protocol *p = protocol_at(i);
 
 	if (!p)
 		return false;
