@@ -180,6 +180,9 @@ static inline bool delivery_part_sent(const struct delivery *d, unsigned part)
  * why: words for the operator when it is 0 or less than configured; NULL when all is well. */
 void channel_window(struct channel *c, unsigned parts, const struct err *why);
 void channel_closed(struct channel *c);
+/* Settings have changed since the message was accepted, and it makes another number of parts now
+ * (1 to 255). From inside submit() only, of a delivery no part of which was sent ever before. */
+void delivery_cut(struct delivery *d, unsigned parts);
 /* Part (from 0) of a delivery of several was answered. VERDICT_SENT or a refusal; flow notes it. */
 void delivery_part(struct delivery *d, unsigned part, const struct outcome *o);
 /* The delivery goes back to flow. For several parts: the outcome of the last, or the first that

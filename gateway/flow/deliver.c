@@ -246,6 +246,20 @@ static void record_sent(
 		F_STR("remote", out->far_id), F_DUR("took", loop_now(c->pub.loop) - f->out_at));
 }
 
+void delivery_cut(struct delivery *d, unsigned parts)
+{
+	struct flight *f = flight_of(d);
+	struct flow_channel *c = flow_channel(d->channel);
+
+	CHECK(f->state == FLIGHT_OUT && f->reported == 0 && f->cost == d->parts);
+	CHECK(parts > 0 && parts < 256);
+	c->in_flight += parts;
+	c->in_flight -= f->cost;
+	f->cost = parts;
+	d->parts = (uint8_t)parts;
+	stat_set(&c->stats.in_flight, c->in_flight);
+}
+
 void delivery_part(struct delivery *d, unsigned part, const struct outcome *o)
 {
 	struct flight *f = flight_of(d);

@@ -450,6 +450,8 @@ void client_submit(struct channel *c, struct delivery *d)
 		give_back(cl, d, &why);
 		return;
 	}
+	if (shape.parts != d->parts && !any_sent(d))
+		delivery_cut(d, shape.parts);
 	if (shape.parts > 1 || d->parts > 1 || !list_empty(&s->jobs) || !has_room(s)) {
 		send_job(s, d, &shape);
 		return;

@@ -59,6 +59,13 @@ static bool is_lent(const struct delivery *d)
 			return true;
 	return false;
 }
+void delivery_cut(struct delivery *d, unsigned parts)
+{
+	CHECK(is_lent(d) && w.inside && parts > 0 && parts < 256 && !d->parts_sent[0]);
+	w.in_flight += parts;
+	w.in_flight -= d->parts;
+	d->parts = (uint8_t)parts;
+}
 void delivery_part(struct delivery *d, unsigned part, const struct outcome *o)
 {
 	CHECK(is_lent(d) && part < d->parts);

@@ -82,6 +82,7 @@ configure() { # [SETTINGS of plain]
 		channel wide 'split = "udh16"; source_other = { ton = 2; npi = 1; }; priority = { high = 3; };
 			service_type = "CMT"; validity = "absolute"; tlv_add = { x1400 = "text:1101"; };' habits
 		channel packed 'dcs0 = "gsm-packed"; receipts = "none";' habits
+		channel narrow 'window = 1;' habits
 		channel out 'bind = "transmitter"; group = "halves";' habits halves
 		channel in 'bind = "receiver"; group = "halves";' habits halves
 		channel pair 'bind = "both"; connections = 2;' habits
@@ -128,6 +129,8 @@ verify "of 400 octets" wrote habits 46700000005 '-\t400\t'
 id=$(submit "$(sms wide +46700000006 "$long" '"priority":"high"')")
 verify "three parts with 16-bit references" becomes "$id" delivered
 verify "headers of seven octets" wrote habits 46700000006 '060804....030[123]\t' 3
+id=$(submit "$(sms narrow +46700000008 "$long")")
+verify "three parts through a window of one" becomes "$id" delivered
 id=$(submit "$(sms packed +46700000007 'hello')")
 verify "packed, and sent as the last word" becomes "$id" sent
 verify "its octets" wrote habits 46700000007 '-\t5\te8329bfd06$'
@@ -201,8 +204,15 @@ kill "$pid_plain"
 wait "$pid_plain"
 verify "the SMSC is gone" soon 10 channel_has plain '.health == "down" and (.why | test("refused"))'
 id=$(submit "$(sms plain +46700000009)")
+cut=$(submit "$(sms plain +46700000010 "$long")")
+verify "a long one waits in three parts" message_has "$cut" '.parts == 3'
+configure 'split = "payload";'
+ctl reload >/dev/null
 smsc plain --account plain:secret --codec lib
 verify "and back: what waited is delivered" becomes "$id" delivered
+verify "the long one, too, by settings of today" becomes "$cut" delivered
+verify "which make one part of it" message_has "$cut" '.parts == 1'
+verify "with one credit for it" channel_has plain '.in_flight == 0'
 
 # ---- TLS
 id=$(submit "$(sms tls +46700000001)")
@@ -231,11 +241,11 @@ verify "the long ones in parts again" test "$(wc -l <mo.rec)" = 35
 
 # ---- reload
 connects=$(ctl --json channel plain | jq .far_side.connects)
-configure 'split = "payload"; response_timeout = "30s";'
+configure 'split = "sar"; response_timeout = "30s";'
 ctl reload >/dev/null
 id=$(submit "$(sms plain +46700000002 "$long")")
-verify "a long text goes as payload now" becomes "$id" delivered
-verify "in one part" message_has "$id" '.parts == 1'
+verify "a long text goes in parts again" becomes "$id" delivered
+verify "in three" message_has "$id" '.parts == 3'
 verify "over the old connection" channel_has plain ".far_side.connects == $connects"
 configure 'system_type = "VMA";'
 ctl reload >/dev/null
