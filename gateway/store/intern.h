@@ -107,6 +107,7 @@ struct store {
 	bool stale; /* memory may be ahead of the disk: reload before the next batch */
 	mono_t next_probe;
 	uint64_t keeper_mark;         /* size of the log when the keeper was woken last */
+	mono_t bulk_after;            /* no bulk work before */
 	dur_t bulk_spent, bulk_since; /* pacing: time in bulk work, time in batches */
 	struct buf scratch;
 	struct row row;
@@ -166,7 +167,7 @@ struct store {
 	struct outlet_count {
 		uint32_t outlet;
 		int64_t count, pending;
-	} * outlets;
+	} * *outlets, *outlet_last; /* outlet_last: as tally_last */
 	unsigned outlet_n;
 	bool counted;
 	struct store_stats stat;

@@ -33,11 +33,12 @@ static struct outlet_count *outlet_make(struct store *s, uint32_t outlet)
 	struct outlet_count *o;
 
 	for (unsigned i = 0; i < s->outlet_n; i++)
-		if (s->outlets[i].outlet == outlet)
-			return &s->outlets[i];
-	s->outlets = mem_grow(s->outlets, (s->outlet_n + 1) * sizeof *s->outlets);
-	o = &s->outlets[s->outlet_n++];
-	*o = (struct outlet_count){ .outlet = outlet };
+		if (s->outlets[i]->outlet == outlet)
+			return s->outlets[i];
+	o = mem_new(struct outlet_count);
+	o->outlet = outlet;
+	s->outlets = mem_grow(s->outlets, (s->outlet_n + 1) * sizeof(struct outlet_count *));
+	s->outlets[s->outlet_n++] = o;
 	return o;
 }
 
@@ -56,9 +57,14 @@ void tally_queue(struct store *s, uint32_t channel, unsigned priority, int by)
 
 void tally_notes(struct store *s, uint32_t outlet, int by)
 {
-	pthread_mutex_lock(&s->figures);
-	outlet_make(s, outlet)->pending += by;
-	pthread_mutex_unlock(&s->figures);
+	struct outlet_count *o = s->outlet_last;
+
+	if (!o || o->outlet != outlet) {
+		pthread_mutex_lock(&s->figures);
+		o = s->outlet_last = outlet_make(s, outlet);
+		pthread_mutex_unlock(&s->figures);
+	}
+	o->pending += by;
 }
 
 void tally_commit(struct store *s, bool kept)
@@ -76,8 +82,8 @@ void tally_commit(struct store *s, bool kept)
 		t->touched = false;
 	}
 	for (unsigned i = 0; i < s->outlet_n; i++) {
-		s->outlets[i].count += kept ? s->outlets[i].pending : 0;
-		s->outlets[i].pending = 0;
+		s->outlets[i]->count += kept ? s->outlets[i]->pending : 0;
+		s->outlets[i]->pending = 0;
 	}
 	pthread_mutex_unlock(&s->figures);
 }
@@ -174,8 +180,8 @@ uint64_t store_notes_waiting(struct store *s, uint32_t outlet)
 
 	pthread_mutex_lock(&s->figures);
 	for (unsigned i = 0; i < s->outlet_n; i++)
-		if (s->outlets[i].outlet == outlet)
-			n = s->outlets[i].count;
+		if (s->outlets[i]->outlet == outlet)
+			n = s->outlets[i]->count;
 	pthread_mutex_unlock(&s->figures);
 	return n > 0 ? (uint64_t)n : 0;
 }
@@ -227,5 +233,7 @@ void tally_close(struct store *s)
 	for (unsigned i = 0; i < s->tally_n; i++)
 		mem_free(&s->tallies[i]);
 	mem_free(&s->tallies);
+	for (unsigned i = 0; i < s->outlet_n; i++)
+		mem_free(&s->outlets[i]);
 	mem_free(&s->outlets);
 }

@@ -21,7 +21,8 @@ enum {
 	ROOM = 16 << 20,  /* free on the disk before a full store takes messages again */
 };
 #define BULK_SLICE  (5 * DUR_MS)
-#define BULK_SHARE  8 /* of the time in batches, while there is other work */
+#define BULK_SHARE  8       /* of the time in batches, while there is other work */
+#define BULK_PAUSE  DUR_MIN /* after it failed */
 #define PROBE_EVERY DUR_S
 
 static struct store_op *op_of(struct letter *l)
@@ -250,8 +251,10 @@ static int batch_commit(struct store *s, unsigned from, unsigned n, dur_t bulk)
 		goto fail;
 	if (bulk) {
 		mid = clock_mono();
-		if (bulk_work(s, mid + bulk) < 0)
+		if (bulk_work(s, mid + bulk) < 0) {
+			s->bulk_after = mid + BULK_PAUSE;
 			goto fail;
+		}
 		s->bulk_spent += clock_mono() - mid;
 	}
 	mid = clock_mono();
@@ -283,6 +286,8 @@ fail:
 /* One operation's fault, not the store's: all others are done without it. */
 static int batch_one_by_one(struct store *s)
 {
+	if (!s->batch_n)
+		log_error("store upkeep failed", F_STR("error", s->db->words));
 	for (unsigned i = 0; i < s->batch_n; i++) {
 		struct store_op *op = s->batch[i];
 
@@ -331,13 +336,14 @@ static void get_well(struct store *s)
 	log_info("store recovered", F_STR("file", s->path));
 }
 
+/* Background work at fault is left alone for a while; it must not stop the rest. */
 static int batch_run(struct store *s, dur_t bulk)
 {
 	if (batch_commit(s, 0, s->batch_n, bulk) == 0) {
 		s->batch_n = 0;
 		return 0;
 	}
-	if (s->db->fault == SQL_BAD && s->batch_n && batch_one_by_one(s) == 0)
+	if (s->db->fault == SQL_BAD && batch_one_by_one(s) == 0)
 		return 0;
 	fall_ill(s);
 	batch_put_back(s, 0);
@@ -349,7 +355,8 @@ static int batch_run(struct store *s, dur_t bulk)
 /* Time for bulk work in the next batch; busy: operations wait. */
 static dur_t bulk_time(struct store *s, bool busy)
 {
-	if (!awaited_due(s) && !purge_due(s))
+	if (atomic_load(&s->stopping) || clock_mono() < s->bulk_after ||
+		(!awaited_due(s) && !purge_due(s)))
 		return 0;
 	if (!busy)
 		return BULK_SLICE;

@@ -5,7 +5,8 @@
  * One thread keeps `window` messages in the air; each goes through accept, sent, receipt with a
  * note, noted; the writer forms batches as they come. queued: so many messages are put into the
  * file first and stay there. lost: one receipt in so many never comes (0: all come).
- * CACHE=MiB, SEQUENTIAL=1 (far ids that rise instead of random ones).
+ * CACHE=MiB, SEQUENTIAL=1 (far ids that rise instead of random ones), DRAIN=1: each message
+ * accepted goes to the end of the backlog, and the oldest of the backlog is read and sent instead.
  */
 #include "gateway/base/log.h"
 #include "gateway/base/mem.h"
@@ -17,12 +18,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { CH = 1, OUT = 1, BACKLOG = 2, FILL = 16384, THREADS = 32 };
+enum { CH = 1, OUT = 1, BACKLOG = 2, FILL = 16384, THREADS = 32, READ = 1000, READ_LOW = 4000 };
 
 static struct store *s;
 static struct loop *loop;
 static uint64_t total, started, finished, lost_every, window;
-static bool random_keys;
+static bool random_keys, draining;
 static mono_t t0, t1;
 static sem_t over, queued_over;
 
@@ -30,6 +31,8 @@ struct life {
 	uint64_t n;
 	struct message *msg;
 	char key[24];
+	struct place place;
+	struct life *next;
 };
 struct my_op {
 	struct store_op op;
@@ -47,7 +50,7 @@ static struct message *make(uint64_t n)
 	draft_init(&d);
 	d.head.submitter = OUT;
 	d.head.wants = WANT_DELIVERED | WANT_FAILED;
-	d.head.priority = (uint8_t)(n % PRIORITY_COUNT);
+	d.head.priority = draining ? PRIORITY_NORMAL : (uint8_t)(n % PRIORITY_COUNT);
 	d.head.sms =
 		(struct sms_attrs){ .src_ton = 5, .dst_ton = 1, .dst_npi = 1, .registered = 1 };
 	snprintf(to, sizeof to, "4670%07llu", (unsigned long long)(n % 10000000));
@@ -117,26 +120,99 @@ static void sent(struct store_op *op)
 	store_do(s, r);
 }
 
-static void accepted(struct store_op *op)
+static void send_one(struct life *l)
 {
-	struct life *l = life_of(op);
 	struct store_op *o = op_new(OP_SENT, l, sent);
 	uint64_t h = l->n * 0x9e3779b97f4a7c15ull;
 
-	CHECK(op->fault == STORE_OK);
 	snprintf(l->key, sizeof l->key, "%016llx",
 		(unsigned long long)(random_keys ? h ^ h >> 29 : l->n));
-	o->sent.id = op->accept.id;
+	o->sent.id = l->msg->id;
 	o->sent.msg = message_ref(l->msg);
-	o->sent.place = op->accept.place;
+	o->sent.place = l->place;
 	o->sent.channel = CH;
 	o->sent.parts = 1;
 	o->sent.all = o->sent.awaits = true;
 	o->sent.attempt = 1;
 	str_copy(o->sent.far_id, OUTCOME_ID, str_of(l->key));
 	str_copy(o->sent.key, OUTCOME_ID, str_of(l->key));
-	mem_free(&op);
 	store_do(s, o);
+}
+
+/* ---- the oldest first ---- */
+static struct {
+	struct life *first, **end; /* read and not yet sent */
+	unsigned n, wanted;        /* wanted: accepted, but there was nothing to send */
+	bool reading;
+	struct store_load load;
+	uint64_t number;
+} drain;
+
+static void drain_read(void);
+
+static void drain_go(void)
+{
+	while (drain.wanted && drain.first) {
+		struct life *l = drain.first;
+
+		drain.first = l->next;
+		if (!drain.first)
+			drain.end = &drain.first;
+		drain.n--;
+		drain.wanted--;
+		send_one(l);
+	}
+	if (drain.n < READ_LOW && !drain.reading)
+		drain_read();
+}
+
+static void drain_got(struct store_load *ld)
+{
+	drain.reading = false;
+	for (unsigned i = 0; i < ld->n; i++) {
+		struct life *l = mem_new(struct life);
+
+		l->n = ++drain.number;
+		l->msg = ld->rows[i].msg;
+		l->place = ld->rows[i].place;
+		ld->after_due = l->place.due;
+		ld->after_id = l->msg->id;
+		*drain.end = l;
+		drain.end = &l->next;
+		drain.n++;
+	}
+	store_load_free(ld);
+	drain_go();
+}
+
+static void drain_read(void)
+{
+	drain.reading = true;
+	drain.load.kind = LOAD_QUEUE;
+	drain.load.loop = loop;
+	drain.load.done = drain_got;
+	drain.load.channel = CH;
+	drain.load.priority = PRIORITY_NORMAL;
+	drain.load.until = store_now(s);
+	drain.load.most = READ;
+	store_load(s, &drain.load);
+}
+
+static void accepted(struct store_op *op)
+{
+	struct life *l = life_of(op);
+
+	CHECK(op->fault == STORE_OK);
+	l->place = op->accept.place;
+	mem_free(&op);
+	if (!draining) {
+		send_one(l);
+		return;
+	}
+	message_unref(&l->msg);
+	mem_free(&l);
+	drain.wanted++;
+	drain_go();
 }
 
 static void noted(struct store_op *op)
@@ -204,7 +280,7 @@ static void queue_one(void)
 	struct store_op *op = op_new(OP_ACCEPT, NULL, queued);
 
 	op->accept.msg = make(queued_to_make--);
-	op->accept.channel = queued_to_make % 2 ? CH : BACKLOG;
+	op->accept.channel = draining || queued_to_make % 2 ? CH : BACKLOG;
 	op->accept.state = STATE_QUEUED;
 	op->accept.parts = 1;
 	store_do(s, op);
@@ -297,8 +373,8 @@ static void measure(void)
 		(unsigned long long)total, seconds(t1 - t0), (double)total / seconds(t1 - t0),
 		(double)ops / (double)commits,
 		(double)stat_of("postern_store_wal_bytes") / 1048576);
-	printf("CPU us a message: writer %.1f, keeper %.1f, this load %.1f\n", cpu[1], cpu[3],
-		cpu[n - 1]);
+	printf("CPU us a message: writer %.1f, reader %.1f, keeper %.1f, this load %.1f\n", cpu[1],
+		cpu[2], cpu[3], cpu[n - 1]);
 }
 
 static uint64_t number(int argc, char **argv, int i, uint64_t otherwise)
@@ -328,6 +404,8 @@ int main(int argc, char **argv)
 	window = number(argc, argv, 4, 2000);
 	lost_every = number(argc, argv, 5, 0);
 	random_keys = !getenv("SEQUENTIAL");
+	draining = getenv("DRAIN");
+	drain.end = &drain.first;
 	sem_init(&over, 0, 0);
 	sem_init(&queued_over, 0, 0);
 	log_set_level(LOG_INFO);
