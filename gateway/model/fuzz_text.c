@@ -32,6 +32,15 @@ static struct text_options settings(const uint8_t *d)
 	};
 }
 
+/* U+FEFF in front of a later part, read alone, is a byte order mark; joined it is a character. */
+static bool opens_with_mark(struct str octets, const struct text_part *part)
+{
+	size_t header = part->udhi ? 1 + (size_t)(unsigned char)octets.p[0] : 0;
+	uint16_t unit = octets.n >= header + 2 ? be16(octets.p + header) : 0;
+
+	return unit == 0xfeff || unit == 0xfffe;
+}
+
 /* The text as read part by part, and as joined; they are the same unless a cut was wrong. */
 static void read_back(const struct text_plan *p, const struct text_peer *peer, struct buf *out)
 {
@@ -41,6 +50,7 @@ static void read_back(const struct text_plan *p, const struct text_peer *peer, s
 	struct text_decoded d;
 	struct text_part part;
 	size_t at = 0;
+	bool mark = false;
 
 	CHECK(parts && octets);
 	for (unsigned i = 0; i < p->parts; i++) {
@@ -53,11 +63,13 @@ static void read_back(const struct text_plan *p, const struct text_peer *peer, s
 		CHECK(text_decode(p->data_coding, buf_view(&octets[i]), part.udhi, peer, &d, out,
 			      NULL) == 0);
 		CHECK(!d.lossy && d.binary == (p->coding == TEXT_BINARY));
+		mark |= i > 0 && p->coding == TEXT_UCS2 &&
+			opens_with_mark(buf_view(&octets[i]), &part);
 		parts[i] = (struct concat_part){ p->data_coding, part.udhi, buf_view(&octets[i]) };
 	}
 	CHECK(at == p->text.n);
 	concat_join(parts, p->parts, peer, &j, &joined);
-	CHECK(j.missing == 0 && str_eq(buf_view(&joined), buf_view(out)));
+	CHECK(j.missing == 0 && (mark || str_eq(buf_view(&joined), buf_view(out))));
 	for (unsigned i = 0; i < p->parts; i++)
 		buf_free(&octets[i]);
 	buf_free(&joined);

@@ -31,6 +31,7 @@ static struct {
 	struct timer *timers[TIMERS];
 	struct letter *letters;
 	mono_t now;
+	unsigned read; /* PDU_ flags of the far side that reads us */
 	acceptor_fn accept;
 	void *acceptor_owner;
 } world;
@@ -199,7 +200,7 @@ static void read_out(struct stream *s)
 
 	while (rest.n) {
 		CHECK(pdu_peek(rest, PDU_CAP, &n) == 1 && n <= rest.n);
-		if (pdu_decode(&p, str_n(rest.p, n), PDU_LONG_NAMES | PDU_V50, &status) != 0)
+		if (pdu_decode(&p, str_n(rest.p, n), world.read, &status) != 0)
 			check_failed(p.fault, __FILE__, __LINE__, smpp_command_name(p.command));
 		if (!smpp_is_resp(p.command))
 			s->asked[s->asked_n++ % ASKED] = (struct asked){ p.command, p.sequence };
@@ -290,6 +291,7 @@ static void world_begin(void)
 {
 	memset(&world, 0, sizeof world);
 	world.now = 1000 * DUR_S;
+	world.read = PDU_LONG_NAMES | PDU_V50;
 	log_set_level(LOG_ERROR);
 }
 
