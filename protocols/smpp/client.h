@@ -209,6 +209,7 @@ struct client {
 	unsigned sessions, next; /* next: where the search for the least busy begins */
 	uint32_t births;
 	struct msgid_learner learner;
+	mono_t found_at;         /* when a receipt was last found as it came */
 	struct tls_client **tls; /* per host, or NULL */
 	unsigned hosts;
 	uint16_t *refs; /* concatenation references by destination */

@@ -17,6 +17,8 @@
 
 /* Unanswered at a time on one connection; the SMSC is asked to come back with more. */
 enum { HEARD_MOST = 10000 };
+/* No receipt was found at once for so long: those that are not count against the form of ids. */
+#define DOUBT_AFTER (10 * DUR_S)
 
 /* The token of a deliver_sm until it is answered. */
 struct heard {
@@ -113,8 +115,13 @@ static void receipt_found(
 	struct msgid_keys keys;
 	struct str id = str_of(in->raw_id);
 	unsigned same = 0;
+	mono_t now = loop_now(c->loop);
 
 	if (!cl->c)
+		return;
+	/* Many receipts overtake their responses and are found later. That says nothing against
+	 * the form, as long as others are found at once. */
+	if (!hits && cl->found_at && now - cl->found_at < DOUBT_AFTER)
 		return;
 	msgid_receipt_keys(&cl->learner, id, &keys);
 	for (unsigned i = 0; i < keys.n; i++)
@@ -123,6 +130,8 @@ static void receipt_found(
 				same |= 1u << i;
 	if (hits && !same)
 		return;
+	if (hits)
+		cl->found_at = now;
 	if (hits && !awaited[0])
 		awaited = in->raw_id; /* with one key there is nothing to compare */
 	if (msgid_learn(&cl->learner, &keys, id, same, str_of(awaited)))
