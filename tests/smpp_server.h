@@ -77,17 +77,11 @@ static inline uint16_t fx_port(void)
 	return (uint16_t)port;
 }
 
-static inline void fx_begin(const char *listeners)
+static inline void fx_start(const char *listeners)
 {
-	struct settings *s;
+	struct settings *s = fx_settings(listeners, "");
 	struct err e = { 0 };
 
-	str_copy(fx.dir, sizeof fx.dir, STR("/tmp/postern-smpp-XXXXXX"));
-	assert_non_null(mkdtemp(fx.dir));
-	snprintf(fx.conf, sizeof fx.conf, "%s/p.conf", fx.dir);
-	if (!getenv("SHOW_LOG"))
-		log_capture(fx_log, NULL);
-	s = fx_settings(listeners, "");
 	assert_non_null(s);
 	fx.g = gateway_new(s, &e);
 	if (!fx.g || gateway_start(fx.g, &e) != 0)
@@ -95,12 +89,27 @@ static inline void fx_begin(const char *listeners)
 	fx.port = fx_port();
 }
 
+static inline void fx_begin(const char *listeners)
+{
+	str_copy(fx.dir, sizeof fx.dir, STR("/tmp/postern-smpp-XXXXXX"));
+	assert_non_null(mkdtemp(fx.dir));
+	snprintf(fx.conf, sizeof fx.conf, "%s/p.conf", fx.dir);
+	if (!getenv("SHOW_LOG"))
+		log_capture(fx_log, NULL);
+	fx_start(listeners);
+}
+
+static inline void fx_stop(void)
+{
+	gateway_stop(fx.g);
+	gateway_free(&fx.g);
+}
+
 static inline void fx_end(void)
 {
 	char cmd[128];
 
-	gateway_stop(fx.g);
-	gateway_free(&fx.g);
+	fx_stop();
 	log_capture(NULL, NULL);
 	snprintf(cmd, sizeof cmd, "rm -rf %s", fx.dir);
 	if (system(cmd) != 0)

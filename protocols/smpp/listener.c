@@ -143,15 +143,13 @@ const struct conf_item server_rows[] = { CONF_WHERE(struct server_conf, at),
 
 const struct server_account_conf *server_account_conf(const struct account *a)
 {
-	static const struct account_conf common = {
-		.policy = "none", .media = "sms", .window = 1, .priority = ""
+	static const struct server_account_conf none = {
+		.system_id = "",
+		.dates = 10,
+		.common = { .policy = "none", .media = "sms", .priority = "", .window = 1 },
 	};
-	static struct server_account_conf none = { .system_id = "", .dates = 10 };
 
-	if (a && a->specific)
-		return a->specific;
-	none.common = common;
-	return &none;
+	return a && a->specific ? a->specific : &none;
 }
 
 /* ---- accounts ---- */

@@ -1,6 +1,7 @@
 /* What ESMEs submit and ask, and what they are told: against a whole gateway with null channels.
  * Sessions as such: smpp_session_test.c. */
 #include "tests/smpp_server.h"
+#include "gateway/base/map.h"
 #include "protocols/smpp/receipt.h"
 #include "protocols/smpp/smpp_time.h"
 
@@ -481,6 +482,61 @@ static void test_forms(void **state)
 	esme_close(&bare);
 }
 
+/* Submits n at once to a 3.3 bind; each answer is status 0 with an id that none had before. */
+static void submit_short(struct map *seen, unsigned n)
+{
+	struct esme m = esme_dial();
+	struct pdu p = esme_submit("46700000002", "x");
+	char id[16];
+
+	assert_int_equal(esme_bind_as(&m, SMPP_BIND_TRANSMITTER, "old", "secret", 0x33), ESME_ROK);
+	for (unsigned sent = 0, got = 0; got < n; got++) {
+		for (; sent < n && sent < got + 90; sent++)
+			esme_send(&m, &p);
+		assert_true(esme_read(&m, &p));
+		assert_int_equal(p.status, ESME_ROK);
+		assert_int_equal(p.resp.message_id.n, 8);
+		str_copy(id, sizeof id, p.resp.message_id);
+		assert_null(map_put_u64(seen, strtoul(id, NULL, 16), seen));
+		p = esme_submit("46700000002", "x");
+	}
+	esme_close(&m);
+}
+
+static unsigned accepted_of(const char *account)
+{
+	struct buf json = BUF_INIT;
+	char name[64];
+	const char *at;
+	unsigned n;
+
+	gateway_status(fx.g, &json);
+	snprintf(name, sizeof name, "{\"name\":\"smpp/%s\"", account);
+	at = strstr(buf_cstr(&json), name);
+	assert_non_null(at);
+	at = strstr(at, "\"accepted\":");
+	assert_non_null(at);
+	n = (unsigned)strtoul(at + 11, NULL, 10);
+	buf_free(&json);
+	return n;
+}
+
+/* Short ids follow the clock. After a restart that the clock was set back for, they run into those
+ * of the last run, and nothing may be taken for a repetition. */
+static void test_short_ids_meet(void **state)
+{
+	struct map seen = MAP_INIT;
+	mono_t start = clock_mono();
+
+	submit_short(&seen, 300);
+	fx_stop();
+	clock_shift(-(clock_mono() - start) - 300 * DUR_MS);
+	fx_start(LISTENER);
+	submit_short(&seen, 1500);
+	assert_int_equal(accepted_of("old"), 1500);
+	map_free(&seen);
+}
+
 /* Kept until a receiver is there, spread over several, within the window. */
 static void test_receipts_wait(void **state)
 {
@@ -943,6 +999,7 @@ int main(void)
 		cmocka_unit_test(test_rate),
 		cmocka_unit_test(test_receipt),
 		cmocka_unit_test(test_forms),
+		cmocka_unit_test(test_short_ids_meet),
 		cmocka_unit_test(test_receipts_wait),
 		cmocka_unit_test(test_receipt_answers),
 		cmocka_unit_test(test_mo),
