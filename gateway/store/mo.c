@@ -1,9 +1,11 @@
 /* Subscribers' messages: kept until their account took them; parts put together durably.
  *
  * Parts wait in mo_part under a key that the caller makes of channel, addresses and reference.
- * When the last is there they are joined; a row with part -1 then stays for a day, so that a part
- * sent again starts nothing new. Parts whose siblings do not come within a day are handed over
- * one by one: better in pieces than not at all.
+ * When the last is there they are joined, and stay for a day with a row of part -1, so that a part
+ * sent again is known and starts nothing new. References come round, with telephones that count
+ * to 256 or choose at random: another text under the same key begins another message. Parts whose
+ * siblings do not come, within a day or before that, are handed over one by one: better in pieces
+ * than not at all.
  */
 #include "gateway/base/log.h"
 #include "gateway/store/intern.h"
@@ -63,14 +65,60 @@ static int mo_list(struct store *s, struct str key, struct message **list, unsig
 	return got < 0 ? -1 : (int)n;
 }
 
-static int mo_close(struct store *s, struct str key)
+static int mo_forget(struct store *s, struct str key)
 {
-	struct sql_stmt *q = s->q[Q_MO_DELETE];
+	sql_text(s->q[Q_MO_DELETE], 1, key);
+	return sql_run(s->q[Q_MO_DELETE]);
+}
+
+/* Has the key been joined already? */
+static int mo_is_closed(struct store *s, struct str key)
+{
+	struct sql_stmt *q = s->q[Q_MO_DONE];
+	int got;
 
 	sql_text(q, 1, key);
-	if (sql_run(q) < 0)
+	got = sql_step(q);
+	if (got == 1)
+		sql_reset(q);
+	return got;
+}
+
+/* 1: the part that is kept says the same as m; 0: something else, or there is none; -1. */
+static int mo_is_again(struct store *s, struct str key, int part, const struct message *m)
+{
+	struct sql_stmt *q = s->q[Q_MO_GET];
+	struct message *was;
+	int got;
+
+	sql_text(q, 1, key);
+	sql_int(q, 2, part);
+	got = sql_step(q);
+	if (got <= 0)
+		return got;
+	was = message_unpack(sql_col_str(q, 0));
+	sql_reset(q);
+	got = was && str_eq(message_get(was, FIELD_OCTETS), message_get(m, FIELD_OCTETS)) &&
+	      str_eq(message_get(was, FIELD_TEXT), message_get(m, FIELD_TEXT));
+	message_unref(&was);
+	return got;
+}
+
+/* What lies under the key goes to its account as it came, and is forgotten. */
+static int mo_hand_over(struct store *s, struct str key, uint32_t submitter)
+{
+	struct message *list[256];
+	uint32_t outlet = 0;
+	int n = mo_list(s, key, list, 256, submitter, &outlet), r = 0;
+
+	if (n < 0)
 		return -1;
-	return mo_insert(s, key, -1, 0, 0, NULL);
+	for (int i = 0; i < n; i++) {
+		if (r == 0)
+			r = mo_deliver(s, outlet, list[i]);
+		message_unref(&list[i]);
+	}
+	return r < 0 ? -1 : mo_forget(s, key);
 }
 
 static int mo_join(struct store *s, struct store_op *op, struct str key)
@@ -84,7 +132,7 @@ static int mo_join(struct store *s, struct store_op *op, struct str key)
 	if (n == op->mo.parts) {
 		op->mo.complete = true;
 		whole = op->mo.join((struct message *const *)list, (unsigned)n);
-		r = mo_close(s, key);
+		r = mo_insert(s, key, -1, 0, 0, NULL);
 		if (r == 0 && whole)
 			r = mo_deliver(s, op->mo.outlet, whole);
 		else if (r == 0)
@@ -103,42 +151,40 @@ static int mo_join(struct store *s, struct store_op *op, struct str key)
 int mo_op(struct store *s, struct store_op *op)
 {
 	struct str key = str_of(op->mo.key);
-	struct sql_stmt *q = s->q[Q_MO_DONE];
-	int got;
+	int closed, got;
 
 	op->mo.complete = op->mo.again = false;
 	if (!key.n || op->mo.parts <= 1) {
 		op->mo.complete = true;
 		return mo_deliver(s, op->mo.outlet, op->mo.msg);
 	}
-	sql_text(q, 1, key);
-	got = sql_step(q);
-	if (got < 0)
+	closed = mo_is_closed(s, key);
+	if (closed < 0)
 		return -1;
-	if (got == 1) {
-		sql_reset(q);
-		op->mo.again = true;
-		return 0;
+	if (!closed) {
+		if (mo_insert(s, key, op->mo.part, op->mo.parts, op->mo.outlet, op->mo.msg) < 0)
+			return -1;
+		if (sql_changed(s->db))
+			return mo_join(s, op, key);
 	}
-	if (mo_insert(s, key, op->mo.part, op->mo.parts, op->mo.outlet, op->mo.msg) < 0)
+	got = mo_is_again(s, key, op->mo.part, op->mo.msg);
+	if (got != 0) {
+		op->mo.again = got > 0;
+		return got < 0 ? -1 : 0;
+	}
+	if ((closed ? mo_forget(s, key) : mo_hand_over(s, key, op->mo.msg->submitter)) < 0 ||
+		mo_insert(s, key, op->mo.part, op->mo.parts, op->mo.outlet, op->mo.msg) < 0)
 		return -1;
-	if (!sql_changed(s->db)) {
-		op->mo.again = true;
-		return 0;
-	}
-	return mo_join(s, op, key);
+	return 0;
 }
 
 int mo_slice(struct store *s, mono_t until)
 {
 	do {
 		struct sql_stmt *q = s->q[Q_MO_OLD];
-		struct message *list[256];
 		char text[sizeof((struct store_op *)0)->mo.key];
 		struct str key;
-		uint32_t outlet = 0;
-		bool closed;
-		int n, r = 0;
+		int closed, n;
 
 		sql_int(q, 1, s->now - MO_WAIT);
 		n = sql_step(q);
@@ -146,24 +192,9 @@ int mo_slice(struct store *s, mono_t until)
 			return n;
 		str_copy(text, sizeof text, sql_col_str(q, 0));
 		key = str_of(text);
-		closed = sql_col(q, 1) < 0;
 		sql_reset(q);
-		if (closed) {
-			q = s->q[Q_MO_FORGET];
-			sql_text(q, 1, key);
-			if (sql_run(q) < 0)
-				return -1;
-			continue;
-		}
-		n = mo_list(s, key, list, 256, 0, &outlet);
-		if (n < 0)
-			return -1;
-		for (int i = 0; i < n; i++) {
-			if (r == 0)
-				r = mo_deliver(s, outlet, list[i]);
-			message_unref(&list[i]);
-		}
-		if (r < 0 || mo_close(s, key) < 0)
+		closed = mo_is_closed(s, key);
+		if (closed < 0 || (closed ? mo_forget(s, key) : mo_hand_over(s, key, 0)) < 0)
 			return -1;
 	} while (clock_mono() < until);
 	return 1;

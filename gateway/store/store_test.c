@@ -604,6 +604,35 @@ static void test_mo(void **state)
 	assert_true(str_is(message_get(fx.note[2]->mo, FIELD_TEXT), "half"));
 }
 
+/* References come round: another text under the same key is another message. */
+static void test_mo_key_again(void **state)
+{
+	const char *said[][2] = { { "hel", "lo" }, { "good", "bye" }, { "so ", "long" } };
+	struct store_op *op;
+
+	for (int i = 0; i < 3; i++) {
+		op = fx_do(mo_op_of("k", 0, 2, said[i][0]));
+		assert_false(op->mo.complete || op->mo.again);
+		fx_free(op);
+		op = fx_do(mo_op_of("k", 1, 2, said[i][1]));
+		assert_true(op->mo.complete);
+		fx_free(op);
+		assert_int_equal(fx.notes, i + 1);
+	}
+	assert_true(str_is(message_get(fx.note[1]->mo, FIELD_TEXT), "goodbye"));
+	assert_true(str_is(message_get(fx.note[2]->mo, FIELD_TEXT), "so long"));
+	/* while the first waits for its end, too: it goes in pieces */
+	fx_free(fx_do(mo_op_of("w", 0, 2, "lost")));
+	op = fx_do(mo_op_of("w", 0, 2, "fou"));
+	assert_false(op->mo.complete || op->mo.again);
+	fx_free(op);
+	assert_int_equal(fx.notes, 4);
+	assert_true(str_is(message_get(fx.note[3]->mo, FIELD_TEXT), "lost"));
+	fx_free(fx_do(mo_op_of("w", 1, 2, "nd")));
+	assert_int_equal(fx.notes, 5);
+	assert_true(str_is(message_get(fx.note[4]->mo, FIELD_TEXT), "found"));
+}
+
 /* ---- searching, backup ----------------------------------------------------------------------- */
 
 static bool search_count(void *ctx, const struct store_view *v)
@@ -755,6 +784,7 @@ int main(void)
 		IN_MEMORY(test_call),
 		cmocka_unit_test(test_names),
 		IN_MEMORY(test_mo),
+		IN_MEMORY(test_mo_key_again),
 		IN_MEMORY(test_search),
 		cmocka_unit_test(test_backup),
 		cmocka_unit_test(test_restart),
