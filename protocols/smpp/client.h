@@ -171,7 +171,6 @@ enum link_state {
 	LINK_OVER,    /* the channel closes */
 };
 
-/* Why a session is given up, as far as it matters to what is in flight on it. */
 struct client_session {
 	struct wire wire; /* first */
 	struct client *client;
@@ -220,11 +219,10 @@ struct client {
 	struct list returns; /* deliveries to be given back at the end of this turn */
 	struct letter returner;
 	bool returner_due, closing;
-	dur_t patience, unbind_most;
+	dur_t unbind_most;
 	unsigned window; /* as announced, with the words */
 	char why[300];
 	bool announced;
-	unsigned short known; /* bit per log-once matter */
 	struct log_quiet quiet_unmapped, quiet_bug;
 	struct wire_stats wire_stats;
 	struct client_stats stats;

@@ -3,7 +3,8 @@
  *
  * Whatever ends it, a session tries again, with jitter and growing waits; refused binds wait longer
  * than broken connections, and nothing stops it for good (an SMSC in maintenance answers "wrong
- * password"). The reason stands in `why` for the operator and is logged, once a minute at most.
+ * password"). The reason stands in `why` for the operator and is logged, the same one once a
+ * minute at most.
  */
 #include "protocols/smpp/client.h"
 
@@ -72,10 +73,12 @@ static void link_lost(struct client_session *s, const char *words, struct backof
 	struct client *cl = s->client;
 	const struct client_conf *conf = client_settings(cl);
 	bool leaving = cl->closing;
+	bool news = strcmp(s->why, words) != 0;
 	unsigned held;
 	dur_t wait;
 
-	str_copy(s->why, sizeof s->why, str_of(words));
+	if (words != s->why)
+		str_copy(s->why, sizeof s->why, str_of(words));
 	if (s->was_bound) {
 		if (loop_now(cl->c->loop) - s->bound_at >= STABLE_AFTER)
 			backoff_reset(&s->broken);
@@ -101,6 +104,8 @@ static void link_lost(struct client_session *s, const char *words, struct backof
 	backoff->most = backoff == &s->refused ? conf->refused_most : conf->reconnect_most;
 	backoff->factor = 2;
 	wait = backoff_next(backoff);
+	if (news)
+		s->quiet.next = 0;
 	if (log_due(&s->quiet, &held))
 		log_warn("smsc connection down", F_STR("channel", cl->c->name),
 			F_U64("connection", s->index + 1), F_STR("why", words),
