@@ -19,6 +19,7 @@
 
 enum { SWEEP_MOST = 500, STEPS_MOST = 16 };
 #define SWEEP_EVERY (2 * DUR_S)
+#define SWEEP_MORE  (100 * DUR_MS)
 
 struct fallback {
 	struct channel *c;
@@ -26,7 +27,7 @@ struct fallback {
 	struct account *account;
 	struct timer timer;
 	struct store_load load;
-	bool busy, closing;
+	bool busy, sweeping, closing; /* sweeping: its job is under way */
 	unsigned jobs;
 };
 static struct fallback *the_fallback(const struct channel *c)
@@ -122,6 +123,7 @@ struct job {
 	struct fallback *f;
 	struct note *note; /* to be given back when this is done */
 	unsigned n, open;
+	bool sweep;
 	struct look v[];
 };
 
@@ -169,6 +171,7 @@ static void look_at(struct gateway *g, struct look *l)
 	unsigned steps, k;
 	bool open = false;
 	wall_t last = 0;
+	int found;
 
 	l->decision = DECIDE_WAIT;
 	if (store_find(st, l->id, true, &p, &e) != 1)
@@ -179,8 +182,15 @@ static void look_at(struct gateway *g, struct look *l)
 	for (k = 0; k < steps; k++) {
 		if (id[k] == REFUSED || l->refused & 1u << k)
 			continue;
-		if (id[k] == 0 || store_find(st, id[k], false, &c, &e) != 1)
+		if (id[k] == 0)
 			break; /* not begun */
+		found = store_find(st, id[k], false, &c, &e);
+		if (found < 0) { /* not known now: a step must not be taken twice */
+			store_view_free(&p);
+			return;
+		}
+		if (found == 0)
+			continue; /* long over, and forgotten */
 		last = c.accepted;
 		if (!state_is_final(c.state)) {
 			open = true;
@@ -320,6 +330,11 @@ static void job_less(struct job *j)
 		return;
 	if (j->note)
 		note_done(f->account, j->note, &o);
+	if (j->sweep) {
+		f->sweeping = false;
+		if (f->load.after_key[0] && !f->closing) /* there are more */
+			timer_in(f->c->loop, &f->timer, SWEEP_MORE);
+	}
 	mem_free(&j);
 	f->jobs--;
 	consider_closed(f);
@@ -374,6 +389,7 @@ static void sweep_done(struct store_load *l)
 
 		for (unsigned i = 0; i < l->n; i++)
 			j->v[i].id = l->ids[i].id;
+		j->sweep = f->sweeping = true;
 		job_look(j);
 	}
 	if (l->end)
@@ -389,7 +405,7 @@ static void sweep(struct timer *t)
 	if (f->closing)
 		return;
 	timer_in(f->c->loop, &f->timer, SWEEP_EVERY);
-	if (f->busy || f->jobs)
+	if (f->busy || f->sweeping)
 		return;
 	f->busy = true;
 	f->load.kind = LOAD_OVERDUE;
