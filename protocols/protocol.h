@@ -258,7 +258,8 @@ void login_result(const struct sockaddr *peer, bool ok);
 void account_credit(struct account *a, unsigned notes);
 /* For the figures: how many sessions it has now. */
 void account_sessions(struct account *a, unsigned n);
-/* A note was taken (stored = forget it), must come again later (RETRY), or never (FAILED). */
+/* A note was taken (stored = forget it), must come again later (RETRY), or never (FAILED). A delay
+ * holds back this one and its message's next, or with SCOPE_CHANNEL all of the account's. */
 void note_done(struct account *a, struct note *n, const struct outcome *o);
 
 /* query_sm, cancel_sm, replace_sm and their kin: asked about the account's own messages only. */

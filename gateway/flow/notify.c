@@ -6,18 +6,19 @@
 #include "gateway/base/mem.h"
 #include "gateway/flow/flow.h"
 
-enum { OUTLET_HIGH = 2048, OUTLET_LOAD = 1024 };
+enum { OUTLET_HIGH = 2048, OUTLET_LOAD = 1024, LATER_MOST = 200 };
 
 struct outlet {
 	struct flow_account *a;
 	struct list waiting; /* by seq */
-	unsigned n;
+	struct list later;   /* refused for now, each with its own wait; others pass them */
+	unsigned n, later_n; /* n: of both */
 	unsigned credit, lent;
 	struct map telling; /* messages of which a note is lent: their next ones wait for it */
 	uint64_t cursor;    /* every note up to it is in memory or done with */
 	bool more, dirty, loading;
 	struct store_load load;
-	struct timer pause;
+	struct timer pause, wake;
 	struct letter pump;
 	bool pump_due;
 };
@@ -25,6 +26,7 @@ struct outlet {
 static void load_done(struct store_load *l);
 static void pump_run(struct letter *l);
 static void pause_over(struct timer *t);
+static void wake_up(struct timer *t);
 
 struct outlet *outlet_new(struct flow_account *a)
 {
@@ -33,8 +35,10 @@ struct outlet *outlet_new(struct flow_account *a)
 	o->a = a;
 	o->more = true;
 	list_init(&o->waiting);
+	list_init(&o->later);
 	o->pump.run = pump_run;
 	o->pause.fire = pause_over;
+	o->wake.fire = wake_up;
 	return o;
 }
 
@@ -45,6 +49,11 @@ void outlet_free(struct outlet **op)
 	if (!o)
 		return;
 	list_each_safe (it, &o->waiting) {
+		struct note *n = CONTAINER(it, struct note, link);
+
+		note_free(&n);
+	}
+	list_each_safe (it, &o->later) {
 		struct note *n = CONTAINER(it, struct note, link);
 
 		note_free(&n);
@@ -154,6 +163,48 @@ static struct note *next_note(struct outlet *o)
 	return NULL;
 }
 
+/* Back to its place by seq; nearly always the front. */
+static void put_back(struct outlet *o, struct note *n)
+{
+	struct list *at = o->waiting.next;
+
+	while (at != &o->waiting && CONTAINER(at, struct note, link)->seq < n->seq)
+		at = at->next;
+	list_insert_before(at, &n->link);
+	o->n++;
+}
+
+static void put_later(struct outlet *o, struct note *n)
+{
+	list_append(&o->later, &n->link);
+	o->n++;
+	o->later_n++;
+}
+
+/* Those whose wait is over are the first again. */
+static void take_later(struct outlet *o)
+{
+	mono_t now = loop_now(o->a->pub.loop), next = 0;
+
+	list_each_safe (it, &o->later) {
+		struct note *n = CONTAINER(it, struct note, link);
+
+		if (n->again > now) {
+			if (!next || n->again < next)
+				next = n->again;
+			continue;
+		}
+		list_remove(&n->link);
+		o->n--;
+		o->later_n--;
+		if (n->msg)
+			map_del_u64(&o->telling, n->msg);
+		put_back(o, n);
+	}
+	if (next)
+		timer_set(o->a->pub.loop, &o->wake, next);
+}
+
 static void pump_run(struct letter *l)
 {
 	struct outlet *o = CONTAINER(l, struct outlet, pump);
@@ -161,6 +212,8 @@ static void pump_run(struct letter *l)
 	struct note *n;
 
 	o->pump_due = false;
+	if (o->later_n)
+		take_later(o);
 	refill(o);
 	while (o->lent < o->credit && !timer_is_set(&o->pause) && (n = next_note(o)) != NULL) {
 		list_remove(&n->link);
@@ -179,23 +232,17 @@ static void pause_over(struct timer *t)
 	pump(CONTAINER(t, struct outlet, pause));
 }
 
+static void wake_up(struct timer *t)
+{
+	pump(CONTAINER(t, struct outlet, wake));
+}
+
 void account_credit(struct account *pub, unsigned notes)
 {
 	struct outlet *o = flow_account(pub)->outlet;
 
 	o->credit = notes;
 	pump(o);
-}
-
-/* Back to its place by seq; nearly always the front. */
-static void put_back(struct outlet *o, struct note *n)
-{
-	struct list *at = o->waiting.next;
-
-	while (at != &o->waiting && CONTAINER(at, struct note, link)->seq < n->seq)
-		at = at->next;
-	list_insert_before(at, &n->link);
-	o->n++;
 }
 
 void note_done(struct account *pub, struct note *n, const struct outcome *out)
@@ -206,6 +253,14 @@ void note_done(struct account *pub, struct note *n, const struct outcome *out)
 
 	CHECK(o->lent > 0);
 	o->lent--;
+	if ((out->verdict == VERDICT_RETRY || out->verdict == VERDICT_UNCERTAIN) &&
+		out->delay > 0 && out->scope == SCOPE_MESSAGE && o->later_n < LATER_MOST) {
+		n->attempts++;
+		n->again = loop_now(pub->loop) + out->delay;
+		put_later(o, n); /* still among `telling`: its next ones wait with it */
+		pump(o);
+		return;
+	}
 	if (n->msg)
 		map_del_u64(&o->telling, n->msg);
 	if (out->verdict == VERDICT_RETRY || out->verdict == VERDICT_UNCERTAIN) {

@@ -27,6 +27,7 @@ struct note {
 	char err[NOTE_ERR];                  /* the far side's error code, "" */
 	char client_id[NOTE_ADDR];
 	unsigned attempts;  /* of telling it; kept by the teller in memory */
+	mono_t again;       /* not before; likewise */
 	struct message *mo; /* NOTE_MO: the subscriber's message; owned */
 	void *owner;        /* likewise */
 	struct list link;   /* for the receiver */

@@ -61,6 +61,8 @@ static struct outcome outcome_of_answer(const struct note *n, uint32_t status)
 	case ESME_RX_T_APPN:
 		o = outcome_words(REASON_TEMPORARY, "%s", smpp_status_name(status));
 		o.delay = again_in(n);
+		/* The last speaks of this one, and others may pass; the rest of the receiver. */
+		o.scope = status == ESME_RX_T_APPN ? SCOPE_MESSAGE : SCOPE_CHANNEL;
 		if (clock_wall() - n->at > REFUSED_MOST)
 			o = outcome_words(REASON_ATTEMPTS, "%s for days", smpp_status_name(status));
 		return o;
@@ -325,6 +327,7 @@ void tell_note(struct account *a, struct note *n)
 		/* It must not overtake its response; or credit was taken back meanwhile. */
 		o = outcome_of(REASON_DOWN);
 		o.delay = early ? EARLY_WAIT : DUR_S;
+		o.scope = early ? SCOPE_MESSAGE : SCOPE_CHANNEL;
 		note_done(a, n, &o);
 		return;
 	}
