@@ -80,6 +80,11 @@ extern const struct protocol *const protocols_of_tests[] __attribute__((weak));
 const struct protocol *protocol_by_name(struct str name);
 
 /* ---- settings that every channel, listener, account has ---- */
+/* Where subscribers' messages to numbers that begin so go. */
+struct mo_route_conf {
+	struct conf_where at;
+	const char *to, *account;
+};
 enum uncertain { UNCERTAIN_DEFAULT, UNCERTAIN_RESEND, UNCERTAIN_HOLD };
 struct channel_conf {
 	struct conf_where at;
@@ -99,7 +104,7 @@ struct channel_conf {
 	const char *group;    /* channels with one group share the far side's message ids */
 	const char *callback_secret;
 	const char *mo_to; /* account or token that subscribers' messages go to, "" none */
-	struct conf_pair *mo_routes; /* pattern of the called number -> account */
+	struct mo_route_conf *mo_routes;
 	size_t mo_routes_n;
 };
 

@@ -79,7 +79,7 @@ int channel_numbers(struct gateway *gw, const struct channel_conf *conf, struct 
 	if (conf->mo_to[0] && !store_number(st, STORE_SUBMITTER, conf->mo_to, e))
 		return -1;
 	for (size_t i = 0; i < conf->mo_routes_n; i++)
-		if (!store_number(st, STORE_SUBMITTER, conf->mo_routes[i].value, e))
+		if (!store_number(st, STORE_SUBMITTER, conf->mo_routes[i].account, e))
 			return -1;
 	return 0;
 }
@@ -96,7 +96,8 @@ static void resolve_mo(struct flow_channel *c)
 	if (conf->mo_routes_n)
 		c->mo_outlets = mem_alloc(conf->mo_routes_n * sizeof *c->mo_outlets);
 	for (size_t i = 0; i < conf->mo_routes_n; i++)
-		c->mo_outlets[i] = store_number(st, STORE_SUBMITTER, conf->mo_routes[i].value, &e);
+		c->mo_outlets[i] =
+			store_number(st, STORE_SUBMITTER, conf->mo_routes[i].account, &e);
 }
 
 static void take_conf(struct flow_channel *c, const struct channel_conf *conf, struct settings *s)

@@ -650,7 +650,7 @@ static uint32_t mo_outlet(const struct flow_channel *c, struct str to)
 	size_t len = 0;
 
 	for (size_t i = 0; i < conf->mo_routes_n; i++) {
-		struct str key = str_of(conf->mo_routes[i].key);
+		struct str key = str_of(conf->mo_routes[i].to);
 
 		if (str_starts(to, key) && key.n >= len) {
 			best = c->mo_outlets[i];

@@ -106,6 +106,13 @@ static bool listener_variant(size_t i, struct conf_variant *v_r)
 	return true;
 }
 
+static const struct conf_item mo_route_rows[] = { CONF_WHERE(struct mo_route_conf, at),
+	CONF_STR(struct mo_route_conf, to, NULL, "What the called number begins with.",
+		.flags = CONF_REQUIRED),
+	CONF_STR(struct mo_route_conf, account, NULL, "Account (smpp/NAME) or token (http/NAME).",
+		.flags = CONF_REQUIRED),
+	CONF_END };
+
 const struct conf_item channel_rows[] = { CONF_WHERE(struct channel_conf, at),
 	CONF_STR(struct channel_conf, name, NULL, "Its name, in routes, metrics and posternctl.",
 		.flags = CONF_REQUIRED | CONF_UNIQUE, .max = 64),
@@ -141,9 +148,8 @@ const struct conf_item channel_rows[] = { CONF_WHERE(struct channel_conf, at),
 		"Last part of the path at which this channel's callbacks come."),
 	CONF_STR(struct channel_conf, mo_to, "",
 		"Account (smpp/NAME) or token (http/NAME) that subscribers' messages go to."),
-	CONF_MAP(struct channel_conf, mo_routes, mo_routes_n,
-		"The same by called number: { \"short-code\" = \"smpp/shop\"; } (keys may be "
-		"prefixes)."),
+	CONF_LIST(struct channel_conf, mo_routes, mo_routes_n, mo_route_rows,
+		"The same by called number; the longest beginning that fits is taken."),
 	CONF_END };
 
 const struct conf_item listener_rows[] = { CONF_WHERE(struct listener_conf, at),
