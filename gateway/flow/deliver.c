@@ -419,6 +419,9 @@ static void retry_later(struct flow_channel *c, struct flight *f, const struct o
 /* The far side may or may not have it. */
 static void uncertain(struct flow_channel *c, struct flight *f, const struct outcome *o)
 {
+	const struct channel_conf *conf = c->pub.conf;
+	wall_t due = 0;
+
 	stat_inc(&c->stats.uncertain);
 	f->attempts++;
 	if (holds_uncertain(c)) {
@@ -427,11 +430,16 @@ static void uncertain(struct flow_channel *c, struct flight *f, const struct out
 	}
 	log_warn("uncertain", F_ID("msg", f->d.msg->id), F_STR("channel", c->pub.name),
 		F_STR("reason", reason_word(o->reason)), F_STR("then", "sent again"));
-	if (c->pub.conf->attempts && f->attempts >= (unsigned)c->pub.conf->attempts) {
+	if (conf->attempts && f->attempts >= (unsigned)conf->attempts) {
 		flight_final(c, f, STATE_UNKNOWN, o);
 		return;
 	}
-	requeue(c, f, c, 0, false, o);
+	/* A far side that takes and never answers gets it again at once, and then ever less often.
+	 */
+	if (o->reason == REASON_TIMEOUT && f->attempts > 1)
+		due = clock_wall() + backoff_of(conf->retry_first, conf->retry_most,
+					     conf->retry_factor, f->attempts);
+	requeue(c, f, c, due, false, o);
 }
 
 static void breaker_trip(struct flow_channel *c, const struct outcome *o)
