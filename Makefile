@@ -89,6 +89,12 @@ $(OUT)/tests/%_test: %_test.c $(LIB)
 	$(say) TEST $<
 	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -MF $@.d -o $@ $< $(LIB) -lcmocka $(ALL_LIBS)
 
+# A measuring program of one file: make build/bench/store_bench
+$(OUT)/bench/%: tests/bench/%.c $(LIB)
+	@mkdir -p $(@D)
+	$(say) BENCH $<
+	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -MF $@.d -o $@ $< $(LIB) $(ALL_LIBS)
+
 # A fuzz target has LLVMFuzzerTestOneInput; without a fuzzer it replays its corpus.
 ifeq ($(FUZZ),1)
 $(OUT)/fuzz/fuzz_%: fuzz_%.c $(LIB)

@@ -1,6 +1,7 @@
 /* The store alone: lives of messages per second, CPU per message in the writer, memory.
  *
- *   store_bench FILE [messages] [queued] [window] [lost]
+ *   make build/bench/store_bench
+ *   build/bench/store_bench FILE [messages] [queued] [window] [lost]
  *
  * One thread keeps `window` messages in the air; each goes through accept, sent, receipt with a
  * note, noted; the writer forms batches as they come. queued: so many messages are put into the
