@@ -47,6 +47,7 @@ struct entry {
 struct chances {
 	unsigned throttle, temporary, refuse, lose, fail_part, breaks;
 	unsigned early, twice, fails; /* receipts: before the answer, again, undeliverable */
+	unsigned mute;                /* receipts that are awaited and do not come */
 	unsigned tell_again;          /* notes: refused for now */
 	bool receipts;
 	dur_t latency, receipt_delay; /* at most; random below */
@@ -243,7 +244,7 @@ static void probe_answer(struct probe *p, struct delivery *d)
 		probe_count(d, i, &o);
 		if (o.verdict != VERDICT_SENT)
 			break;
-		if (ch->receipts) {
+		if (ch->receipts && !fx_chance(ch->mute)) {
 			bool early = fx_chance(ch->early);
 
 			probe_receipt(p, o.far_id, early);
