@@ -43,7 +43,7 @@ FILENAME ~ /banned\.txt$/ {
 }
 FNR == 1 {
 	in_comment = 0
-	is_test = FILENAME ~ /_test\.c$/ || FILENAME ~ /^tests\// || FILENAME ~ /\/fuzz_[^\/]*\.c$/
+	is_test = FILENAME ~ /_(test\.c|fixture\.h)$/ || FILENAME ~ /^tests\// || FILENAME ~ /\/fuzz_[^\/]*\.c$/
 	if ($0 !~ /^\/\*/ )
 		complain("a file opens with a comment that says what it is")
 }
