@@ -449,7 +449,7 @@ static void pump_run(struct letter *l)
 {
 	struct flow_channel *c = CONTAINER(l, struct flow_channel, pump);
 	int mode = atomic_load(&c->mode);
-	mono_t now = loop_now(c->pub.loop), wake = 0;
+	mono_t now = loop_now(c->pub.loop), wake = 0, again;
 	wall_t due;
 
 	c->pump_due = false;
@@ -458,6 +458,9 @@ static void pump_run(struct letter *l)
 	if (mode == CHANNEL_RUNS || mode == CHANNEL_DRAINS)
 		send_what_may_go(c, now, &wake);
 	queue_refill(c);
+	again = queue_wake(c);
+	if (again && (!wake || again < wake))
+		wake = again;
 	due = queue_next_due(c);
 	if (due) {
 		dur_t in = due - gateway_due_now(c->gw);

@@ -164,6 +164,8 @@ struct flight *queue_next(struct flow_channel *c);             /* the one to go 
 void queue_take(struct flow_channel *c, struct flight *f);     /* it goes: its lane used a turn */
 void queue_remove(struct flow_channel *c, struct flight *f);
 void queue_refill(struct flow_channel *c);
+/* When a refill that was put off may be tried again; 0: none is. */
+mono_t queue_wake(const struct flow_channel *c);
 wall_t queue_next_due(const struct flow_channel *c);
 unsigned queue_waiting(const struct flow_channel *c);
 struct flight *queue_find(struct flow_channel *c, uint64_t id);

@@ -197,6 +197,20 @@ wall_t queue_next_due(const struct flow_channel *c)
 	return next;
 }
 
+mono_t queue_wake(const struct flow_channel *c)
+{
+	mono_t wake = 0;
+
+	for (int i = 0; i < PRIORITY_COUNT && c->ready && c->opened; i++) {
+		const struct lane *lane = &c->lane[i];
+
+		if (lane->more && !lane->loading && lane->n <= c->high / 2 && lane->not_before &&
+			(!wake || lane->not_before < wake))
+			wake = lane->not_before;
+	}
+	return wake;
+}
+
 void queue_refill(struct flow_channel *c)
 {
 	wall_t now;
