@@ -134,6 +134,8 @@ struct store {
 		char rc_key[OUTCOME_ID];
 		uint64_t rc_id;
 		int rc_part;
+		uint32_t note_outlet;
+		uint64_t note_seq;
 	} purge;
 	mono_t next_second;
 	note_sink_fn sink;
@@ -277,6 +279,7 @@ int note_state(struct store *s, const struct row *r, enum state was, enum reason
 int note_intermediate(struct store *s, const struct row *r, wall_t at, struct str err);
 int note_mo(struct store *s, uint32_t outlet, struct message *m); /* takes a reference of its own */
 int note_taken(struct store *s, uint32_t outlet, uint64_t seq);
+int note_forget(struct store *s, uint32_t outlet, uint64_t seq); /* nobody came for it */
 void notes_drop(struct store *s); /* the batch failed */
 void notes_tell(struct store *s); /* it is committed */
 

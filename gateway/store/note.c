@@ -149,7 +149,13 @@ int note_taken(struct store *s, uint32_t outlet, uint64_t seq)
 		if (sql_run(q) < 0)
 			return -1;
 	}
-	q = s->q[Q_NOTE_DELETE];
+	return note_forget(s, outlet, seq);
+}
+
+int note_forget(struct store *s, uint32_t outlet, uint64_t seq)
+{
+	struct sql_stmt *q = s->q[Q_NOTE_DELETE];
+
 	sql_int(q, 1, outlet);
 	sql_int(q, 2, (int64_t)seq);
 	if (sql_run(q) < 0)

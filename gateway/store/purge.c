@@ -1,5 +1,6 @@
 /* What is old goes: finished messages after the retention, client ids after their window, awaited
- * receipts that nobody awaits, parked receipts, parts of subscribers' messages.
+ * receipts that nobody awaits, parked receipts, parts of subscribers' messages, news that nobody
+ * came for within the retention.
  *
  * In slices of a few milliseconds inside the writer's batches, a round every minute. Messages go in
  * order of id, which is order of acceptance, whole ranges at a time where all of them are finished;
@@ -12,7 +13,15 @@ enum { WALK = 256 };
 #define ROUND_EVERY DUR_MIN
 #define RC_KEEP     (7 * DUR_DAY) /* corrections are taken that long after a final receipt */
 
-enum stage { STAGE_ORPHANS, STAGE_MO, STAGE_DEDUPE, STAGE_MESSAGES, STAGE_RC, STAGE_COUNT };
+enum stage {
+	STAGE_ORPHANS,
+	STAGE_MO,
+	STAGE_DEDUPE,
+	STAGE_MESSAGES,
+	STAGE_RC,
+	STAGE_NOTES,
+	STAGE_COUNT
+};
 
 static void rc_rewind(struct store *s)
 {
@@ -20,6 +29,8 @@ static void rc_rewind(struct store *s)
 	s->purge.rc_key[0] = '\0';
 	s->purge.rc_id = 0;
 	s->purge.rc_part = 0;
+	s->purge.note_outlet = 0;
+	s->purge.note_seq = 0;
 }
 
 bool purge_due(struct store *s)
@@ -203,6 +214,38 @@ static int rc_slice(struct store *s, mono_t until)
 	}
 }
 
+/* Once over what waits to be told, in order of outlet and age. */
+static int note_slice(struct store *s, mono_t until)
+{
+	struct sql_stmt *q = s->q[Q_NOTE_WALK];
+
+	for (;;) {
+		int got, n = 0;
+
+		sql_int(q, 1, s->purge.note_outlet);
+		sql_int(q, 2, (int64_t)s->purge.note_seq);
+		while ((got = sql_step(q)) == 1) {
+			n++;
+			s->purge.note_outlet = (uint32_t)sql_col(q, 0);
+			s->purge.note_seq = (uint64_t)sql_col(q, 1);
+			if (sql_col(q, 2) < s->now - s->conf.retention &&
+				note_forget(s, s->purge.note_outlet, s->purge.note_seq) < 0) {
+				sql_reset(q);
+				return -1;
+			}
+		}
+		if (got < 0)
+			return -1;
+		if (n == 0) {
+			s->purge.note_outlet = 0;
+			s->purge.note_seq = 0;
+			return 0;
+		}
+		if (clock_mono() >= until)
+			return 1;
+	}
+}
+
 int purge_slice(struct store *s, mono_t until)
 {
 	static int (*const stages[STAGE_COUNT])(struct store *, mono_t) = {
@@ -211,6 +254,7 @@ int purge_slice(struct store *s, mono_t until)
 		[STAGE_DEDUPE] = dedupe_slice,
 		[STAGE_MESSAGES] = message_slice,
 		[STAGE_RC] = rc_slice,
+		[STAGE_NOTES] = note_slice,
 	};
 	int r;
 

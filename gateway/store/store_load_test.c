@@ -299,7 +299,7 @@ static void test_purge(void **state)
 	char key[16];
 
 	for (int i = 0; i < 600; i++) {
-		struct fx_msg m = { 0 };
+		struct fx_msg m = { .wants = WANT_DELIVERED | WANT_FAILED };
 
 		snprintf(key, sizeof key, "p%d", i);
 		if (i % 4 == 0)
@@ -319,10 +319,15 @@ static void test_purge(void **state)
 		usleep(10000);
 	assert_int_equal(store_find_client(fx.s, SUB, STR("p4"), &found, &e), 0);
 	assert_int_equal(purged(), 0);
+	/* nobody comes for the news: they are kept as long as messages are */
+	assert_true(store_notes_waiting(fx.s, SUB) > 0);
 	clock_shift(30 * DUR_DAY);
 	for (int i = 0; i < 500 && purged() < 570; i++)
 		usleep(10000);
 	assert_int_equal(purged(), 570);
+	for (int i = 0; i < 500 && store_notes_waiting(fx.s, SUB); i++)
+		usleep(10000);
+	assert_int_equal(store_notes_waiting(fx.s, SUB), 0);
 	for (int i = 0; i < 30; i++)
 		assert_int_equal(fx_state(keep[i]), STATE_QUEUED);
 	assert_int_equal(store_find(fx.s, id[0], false, &v, &e), 0);
