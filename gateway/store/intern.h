@@ -280,8 +280,8 @@ int note_intermediate(struct store *s, const struct row *r, wall_t at, struct st
 int note_mo(struct store *s, uint32_t outlet, struct message *m); /* takes a reference of its own */
 int note_taken(struct store *s, uint32_t outlet, uint64_t seq);
 int note_forget(struct store *s, uint32_t outlet, uint64_t seq); /* nobody came for it */
-void notes_drop(struct store *s); /* the batch failed */
-void notes_tell(struct store *s); /* it is committed */
+void notes_drop(struct store *s);                                /* the batch failed */
+void notes_tell(struct store *s);                                /* it is committed */
 
 /* mo.c */
 int mo_op(struct store *s, struct store_op *op);

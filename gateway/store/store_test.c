@@ -757,6 +757,8 @@ static void test_restart(void **state)
 	fx_reopen();
 	assert_true(fx_accept((struct fx_msg){ 0 }, &place) > c);
 	clock_shift(DUR_HOUR);
+	for (int i = 0; i < 300 && store_notes_waiting(fx.s, SUB) != 2; i++)
+		usleep(10000); /* likewise */
 	assert_int_equal(store_notes_waiting(fx.s, SUB), 2);
 	fx_end();
 	fx_remove(path);
