@@ -115,6 +115,7 @@ static void block_signals(sigset_t *set)
 	sigaddset(set, SIGHUP);
 	sigprocmask(SIG_BLOCK, set, NULL); /* before any thread: all inherit it */
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN); /* a limit on files is to the store what a full disk is */
 }
 
 /* Until asked to stop. A reload runs here, on the main thread. */

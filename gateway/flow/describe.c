@@ -32,6 +32,20 @@ static void describe_run(void *arg)
 	buf_char(d->b, '}');
 }
 
+/* The store has no figures of a channel for which nothing waited yet. */
+static void put_depth(struct buf *b, const struct store_depth *all, unsigned n, uint32_t channel)
+{
+	static const struct store_depth none;
+	const struct store_depth *d = &none;
+
+	for (unsigned i = 0; i < n; i++)
+		if (all[i].channel == channel)
+			d = &all[i];
+	buf_printf(b, ",\"queued\":{\"high\":%lu,\"normal\":%lu,\"bulk\":%lu},\"oldest_s\":%lld}",
+		d->waiting[0], d->waiting[1], d->waiting[2],
+		d->oldest ? (clock_wall() - d->oldest) / DUR_S : 0);
+}
+
 bool gateway_channels(struct gateway *g, const char *name, struct buf *b)
 {
 	struct store_depth *depth = mem_alloc(DEPTHS_MOST * sizeof *depth);
@@ -50,16 +64,8 @@ bool gateway_channels(struct gateway *g, const char *name, struct buf *b)
 			buf_char(b, ',');
 		some = true;
 		loop_call(d.c->pub.loop, describe_run, &d);
-		for (unsigned k = 0; k < depths; k++) {
-			if (depth[k].channel != i)
-				continue;
-			b->n--; /* inside the object */
-			buf_printf(b,
-				",\"queued\":{\"high\":%lu,\"normal\":%lu,\"bulk\":%lu},"
-				"\"oldest_s\":%lld}",
-				depth[k].waiting[0], depth[k].waiting[1], depth[k].waiting[2],
-				depth[k].oldest ? (clock_wall() - depth[k].oldest) / DUR_S : 0);
-		}
+		b->n--; /* inside the object */
+		put_depth(b, depth, depths, i);
 	}
 	if (!name)
 		buf_char(b, ']');

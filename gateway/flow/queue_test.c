@@ -165,6 +165,7 @@ static void test_cancel(void **state)
 	unsigned cancelled = 0;
 
 	fx_begin(ONE);
+	fx.chances.latency = 5 * DUR_MS;
 	fx_small_memory("a", 100);
 	assert_int_equal(gateway_channel_verb(fx.g, "a", GATEWAY_HOLD, &e), 0);
 	for (unsigned i = 0; i < N; i++)
@@ -179,7 +180,6 @@ static void test_cancel(void **state)
 	assert_int_equal(gateway_cancel(fx.g, id[1], 4711), REASON_NOT_FOUND);
 	assert_int_equal(gateway_cancel(fx.g, 4711, 0), REASON_NOT_FOUND);
 	assert_int_equal(gateway_channel_verb(fx.g, "a", GATEWAY_RESUME, &e), 0);
-	fx.chances.latency = 5 * DUR_MS;
 	for (unsigned i = 1; i < N; i += 3) /* a race with sending: one of the two */
 		cancelled += gateway_cancel(fx.g, id[i], 0) == REASON_NONE;
 	fx_drain(30 * DUR_S);
