@@ -1,6 +1,6 @@
 /* Accounts: passwords, addresses, senders, rates, and the price of wrong logins. */
 #include "gateway/base/penalty.h"
-#include "gateway/flow/flow_fixture.h"
+#include "tests/flow_fixture.h"
 
 #include <arpa/inet.h>
 #include <crypt.h>

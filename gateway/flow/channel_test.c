@@ -1,5 +1,5 @@
 /* What a channel decides: holding, stopping and trying again, failing over, giving up. */
-#include "gateway/flow/flow_fixture.h"
+#include "tests/flow_fixture.h"
 
 #define USUAL                                                                    \
 	" retry_first = \"10ms\"; retry_most = \"20ms\"; receipt_wait = \"1h\";" \

@@ -2,7 +2,7 @@
  * again is at most what was in flight, and says so. Each run is a child process that ends by
  * _exit(); what it answered and sent comes over a pipe, as the outside world would know it.
  */
-#include "gateway/flow/flow_fixture.h"
+#include "tests/flow_fixture.h"
 
 #include <fcntl.h>
 #include <sys/wait.h>

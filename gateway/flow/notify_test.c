@@ -1,5 +1,5 @@
 /* News for submitters: each told once, in order, over small windows, refusals and reloads. */
-#include "gateway/flow/flow_fixture.h"
+#include "tests/flow_fixture.h"
 
 #define CONF                                                          \
 	"channels = ( { name = \"a\"; type = \"probe\"; window = 50;" \

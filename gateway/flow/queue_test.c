@@ -1,6 +1,6 @@
 /* Queues through the real store: order, memory bounds, schedules, retries, parts, orders. Whatever
  * happens, each message has one end and is sent as often as it should be. */
-#include "gateway/flow/flow_fixture.h"
+#include "tests/flow_fixture.h"
 
 #define ONE                                                                           \
 	"channels = ( { name = \"a\"; type = \"probe\"; window = 20;"                 \

@@ -1,7 +1,7 @@
 /* New settings for a gateway that runs: taken over in place, opened anew, refused whole; channels
  * and accounts that go and come back; and that what nobody looks after ends all the same.
  */
-#include "gateway/flow/flow_fixture.h"
+#include "tests/flow_fixture.h"
 
 #include <arpa/inet.h>
 #include <sys/socket.h>

@@ -1,5 +1,5 @@
 /* Routes: first fit, patterns, media, submitters, shares, failover, channels that are down. */
-#include "gateway/flow/flow_fixture.h"
+#include "tests/flow_fixture.h"
 
 static const char *const conf =
 	"channels = ("

@@ -1,7 +1,7 @@
 /* What time does to messages, with a clock that is moved by hours: schedules, validity, retries,
  * receipts that do not come, what is old. Each test has clocks of its own, for they only go on.
  */
-#include "gateway/flow/flow_fixture.h"
+#include "tests/flow_fixture.h"
 
 #define CONF(more)                                                    \
 	"channels = ( { name = \"a\"; type = \"probe\"; window = 10;" \

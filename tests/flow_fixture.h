@@ -6,8 +6,8 @@
  * be asked: did each message have one end, was each told of once, was each sent as often as it
  * should?
  */
-#ifndef POSTERN_FLOW_FLOW_FIXTURE_H
-#define POSTERN_FLOW_FLOW_FIXTURE_H
+#ifndef POSTERN_TESTS_FLOW_FIXTURE_H
+#define POSTERN_TESTS_FLOW_FIXTURE_H
 
 #include "gateway/base/log.h"
 #include "gateway/base/map.h"
