@@ -42,8 +42,7 @@ struct window {
 };
 const char *window_parse(struct str s, struct window *r); /* NULL, or what is wrong (static) */
 /* Is t within any of them? end_r (may be NULL): when that one ends. */
-bool window_has(
-	const struct window *w, size_t n, const struct zone *z, wall_t t, wall_t *end_r);
+bool window_has(const struct window *w, size_t n, const struct zone *z, wall_t t, wall_t *end_r);
 /* The first moment at or after t within any of them; n == 0: t itself. */
 wall_t window_next(const struct window *w, size_t n, const struct zone *z, wall_t t);
 /* The first moment at or after t within none of them; 0: they leave none within eight days. */
