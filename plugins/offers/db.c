@@ -1,0 +1,206 @@
+/* The offers plugin's tables. See db.h.
+ *
+ * Times are nanoseconds since 1970 (wall_t); amounts are ten-thousandths; dates are days since
+ * 1970; kinds, rows, media, states are the numbers of the headers. A step once released is never
+ * edited. Whatever is read for every event lies in key order of its member.
+ */
+#include "plugins/offers/db.h"
+
+#include <stdio.h>
+
+static const char version_1[] =
+	"CREATE TABLE of_meta(name TEXT PRIMARY KEY, value) WITHOUT ROWID;"
+	/* names of offers, templates, counters, tasks, currencies, status systems, by small numbers
+	 * that stay over reloads; kind: enum name_kind */
+	"CREATE TABLE of_name(kind INTEGER NOT NULL, number INTEGER NOT NULL, name TEXT NOT NULL,"
+	" PRIMARY KEY(kind, number), UNIQUE(kind, name)) WITHOUT ROWID;"
+
+	/* ---- who: members and customers. id is ours; ext the programme's. merged: the record that
+	 * stays, 0. birthday: month * 100 + day, 0 unknown; born: days since 1970 when the year is
+	 * known. statuses: JSON object system -> value. erased ones keep id and state only. */
+	"CREATE TABLE of_member(id INTEGER PRIMARY KEY, ext TEXT, state INTEGER NOT NULL,"
+	" merged INTEGER NOT NULL DEFAULT 0, first_name TEXT, last_name TEXT,"
+	" birthday INTEGER NOT NULL DEFAULT 0, born INTEGER, lang TEXT, zone TEXT, statuses TEXT,"
+	" registered INTEGER, created INTEGER NOT NULL, updated INTEGER NOT NULL);"
+	"CREATE UNIQUE INDEX of_member_ext ON of_member(ext) WHERE ext IS NOT NULL;"
+	"CREATE INDEX of_member_birthday ON of_member(birthday, zone) WHERE birthday > 0;"
+	/* other names of a member: cards, devices, guests' receipts; kind: enum alias_kind */
+	"CREATE TABLE of_alias(kind INTEGER, value TEXT, member INTEGER NOT NULL, since INTEGER "
+	"NOT NULL,"
+	" PRIMARY KEY(kind, value)) WITHOUT ROWID;"
+	"CREATE INDEX of_alias_member ON of_alias(member);"
+	/* kind: enum contact_kind (phone, email, viber, social, device token); flags: verified,
+	 * invalid, landline; sub: provider, or push service and platform */
+	"CREATE TABLE of_contact(member INTEGER, kind INTEGER, value TEXT, sub TEXT, flags INTEGER "
+	"NOT NULL,"
+	" since INTEGER NOT NULL, PRIMARY KEY(member, kind, value)) WITHOUT ROWID;"
+	"CREATE INDEX of_contact_value ON of_contact(value, kind);"
+	/* the subscription matrix, where it differs from the default; channel: media number, or -1
+	 * the whole row; row -1: the whole channel; flags: granted, read-only */
+	"CREATE TABLE of_consent(member INTEGER, row INTEGER, channel INTEGER, flags INTEGER NOT "
+	"NULL,"
+	" at INTEGER NOT NULL, PRIMARY KEY(member, row, channel)) WITHOUT ROWID;"
+	"CREATE TABLE of_consent_log(n INTEGER PRIMARY KEY, member INTEGER NOT NULL, row INTEGER "
+	"NOT NULL,"
+	" channel INTEGER NOT NULL, flags INTEGER NOT NULL, at INTEGER NOT NULL, by_whom TEXT, "
+	"proof TEXT);"
+	"CREATE INDEX of_consent_log_member ON of_consent_log(member);"
+	/* addresses that must not be written to, be their owner known or not; row -1: at all */
+	"CREATE TABLE of_block(address TEXT, media INTEGER, row INTEGER, reason TEXT NOT NULL,"
+	" at INTEGER NOT NULL, until INTEGER NOT NULL DEFAULT 0, by_whom TEXT, PRIMARY "
+	"KEY(address, media, row))"
+	" WITHOUT ROWID;"
+
+	/* ---- what happened. body: compact JSON; reply: JSON that was answered, NULL until then;
+	 * done: 0 raw, 1 worked on, 2 kept without effect (stale, unknown member's …) */
+	"CREATE TABLE of_event(seq INTEGER PRIMARY KEY, source TEXT NOT NULL, id TEXT NOT NULL,"
+	" digest INTEGER NOT NULL, type INTEGER NOT NULL, member INTEGER NOT NULL DEFAULT 0,"
+	" occurred INTEGER NOT NULL, received INTEGER NOT NULL, done INTEGER NOT NULL,"
+	" body BLOB NOT NULL, reply BLOB);"
+	"CREATE UNIQUE INDEX of_event_id ON of_event(id, source);"
+	"CREATE INDEX of_event_raw ON of_event(seq) WHERE done = 0;"
+	"CREATE INDEX of_event_received ON of_event(received);"
+	/* for counting in filters, and for `last seen`: one narrow row per event of a member;
+	 * amount: total or amount of the event */
+	"CREATE TABLE of_past(member INTEGER, type INTEGER, occurred INTEGER, seq INTEGER, amount "
+	"INTEGER,"
+	" PRIMARY KEY(member, type, occurred, seq)) WITHOUT ROWID;"
+	/* what an event was to an offer: enum mark_kind bits (arms, disarms), by member and offer
+	 * in the order of time; the chain is a fold over these rows. receipt and key: hashes, 0
+	 * none */
+	"CREATE TABLE of_mark(member INTEGER, offer INTEGER, occurred INTEGER, seq INTEGER,"
+	" kind INTEGER NOT NULL, receipt INTEGER NOT NULL, key INTEGER NOT NULL,"
+	" PRIMARY KEY(member, offer, occurred, seq)) WITHOUT ROWID;"
+
+	/* ---- chains: the present fold of each. run: seq of the event that the anchor comes from;
+	 * step: the next one, from 0; due: when, NULL: nothing more; until: of the window (0 none)
+	 */
+	"CREATE TABLE of_chain(id INTEGER PRIMARY KEY, offer INTEGER NOT NULL, member INTEGER NOT "
+	"NULL,"
+	" key INTEGER NOT NULL, run INTEGER NOT NULL, anchor INTEGER NOT NULL, step INTEGER NOT "
+	"NULL,"
+	" due INTEGER, restarts INTEGER NOT NULL DEFAULT 0, version INTEGER NOT NULL, pin INTEGER "
+	"NOT NULL DEFAULT 0,"
+	" UNIQUE(member, offer, key));"
+	"CREATE INDEX of_chain_due ON of_chain(due) WHERE due IS NOT NULL;"
+	/* steps that fired: never again for that run */
+	"CREATE TABLE of_fired(member INTEGER, offer INTEGER, key INTEGER, run INTEGER, step "
+	"INTEGER,"
+	" at INTEGER NOT NULL, PRIMARY KEY(member, offer, key, run, step)) WITHOUT ROWID;"
+
+	/* ---- counters: scope: enum counter_scope's subject id (member, account, store hash,
+	 * offer); period: period_of(); and what purchases added, to be undone once */
+	"CREATE TABLE of_counter(counter INTEGER, subject INTEGER, period INTEGER, value INTEGER "
+	"NOT NULL,"
+	" PRIMARY KEY(counter, subject, period)) WITHOUT ROWID;"
+	"CREATE TABLE of_counted(receipt INTEGER, counter INTEGER, subject INTEGER, period INTEGER,"
+	" value INTEGER NOT NULL, at INTEGER NOT NULL, PRIMARY KEY(receipt, counter, subject, "
+	"period)) WITHOUT ROWID;"
+
+	/* ---- money: mirrored, or local when this is the master. state of a lot: enum lot_state */
+	"CREATE TABLE of_balance(member INTEGER, currency INTEGER, amount INTEGER NOT NULL,"
+	" PRIMARY KEY(member, currency)) WITHOUT ROWID;"
+	"CREATE TABLE of_lot(id INTEGER PRIMARY KEY, ext TEXT, member INTEGER NOT NULL, currency "
+	"INTEGER NOT NULL,"
+	" amount INTEGER NOT NULL, rest INTEGER NOT NULL, activates INTEGER NOT NULL, expires "
+	"INTEGER NOT NULL,"
+	" state INTEGER NOT NULL, why TEXT);"
+	"CREATE UNIQUE INDEX of_lot_ext ON of_lot(ext) WHERE ext IS NOT NULL;"
+	"CREATE INDEX of_lot_member ON of_lot(member, currency, expires);"
+	"CREATE INDEX of_lot_activates ON of_lot(activates);"
+	"CREATE INDEX of_lot_expires ON of_lot(expires) WHERE expires > 0;"
+
+	/* ---- what we sent or decided not to send. id: hash of object, run, step, member (the
+	 * idempotency key); msg: the gateway's id, 0 when none was made; media: which way; day: of
+	 * the member's calendar, for caps; class: enum class; object: offer or task by number */
+	"CREATE TABLE of_sent(id INTEGER PRIMARY KEY, member INTEGER NOT NULL, object INTEGER NOT "
+	"NULL,"
+	" run INTEGER NOT NULL, step INTEGER NOT NULL, template INTEGER NOT NULL, media INTEGER "
+	"NOT NULL,"
+	" row INTEGER NOT NULL, class INTEGER NOT NULL, msg INTEGER NOT NULL, state INTEGER NOT "
+	"NULL,"
+	" reason TEXT, at INTEGER NOT NULL, due INTEGER NOT NULL, address TEXT, receipt INTEGER "
+	"NOT NULL DEFAULT 0);"
+	"CREATE INDEX of_sent_member ON of_sent(member, at);"
+	"CREATE INDEX of_sent_msg ON of_sent(msg) WHERE msg > 0;"
+	"CREATE INDEX of_sent_at ON of_sent(at);"
+	/* what went to an address under policy, of all senders: for caps and for withdrawing it */
+	"CREATE TABLE of_touch(subject INTEGER, day INTEGER, media INTEGER, msg INTEGER, row "
+	"INTEGER NOT NULL,"
+	" class INTEGER NOT NULL, at INTEGER NOT NULL, PRIMARY KEY(subject, day, media, msg)) "
+	"WITHOUT ROWID;"
+
+	/* ---- to be done after the commit, until done: cancel messages, tell upstream. kind: enum
+	 * deed_kind */
+	"CREATE TABLE of_deed(seq INTEGER PRIMARY KEY, kind INTEGER NOT NULL, msg INTEGER NOT NULL,"
+	" due INTEGER NOT NULL, attempts INTEGER NOT NULL DEFAULT 0, key TEXT, body BLOB);"
+	"CREATE INDEX of_deed_due ON of_deed(due);"
+
+	/* ---- recurring tasks: one row per task, local date and zone */
+	"CREATE TABLE of_run(task INTEGER, date INTEGER, zone TEXT, state INTEGER NOT NULL,"
+	" cursor INTEGER NOT NULL, seen INTEGER NOT NULL, sent INTEGER NOT NULL, started INTEGER "
+	"NOT NULL,"
+	" ended INTEGER NOT NULL, PRIMARY KEY(task, date, zone)) WITHOUT ROWID;"
+	"CREATE TABLE of_task_done(task INTEGER, member INTEGER, currency INTEGER, date INTEGER, "
+	"at INTEGER NOT NULL,"
+	" PRIMARY KEY(task, member, currency, date)) WITHOUT ROWID;";
+
+static const char *const steps[OFFERS_SCHEMA] = { version_1 };
+
+int offers_schema_version(struct sql *db)
+{
+	if (sql_number(db, "SELECT count(*) FROM sqlite_master WHERE name = 'of_meta'", 0) <= 0)
+		return 0;
+	return (int)sql_number(db, "SELECT value FROM of_meta WHERE name = 'version'", -1);
+}
+
+int offers_schema(struct sql *db, struct err *e)
+{
+	int there = offers_schema_version(db);
+	char text[120];
+
+	if (there < 0)
+		return sql_err(db, e, "reading the version of the offers tables");
+	if (there > OFFERS_SCHEMA)
+		return err_set(e, ERR_CONF,
+			"store: its offers tables are of version %d, later than this program's %d; "
+			"run the newer program, or restore a backup of the older version",
+			there, OFFERS_SCHEMA);
+	for (; there < OFFERS_SCHEMA; there++)
+		if (sql_exec(db, steps[there]) < 0)
+			return sql_err(db, e, "making the offers tables");
+	snprintf(text, sizeof text,
+		"INSERT INTO of_meta(name, value) VALUES('version', %d)"
+		" ON CONFLICT(name) DO UPDATE SET value = excluded.value",
+		OFFERS_SCHEMA);
+	if (sql_exec(db, text) < 0)
+		return sql_err(db, e, "making the offers tables");
+	return 0;
+}
+
+/* ---- prepared statements ---- */
+static const char *const texts[ST_COUNT] = {
+#define ST(NAME, text) text,
+#include "plugins/offers/statements.def"
+#undef ST
+};
+
+void db_open(struct db *d, struct sql *sql)
+{
+	*d = (struct db){ .sql = sql };
+}
+
+void db_close(struct db *d)
+{
+	for (unsigned i = 0; i < ST_COUNT; i++)
+		sql_finish(&d->st[i]);
+}
+
+struct sql_stmt *db_st(struct db *d, enum st which)
+{
+	if (!d->st[which]) {
+		d->st[which] = sql_prepare(d->sql, texts[which]);
+		CHECK(d->st[which] || d->sql->fault != SQL_BAD);
+	}
+	return d->st[which];
+}

@@ -1,0 +1,48 @@
+/* One unit of work: what all logic of the plugin runs in.
+ *
+ * On the store writer it is one savepoint of one OP_CALL; in stories it is a step of a virtual
+ * clock over a :memory: store. Nothing here asks what time it is, nor keeps state outside the
+ * tables.
+ */
+#ifndef POSTERN_PLUGINS_OFFERS_WORK_H
+#define POSTERN_PLUGINS_OFFERS_WORK_H
+
+#include "plugins/offers/db.h"
+#include "plugins/offers/rules.h"
+
+struct member;
+struct outcome;
+
+struct work {
+	struct db *db;
+	const struct rules *rules;
+	wall_t now;
+	struct arena *arena; /* scratch of this unit; dies behind it */
+	struct err e;        /* why it failed, when a function said -1: the whole unit is undone */
+	/* Takes the message (one reference), in this transaction: its id, or 0 and why: it could
+	 * not be routed, or was refused. state_r as for suppressed ones is the caller's matter. */
+	uint64_t (*send)(struct work *w, struct message *m, struct outcome *why);
+	void *ctx;
+	/* what happened, for the answer */
+	uint64_t *queued;
+	size_t queued_n, queued_cap; /* the array is the arena's */
+	unsigned removed;            /* cancels that were asked for */
+	wall_t next_due;             /* the earliest timer that was set, 0: none */
+	bool deeds;                  /* rows were put into of_deed */
+	struct member *members;      /* those loaded in this unit, by id; member.c */
+};
+
+/* What is to be done after the commit, until it is done (of_deed). */
+enum deed_kind {
+	DEED_CANCEL = 1, /* msg: a chain ended before it left */
+	DEED_WITHDRAW,   /* msg: consent was withdrawn; ends as suppressed */
+	DEED_UPSTREAM,   /* body: a command for the platform, key: its idempotency key */
+};
+/* 0, or -1 with w->e. */
+int work_deed(struct work *w, enum deed_kind kind, uint64_t msg, struct str key, struct str body);
+void work_queued(struct work *w, uint64_t msg);
+void work_timer(struct work *w, wall_t due);
+/* -1 with w->e set from the store's last fault. */
+int work_failed(struct work *w, const char *what);
+
+#endif
