@@ -13,6 +13,8 @@ http = { listen = "127.0.0.1:$http"; };
 listeners = ( { name = "esme"; type = "smpp"; listen = "127.0.0.1:$gateway";
   accounts = (
 	{ system_id = "node"; password = "secret"; allow = [ "127.0.0.1" ]; max_binds = 8; window = 200; },
+	{ system_id = "brief"; password = "secret"; allow = [ "127.0.0.1" ]; max_binds = 4; },
+	{ system_id = "spread"; password = "secret"; allow = [ "127.0.0.1" ]; max_binds = 4; window = 200; },
 	{ system_id = "other"; password = "secret"; allow = [ "127.0.0.1" ]; max_binds = 4; },
 	{ system_id = "away"; password = "secret"; allow = [ "127.0.0.1" ]; max_binds = 4; },
 	{ system_id = "single"; password = "secret"; allow = [ "127.0.0.1" ]; max_binds = 1; },

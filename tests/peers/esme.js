@@ -139,6 +139,7 @@ function header(length, id, sequence) {
 	return pdu;
 }
 
+// A receipt goes to any receiver that its account has bound: so nothing else here binds as "node".
 async function main() {
 	const esme = await Esme.bind('transceiver', 'node');
 	const unicode = 'Привет, мир \u{1f600}';
@@ -147,13 +148,13 @@ async function main() {
 	const all = [
 		scenario('bind in all three ways', async () => {
 			for (const how of ['transceiver', 'transmitter', 'receiver']) {
-				const bound = await Esme.bind(how, 'node');
+				const bound = await Esme.bind(how, 'brief');
 				assert.strictEqual(bound.bound.sc_interface_version, 0x34);
 				await bound.unbind();
 			}
 		}),
 		scenario('a 3.3 client', async () => {
-			const old = await Esme.bind('transceiver', 'node', 'secret', { interface_version: 0x33 });
+			const old = await Esme.bind('transceiver', 'brief', 'secret', { interface_version: 0x33 });
 			assert.strictEqual(old.bound.sc_interface_version, undefined);
 			await old.unbind();
 		}),
@@ -336,6 +337,20 @@ async function main() {
 			await receiver.ends(id, 'DELIVRD', 2);
 			await sender.unbind();
 			await receiver.unbind();
+		}),
+		scenario('receipts go to any receiver of the account, and to another when one leaves', async () => {
+			const sessions = await Promise.all(['transceiver', 'transceiver', 'receiver'].map((how) => Esme.bind(how, 'spread')));
+			const [sender, leaver] = sessions;
+			const at = (id) => sessions.filter((one) => one.finals(id).length > 0);
+			const ids = await Promise.all(Array.from({ length: 40 }, () => sender.accepted(number(70), 'to any')));
+			await until(() => leaver.receipts.length > 0, 'a receipt for the one that leaves');
+			await leaver.unbind();
+			ids.push(...await Promise.all(Array.from({ length: 20 }, () => sender.accepted(number(70), 'to the others'))));
+			for (const id of ids) await until(() => at(id).length > 0, `receipt of ${id}, anywhere`);
+			assert.ok(sessions[2].receipts.length > 0, 'the other receiver has its share');
+			for (const id of ids.slice(40)) assert.ok(!at(id).includes(leaver), `receipt of ${id} to one that left`);
+			await sender.unbind();
+			await sessions[2].unbind();
 		}),
 		scenario('a receiver submits nothing', async () => {
 			const receiver = await Esme.bind('receiver', 'other');
