@@ -4,16 +4,8 @@
 #ifndef POSTERN_FLOW_SETTINGS_H
 #define POSTERN_FLOW_SETTINGS_H
 
+#include "plugins/plugin.h"
 #include "protocols/protocol.h"
-
-enum token_scope {
-	SCOPE_MESSAGES = 1,
-	SCOPE_EVENTS = 2,
-	SCOPE_MEMBERS = 4,
-	SCOPE_CONTENT = 8,
-	SCOPE_MAILINGS = 16,
-	SCOPE_ADMIN = 32,
-};
 
 /* An HTTP token: an account of the HTTP API. */
 struct token_conf {
