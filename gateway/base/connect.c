@@ -18,7 +18,7 @@
 enum { ADDRESSES_MOST = 16 };
 
 struct lookup {
-	struct work work;
+	struct chore work;
 	struct connector *connector; /* NULL: nobody waits any more */
 	char *host;
 	union addr found[ADDRESSES_MOST];
@@ -196,7 +196,7 @@ static void addresses_take(struct connector *c, const union addr *found, unsigne
 	attempt_next(c);
 }
 
-static void lookup_call(struct work *w)
+static void lookup_call(struct chore *w)
 {
 	struct lookup *l = CONTAINER(w, struct lookup, work);
 	const struct addrinfo want = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_ADDRCONFIG };
@@ -211,7 +211,7 @@ static void lookup_call(struct work *w)
 		freeaddrinfo(list);
 }
 
-static void lookup_done(struct work *w)
+static void lookup_done(struct chore *w)
 {
 	struct lookup *l = CONTAINER(w, struct lookup, work);
 	struct connector *c = l->connector;
@@ -250,7 +250,7 @@ static void connector_begin(struct connector *c)
 	c->lookup->connector = c;
 	c->lookup->host = mem_dup(str_of(c->host));
 	c->lookup->work =
-		(struct work){ .reply = c->loop, .call = lookup_call, .done = lookup_done };
+		(struct chore){ .reply = c->loop, .call = lookup_call, .done = lookup_done };
 	timer_set(c->loop, &c->timer, c->deadline);
 	workers_do(&c->lookup->work);
 }

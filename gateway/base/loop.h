@@ -97,15 +97,15 @@ void io_wait_for(struct io *io, unsigned what); /* IO_READ | IO_WRITE; 0: nothin
 void io_close(struct io *io);                   /* forgets; does not close the descriptor */
 
 /* ---- workers: a small pool for what blocks or is long ---- */
-struct work {
-	struct letter letter;        /* private */
-	struct loop *reply;          /* where done() runs */
-	void (*call)(struct work *); /* on a worker */
-	void (*done)(struct work *); /* on reply; may be NULL */
+struct chore {
+	struct letter letter;         /* private */
+	struct loop *reply;           /* where done() runs */
+	void (*call)(struct chore *); /* on a worker */
+	void (*done)(struct chore *); /* on reply; may be NULL */
 };
 int workers_start(unsigned threads, struct err *e);
 void workers_stop(void); /* finishes what is queued */
 /* Any thread. Without workers (small tools, after the stop) call() runs here and now. */
-void workers_do(struct work *w);
+void workers_do(struct chore *w);
 
 #endif

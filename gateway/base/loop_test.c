@@ -369,14 +369,14 @@ static void io_tells_readiness(void **state)
 
 enum { JOBS = 200 };
 struct job {
-	struct work w;
+	struct chore w;
 	struct loop *l;
 	pthread_t by;
 	int n;
 };
 static int jobs_done;
 
-static void job_call(struct work *w)
+static void job_call(struct chore *w)
 {
 	struct job *j = CONTAINER(w, struct job, w);
 
@@ -384,7 +384,7 @@ static void job_call(struct work *w)
 	j->n++;
 }
 
-static void job_done(struct work *w)
+static void job_done(struct chore *w)
 {
 	struct job *j = CONTAINER(w, struct job, w);
 
@@ -395,7 +395,7 @@ static void job_done(struct work *w)
 		loop_stop(j->l);
 }
 
-static void job_free(struct work *w)
+static void job_free(struct chore *w)
 {
 	struct job *j = CONTAINER(w, struct job, w);
 
@@ -413,7 +413,7 @@ static void workers_work(void **state)
 		struct job *alone = mem_new(struct job);
 
 		jobs[i].l = l;
-		jobs[i].w = (struct work){ .reply = l, .call = job_call, .done = job_done };
+		jobs[i].w = (struct chore){ .reply = l, .call = job_call, .done = job_done };
 		workers_do(&jobs[i].w);
 		alone->w.call = job_free;
 		workers_do(&alone->w);

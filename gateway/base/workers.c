@@ -23,12 +23,12 @@ static struct {
 
 static void work_answer(struct letter *letter)
 {
-	struct work *w = CONTAINER(letter, struct work, letter);
+	struct chore *w = CONTAINER(letter, struct chore, letter);
 
 	w->done(w);
 }
 
-static void work_run(struct work *w)
+static void work_run(struct chore *w)
 {
 	/* After call() the work may be its owner's again, if nobody waits for it. */
 	bool answer = w->done && w->reply;
@@ -56,7 +56,7 @@ static void *worker_main(void *arg)
 		if (!pool.first)
 			pool.last = &pool.first;
 		pthread_mutex_unlock(&pool.lock);
-		work_run(CONTAINER(l, struct work, letter));
+		work_run(CONTAINER(l, struct chore, letter));
 		pthread_mutex_lock(&pool.lock);
 	}
 	pthread_mutex_unlock(&pool.lock);
@@ -106,7 +106,7 @@ void workers_stop(void)
 	pthread_mutex_unlock(&pool.lock);
 }
 
-void workers_do(struct work *w)
+void workers_do(struct chore *w)
 {
 	pthread_mutex_lock(&pool.lock);
 	if (pool.running == 0 || pool.stop) {

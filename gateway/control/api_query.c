@@ -76,7 +76,7 @@ void api_get_client(struct http_request *r)
 
 /* ---- on a worker ---- */
 struct query {
-	struct work work; /* first */
+	struct chore work; /* first */
 	struct http_request *r;
 	struct gateway *g;
 	const struct api_token *t;
@@ -88,7 +88,7 @@ struct query {
 };
 
 static struct query *query_new(
-	struct http_request *r, const struct api_token *t, void (*call)(struct work *))
+	struct http_request *r, const struct api_token *t, void (*call)(struct chore *))
 {
 	struct query *q = mem_new(struct query);
 
@@ -110,7 +110,7 @@ static bool search_row(void *ctx, const struct store_view *v)
 	return true;
 }
 
-static void search_call(struct work *w)
+static void search_call(struct chore *w)
 {
 	struct query *q = (struct query *)w;
 	struct err e = { 0 };
@@ -201,7 +201,7 @@ void api_search(struct http_request *r)
 	workers_do(&q->work);
 }
 
-static void cancel_call(struct work *w)
+static void cancel_call(struct chore *w)
 {
 	struct query *q = (struct query *)w;
 	uint32_t who = q->t->scopes & SCOPE_ADMIN ? 0 : q->t->account->submitter;

@@ -32,7 +32,7 @@ struct control {
 
 /* One request, on a worker. */
 struct request {
-	struct work work; /* first */
+	struct chore work; /* first */
 	struct control *c;
 	int fd;
 	struct control_request said;
@@ -363,7 +363,7 @@ static void answer_request(struct request *r, struct str line)
 	control_request_free(&r->said);
 }
 
-static void request_call(struct work *w)
+static void request_call(struct chore *w)
 {
 	struct request *r = (struct request *)w;
 	struct buf in = BUF_INIT, out = BUF_INIT;
@@ -381,7 +381,7 @@ static void request_call(struct work *w)
 	buf_free(&r->out);
 }
 
-static void request_done(struct work *w)
+static void request_done(struct chore *w)
 {
 	struct request *r = (struct request *)w;
 

@@ -169,7 +169,7 @@ void account_sessions(struct account *pub, unsigned n)
 
 /* ---- passwords ---- */
 struct verify {
-	struct work work; /* first */
+	struct chore work; /* first */
 	void (*done)(void *ctx, bool ok);
 	void *ctx;
 	char *given, *hash;
@@ -177,7 +177,7 @@ struct verify {
 	bool ok;
 };
 
-static void verify_call(struct work *w)
+static void verify_call(struct chore *w)
 {
 	struct verify *v = (struct verify *)w;
 	struct crypt_data *data = mem_alloc(sizeof *data);
@@ -188,7 +188,7 @@ static void verify_call(struct work *w)
 	mem_free(&data);
 }
 
-static void verify_done(struct work *w)
+static void verify_done(struct chore *w)
 {
 	struct verify *v = (struct verify *)w;
 
@@ -201,7 +201,7 @@ static void verify_done(struct work *w)
 
 static void verify_now(struct letter *l)
 {
-	verify_done((struct work *)CONTAINER(l, struct work, letter));
+	verify_done((struct chore *)CONTAINER(l, struct chore, letter));
 }
 
 void account_verify(

@@ -248,7 +248,7 @@ enum reason gateway_requeue(struct gateway *g, uint64_t id, const char *channel,
 
 /* ---- asks of accounts ---- */
 struct asking {
-	struct work work; /* first */
+	struct chore work; /* first */
 	struct flow_account *a;
 	struct ask *ask;
 };
@@ -420,7 +420,7 @@ static void newest_that_matches(struct asking *q)
 	mem_free(&m);
 }
 
-static void asking_call(struct work *w)
+static void asking_call(struct chore *w)
 {
 	struct asking *q = (struct asking *)w;
 
@@ -432,7 +432,7 @@ static void asking_call(struct work *w)
 		newest_that_matches(q);
 }
 
-static void asking_done(struct work *w)
+static void asking_done(struct chore *w)
 {
 	struct asking *q = (struct asking *)w;
 	struct ask *ask = q->ask;

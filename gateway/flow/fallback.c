@@ -119,7 +119,7 @@ struct look {
 	struct op_receipt_in end; /* state, reason, err, at */
 };
 struct job {
-	struct work work; /* first */
+	struct chore work; /* first */
 	struct fallback *f;
 	struct note *note; /* to be given back when this is done */
 	unsigned n, open;
@@ -219,7 +219,7 @@ static void look_at(struct gateway *g, struct look *l)
 	store_view_free(&p);
 }
 
-static void job_call(struct work *w)
+static void job_call(struct chore *w)
 {
 	struct job *j = (struct job *)w;
 
@@ -265,7 +265,7 @@ static void write_history(const struct start *s, const struct answer *a)
 		F_STR("media", media_word(s->media)), F_STR("is", id));
 }
 
-static void job_done(struct work *w)
+static void job_done(struct chore *w)
 {
 	struct job *j = (struct job *)w;
 	struct fallback *f = j->f;

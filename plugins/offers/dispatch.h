@@ -76,13 +76,13 @@ struct policy_case {
 	size_t windows_n;
 	bool deliver_now;
 };
-struct policy_verdict {
+struct policy_ruling {
 	enum hold_reason hold; /* HOLD_NONE: it may go at `due` */
 	wall_t due;            /* moved behind quiet hours */
 	wall_t open_until;     /* the allowed window ends then; 0: none ends */
 	char words[120];
 };
-int policy_judge(struct work *w, const struct policy_case *c, struct policy_verdict *v);
+int policy_judge(struct work *w, const struct policy_case *c, struct policy_ruling *v);
 /* It goes: counted for the caps. */
 int policy_touch(struct work *w, const struct policy_case *c, wall_t due, uint64_t msg);
 /* When may a message of that class, held too long in a queue, leave now? Pure. */
