@@ -19,7 +19,7 @@ enum value_type {
 	VALUE_DATE,     /* i: days since 1970-01-01 */
 	VALUE_TIME,     /* i: nanoseconds since midnight */
 	VALUE_DATETIME, /* i: wall_t */
-	VALUE_SPAN,     /* a calendar duration */
+	VALUE_SPAN,     /* a calendar duration; its word is "duration" */
 	VALUE_LIST,     /* of one scalar type */
 	VALUE_TYPES
 };
@@ -91,6 +91,7 @@ bool date_parse(struct str s, int64_t *days_r);
 void date_put(struct buf *b, int64_t days);
 /* "10:00", "10:00:30". 24:00 is the end of the day. */
 bool time_of_day_parse(struct str s, int64_t *ns_r);
+void time_of_day_put(struct buf *b, int64_t ns);
 /* "14 days", "1 month 2 days", "90 min", "1h30m". Not negative. NULL or what is wrong (static). */
 const char *span_parse(struct str s, struct span *r);
 void span_put(struct buf *b, struct span s);
@@ -110,7 +111,8 @@ void value_put(struct buf *b, struct value v);
 /* The civil date and back; months and days from 1; days beyond the month are cut to its last. */
 void date_civil(int64_t days, int *year_r, int *month_r, int *day_r);
 int64_t date_of_civil(int year, int month, int day);
-int date_month_days(int year, int month);
+int date_month_days(int year, int month); /* 0: no such month */
+bool year_is_leap(int year);
 int date_weekday(int64_t days); /* 1 Monday … 7 Sunday */
 /* 31 January + 1 month is the last day of February. */
 int64_t date_add_months(int64_t days, int32_t months);

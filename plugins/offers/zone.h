@@ -41,6 +41,7 @@ struct window {
 	uint8_t days;     /* bit 0 Monday … 6 Sunday: days on which it begins; 0x7f all */
 };
 const char *window_parse(struct str s, struct window *r); /* NULL, or what is wrong (static) */
+void window_put(struct buf *b, struct window w);          /* a form that parses back */
 /* Is t within any of them? end_r (may be NULL): when that one ends. */
 bool window_has(const struct window *w, size_t n, const struct zone *z, wall_t t, wall_t *end_r);
 /* The first moment at or after t within any of them; n == 0: t itself. */

@@ -1,0 +1,194 @@
+/* Windows of time on a member's own wall, and the calendar's periods. See zone.h.
+ * A window is worked out as stretches between two instants, one for each day on which it begins, so
+ * that the three questions about it have one answer, also where the clock leaps. Any thread.
+ */
+#include "plugins/offers/zone.h"
+
+enum { ALL_DAYS = 0x7f, AHEAD = 8 };
+
+/* ---- reading ---- */
+static bool weekday_parse(struct str s, int *day_r)
+{
+	static const char *const words[] = { "monday", "tuesday", "wednesday", "thursday", "friday",
+		"saturday", "sunday" };
+
+	for (int i = 0; i < 7; i++)
+		if (str_ieq(s, str_of(words[i])) || str_ieq(s, str_n(words[i], 3))) {
+			*day_r = i;
+			return true;
+		}
+	return false;
+}
+
+static const char *days_parse(struct str s, uint8_t *days_r)
+{
+	static const char unknown[] = "names a day that is none: mon, tue, wed, thu, fri, sat, sun";
+	struct str part, from;
+	uint8_t days = 0;
+
+	while (str_cut(&s, ',', &part)) {
+		int a, b;
+
+		if (!str_cut(&part, '-', &from) || !weekday_parse(str_trim(from), &a))
+			return unknown;
+		b = a;
+		if (part.p && !weekday_parse(str_trim(part), &b))
+			return unknown;
+		for (int d = a;; d = (d + 1) % 7) {
+			days |= (uint8_t)(1u << d);
+			if (d == b)
+				break;
+		}
+	}
+	*days_r = days;
+	return NULL;
+}
+
+const char *window_parse(struct str s, struct window *r)
+{
+	struct window w = { .days = ALL_DAYS, .to = DUR_DAY };
+	struct str days, from;
+	size_t n = 0;
+
+	s = str_trim(s);
+	if (s.n == 0)
+		return "is empty: write for example 10:00-20:00";
+	while (n < s.n && (s.p[n] < '0' || s.p[n] > '9'))
+		n++;
+	days = str_trim(str_n(s.p, n));
+	s = str_skip(s, n);
+	if (days.n) {
+		const char *wrong = days_parse(days, &w.days);
+
+		if (wrong)
+			return wrong;
+	}
+	if (s.n) {
+		str_cut(&s, '-', &from);
+		if (!s.p || !time_of_day_parse(str_trim(from), &w.from) ||
+			!time_of_day_parse(str_trim(s), &w.to) || w.from == DUR_DAY)
+			return "is no window: write 10:00-20:00, 21:00-09:00 or mon-fri "
+			       "10:00-20:00";
+	}
+	*r = w;
+	return NULL;
+}
+
+void window_put(struct buf *b, struct window w)
+{
+	static const char words[] = "montuewedthufrisatsun";
+	bool any = false;
+
+	for (int d = 0; d < 7 && w.days != ALL_DAYS; d++)
+		if (w.days & 1u << d) {
+			if (any)
+				buf_char(b, ',');
+			buf_add(b, words + 3 * d, 3);
+			any = true;
+		}
+	if (any)
+		buf_char(b, ' ');
+	time_of_day_put(b, w.from);
+	buf_char(b, '-');
+	time_of_day_put(b, w.to);
+}
+
+/* ---- asking ---- */
+/* The stretch that begins on that day; false when there is none. */
+static bool stretch(
+	const struct window *w, const struct zone *z, int64_t day, wall_t *from_r, wall_t *to_r)
+{
+	if (!(w->days & 1u << (date_weekday(day) - 1)))
+		return false;
+	*from_r = zone_wall(z, (struct local){ day, w->from });
+	*to_r = zone_wall(z, (struct local){ day + (w->to <= w->from), w->to });
+	return *from_r < *to_r;
+}
+
+bool window_has(const struct window *w, size_t n, const struct zone *z, wall_t t, wall_t *end_r)
+{
+	int64_t today = zone_local(z, t).day;
+	wall_t from, to, end = 0;
+	bool has = false;
+
+	for (size_t i = 0; i < n; i++)
+		for (int64_t day = today - 2; day <= today; day++) /* a day may not exist */
+			if (stretch(&w[i], z, day, &from, &to) && from <= t && t < to) {
+				if (!has || to > end)
+					end = to;
+				has = true;
+			}
+	if (has && end_r)
+		*end_r = end;
+	return has;
+}
+
+wall_t window_next(const struct window *w, size_t n, const struct zone *z, wall_t t)
+{
+	int64_t today = zone_local(z, t).day;
+	wall_t from, to, best = 0;
+	bool found = false;
+
+	if (n == 0 || window_has(w, n, z, t, NULL))
+		return t;
+	for (size_t i = 0; i < n; i++)
+		/* Twice a week: the one that should come first may fall into a gap. */
+		for (int64_t day = today - 1; day <= today + 2 * AHEAD; day++)
+			if (stretch(&w[i], z, day, &from, &to) && from >= t) {
+				if (!found || from < best)
+					best = from;
+				found = true;
+				break;
+			}
+	return found ? best : t;
+}
+
+wall_t window_out(const struct window *w, size_t n, const struct zone *z, wall_t t)
+{
+	wall_t now = t, end;
+
+	while (window_has(w, n, z, now, &end)) {
+		if (end <= now || end - t > AHEAD * DUR_DAY)
+			return 0;
+		now = end;
+	}
+	return now;
+}
+
+/* ---- periods ---- */
+bool period_parse(struct str word, enum period *r)
+{
+	static const struct {
+		const char *word;
+		enum period p;
+	} words[] = { { "ever", PERIOD_EVER }, { "life", PERIOD_EVER }, { "day", PERIOD_DAY },
+		{ "week", PERIOD_WEEK }, { "month", PERIOD_MONTH }, { "year", PERIOD_YEAR } };
+
+	for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+		if (str_is(word, words[i].word)) {
+			*r = words[i].p;
+			return true;
+		}
+	return false;
+}
+
+int64_t period_of(enum period p, const struct zone *z, wall_t t)
+{
+	enum {
+		MONDAY_BEFORE = 3
+	}; /* 1970-01-01 was a Thursday; its week began three days before */
+	int64_t day;
+	int y, m, d;
+
+	if (p == PERIOD_EVER)
+		return 0;
+	day = zone_local(z, t).day;
+	if (p == PERIOD_DAY)
+		return day;
+	if (p == PERIOD_WEEK) {
+		day += MONDAY_BEFORE;
+		return day / 7 - (day % 7 < 0);
+	}
+	date_civil(day, &y, &m, &d);
+	return p == PERIOD_YEAR ? y - 1970 : (int64_t)(y - 1970) * 12 + m - 1;
+}
