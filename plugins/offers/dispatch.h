@@ -8,30 +8,9 @@
 #ifndef POSTERN_PLUGINS_OFFERS_DISPATCH_H
 #define POSTERN_PLUGINS_OFFERS_DISPATCH_H
 
-#include "plugins/offers/member.h"
-
-/* Why something was not sent: a closed list; words go into of_sent and the metrics. */
-enum hold_reason {
-	HOLD_NONE,
-	HOLD_NO_CONTACT, /* none of `via` can be reached */
-	HOLD_CONSENT,
-	HOLD_BLOCKED, /* address, channel or member */
-	HOLD_QUIET,   /* and on_quiet = "drop" */
-	HOLD_CAP,
-	HOLD_LIMIT, /* of the offer */
-	HOLD_OFFER_OVER,
-	HOLD_FILTER,   /* the step's only_if */
-	HOLD_MISSING,  /* a variable */
-	HOLD_TOO_LONG, /* more parts than the template allows, or its alphabet */
-	HOLD_MODERATION,
-	HOLD_STALE,   /* due longer ago than max_lateness */
-	HOLD_EXPIRED, /* held past its expiry */
-	HOLD_NO_ROUTE,
-	HOLD_LEFT,
-	HOLD_NEXT_IF,
-	HOLD_REASONS
-};
-const char *hold_word(enum hold_reason h);
+#include "gateway/model/outcome.h"
+#include "gateway/model/state.h"
+#include "plugins/offers/policy.h"
 
 struct sending {
 	struct member *member;
@@ -46,7 +25,7 @@ struct sending {
 	const struct via *via;
 	const struct source *source; /* values for the template; see source.h */
 	wall_t due;                  /* when it was meant to leave; may be past */
-	wall_t expires;              /* 0: the policy's */
+	wall_t expires;              /* 0: the offer's, else the policy's */
 	struct window *windows;      /* `at` of the step: an allowed window beside quiet hours */
 	size_t windows_n;
 	bool deliver_now; /* quiet hours do not hold it */
@@ -63,30 +42,35 @@ struct sent {
 /* 0, or -1 with w->e. */
 int dispatch(struct work *w, const struct sending *s, struct sent *r);
 
-/* The verdict of policy alone: for submitters under policy = "marketing", for why-not. */
-struct policy_case {
-	struct member *member; /* NULL: unknown */
-	uint64_t subject;      /* for caps: the member's id, or a hash of the address */
-	enum class class;
-	enum row row;
+/* Decided elsewhere that it is not sent (filter, next_if, offer over, stale …): noted like what
+ * dispatch() decides. words: which value, may be "". 0, or -1 with w->e. */
+int dispatch_hold(struct work *w, const struct sending *s, enum hold_reason why, const char *words,
+	struct sent *r);
+/* The key under which of_sent knows it: the same thing is never decided twice. Pure. */
+uint64_t dispatch_id(const struct sending *s);
+
+/* What would become of it: each way of `via`, in order, without doing anything; for why-not. */
+struct prospect {
 	enum media media;
-	struct str address;
-	wall_t due, expires;
-	const struct window *windows;
-	size_t windows_n;
-	bool deliver_now;
-};
-struct policy_ruling {
-	enum hold_reason hold; /* HOLD_NONE: it may go at `due` */
-	wall_t due;            /* moved behind quiet hours */
-	wall_t open_until;     /* the allowed window ends then; 0: none ends */
+	enum hold_reason hold;
+	struct str address; /* the unit's; "" none */
+	wall_t due;
 	char words[120];
 };
-int policy_judge(struct work *w, const struct policy_case *c, struct policy_ruling *v);
-/* It goes: counted for the caps. */
-int policy_touch(struct work *w, const struct policy_case *c, wall_t due, uint64_t msg);
-/* When may a message of that class, held too long in a queue, leave now? Pure. */
-wall_t policy_reopen(const struct rules *r, enum class class, enum media media, struct str address,
-	const struct zone *z, wall_t now, wall_t *open_until_r);
+int dispatch_look(
+	struct work *w, const struct sending *s, struct prospect out[VIA_MOST], unsigned *n_r);
+/* May the offer's limits take one more? 1 yes, 0 no: words say which. */
+int dispatch_limits(struct work *w, const struct sending *s, char *words, size_t cap);
+
+/* News of a message that came from here. 1: *e_r (the caller's, event_free) is what happened, for
+ * member *member_r, to be worked on like any event; 0: nothing to be told. */
+struct sent_news {
+	uint64_t msg;
+	enum state state;
+	enum reason reason;
+	wall_t at;
+	struct str words; /* the far side's code or words, "" */
+};
+int sent_receipt(struct work *w, const struct sent_news *n, struct event **e_r, uint64_t *member_r);
 
 #endif

@@ -309,6 +309,11 @@ struct class_rules {
 	unsigned exempt; /* MEDIA_BIT */
 	const struct class_conf *conf;
 };
+struct quiet_country {
+	struct str prefix; /* digits, without '+' */
+	struct window *quiet;
+	size_t quiet_n;
+};
 struct rules {
 	_Atomic unsigned refs;
 	struct arena *arena;
@@ -330,6 +335,8 @@ struct rules {
 	struct name *attributes;          /* slots from SLOT_ATTR */
 	size_t attributes_n;
 	struct class_rules classes[CLASS_COUNT];
+	struct quiet_country *countries; /* of marketing; longer prefixes first */
+	size_t countries_n;
 	const struct zone *zone; /* the programme's */
 	struct span keep_events, max_lateness, settle, expires;
 	dur_t spread;
