@@ -7,7 +7,7 @@
 static const struct {
 	const char *word, *text;
 	enum verdict verdict;
-	enum scope scope;
+	enum outcome_scope scope;
 } reasons[REASON_COUNT] = {
 #define REASON(NAME, w, v, s, t) [REASON_##NAME] = { w, t, VERDICT_##v, SCOPE_##s },
 #include "gateway/tables/reasons.def"
@@ -29,7 +29,7 @@ enum verdict reason_verdict(enum reason r)
 	return reasons[r].verdict;
 }
 
-enum scope reason_scope(enum reason r)
+enum outcome_scope reason_scope(enum reason r)
 {
 	return reasons[r].scope;
 }

@@ -14,7 +14,7 @@ enum verdict {
 	VERDICT_FAILED,    /* never */
 	VERDICT_UNCERTAIN, /* it may have been taken: the answer was lost */
 };
-enum scope { SCOPE_MESSAGE, SCOPE_CHANNEL };
+enum outcome_scope { SCOPE_MESSAGE, SCOPE_CHANNEL };
 
 enum reason {
 #define REASON(NAME, word, verdict, scope, text) REASON_##NAME,
@@ -26,14 +26,14 @@ enum reason {
 const char *reason_word(enum reason r);
 const char *reason_text(enum reason r);
 enum verdict reason_verdict(enum reason r);
-enum scope reason_scope(enum reason r);
+enum outcome_scope reason_scope(enum reason r);
 bool reason_parse(struct str word, enum reason *r_r);
 
 enum { OUTCOME_WORDS = 96, OUTCOME_ID = 72 };
 
 struct outcome {
 	enum verdict verdict;
-	enum scope scope;
+	enum outcome_scope scope;
 	enum reason reason;
 	bool final_word;           /* sent, and no receipt will ever come */
 	dur_t delay;               /* wished by the far side (Retry-After), 0: none */
