@@ -8,6 +8,7 @@
 
 #include "gateway/base/mem.h"
 #include "gateway/http/json.h"
+#include "gateway/model/address.h"
 #include "plugins/offers/names.h"
 
 /* Rows of the subscription matrix. Numbers are stored. */
@@ -45,12 +46,19 @@ struct event_kind {
 	enum row row;
 };
 extern const struct event_kind event_kinds[EVENT_TYPES];
-/* By word; also aliases: "phone.linked", "email.linked" are contact.linked with that kind, which
- * *kind_r then names (else ""). */
+/* By word; also aliases: "phone.linked", "email.unlinked" … are contact.… with that kind, which
+ * *kind_r (may be NULL) then names (else ""). */
 bool event_type_parse(struct str word, enum event_type *t_r, const char **kind_r);
 const char *event_type_near(struct str word); /* the most similar word, or NULL */
 bool event_has_attr(enum event_type t, enum event_attr a);
-/* Names event.* of one type; of several: those that all have. Lives in the arena. */
+struct event_attr_kind {
+	const char *word, *doc;
+	enum value_type type, of; /* MISSING: composite */
+};
+extern const struct event_attr_kind event_attr_kinds[EVENT_ATTRS];
+bool event_attr_parse(struct str word, enum event_attr *a_r);
+/* Names event.* of one type; of several: those that all have; and of what a receipt has, receipt.*
+ * beside it (the same slots; receipt.number is event.receipt). Lives in the arena. */
 const struct scope *event_scope(const enum event_type *t, size_t n, struct arena *a);
 
 /* How the text names the member: any of these, at least one, or none at all (anonymous). */
@@ -71,22 +79,34 @@ struct event {
 	wall_t occurred, received;   /* occurred: clamped by the two-clock rules */
 	struct str who[ALIAS_KINDS]; /* empty: not said */
 	struct value attr[EVENT_ATTRS];
-	json_t *body;    /* the whole, for composite attributes; NULL where they were not kept */
-	struct str text; /* compact JSON as it is stored */
-	uint64_t digest; /* of all but received: equal facts have equal digests */
+	json_t *body;        /* the whole in its stored form; composite attributes: event_part() */
+	struct str text;     /* the same as compact JSON: sorted, times in UTC, aliases resolved */
+	uint64_t digest;     /* of the text: equal facts have equal digests */
 	struct arena *arena; /* holds all of it, this too */
 	uint64_t seq;        /* given when it is on disk */
 };
 enum event_verdict { EVENT_OK, EVENT_UNKNOWN_TYPE, EVENT_FAULTY, EVENT_FUTURE };
+/* How events of one source are read. */
+struct event_reader {
+	struct str source;                     /* when the text names none: the token's name */
+	const struct address_country *country; /* of national phone numbers; NULL: none are taken */
+	dur_t ahead;                           /* so far in the future is taken as it is */
+	dur_t too_far; /* further in the future: EVENT_FUTURE; between: clamped to now */
+};
 /* One event from JSON; *e_r is the caller's (event_free). now: when it was received. Faults name
- * the field. default_source: the token's name, when the text names none. Accepted up to `ahead` in
- * the future (then clamped to now); `too_far` and beyond: EVENT_FUTURE. Any thread. */
-enum event_verdict event_read(json_t *v, wall_t now, struct str default_source, const char *country,
+ * the field. What `data` and `receipt` hold beyond the catalogue is kept with the text and counts
+ * for the digest, but is not looked at. Times are kept to the millisecond. Any thread. */
+enum event_verdict event_read(json_t *v, wall_t now, const struct event_reader *how,
 	struct event **e_r, struct json_faults *f);
-/* The same from the text that was stored. NULL when it is damaged. */
-struct event *event_restore(struct str text, wall_t received);
-/* An event made here: attributes are set by the caller in ->attr. */
-struct event *event_make(enum event_type t, wall_t at, struct str id);
+/* The same from the text that was stored. occurred: as clamped. NULL when it is damaged. */
+struct event *event_restore(struct str text, wall_t occurred, wall_t received);
+/* An event made here: who and attributes are set by the caller in ->who and ->attr (with texts of
+ * ->arena), then event_seal() makes text and digest of them. */
+struct event *event_make(enum event_type t, wall_t at, struct str source, struct str id);
+void event_seal(struct event *e);
 void event_free(struct event **ep);
+/* A composite attribute (lots, balances, answers, member) as it was given: an array or object,
+ * borrowed; NULL when absent. `member` also holds what the envelope's member said beyond names. */
+json_t *event_part(const struct event *e, enum event_attr a);
 
 #endif
