@@ -25,6 +25,12 @@ static inline bool unicode_is_flag_half(uint32_t code_point)
 	return code_point >= 0x1f1e6 && code_point <= 0x1f1ff;
 }
 
+/* Simple mappings, one character to one; no locale, no context (final sigma, dotless i). Folded
+ * texts are equal when they differ in case alone. */
+uint32_t unicode_lower(uint32_t code_point);
+uint32_t unicode_upper(uint32_t code_point);
+uint32_t unicode_fold(uint32_t code_point);
+
 /* Describes a character for people: "RIGHT SINGLE QUOTATION MARK", "LATIN SMALL LETTER S WITH
  * CARON", or only its kind ("emoji", "Cyrillic letter"). NUL-terminated, cut to cap. */
 void unicode_describe(uint32_t code_point, char *out, size_t cap);
