@@ -5,6 +5,7 @@
  * edited. Whatever is read for every event lies in key order of its member.
  */
 #include "plugins/offers/db.h"
+#include "plugins/offers/attrs.h"
 
 #include <stdio.h>
 
@@ -35,6 +36,12 @@ static const char version_1[] =
 	"NOT NULL,"
 	" since INTEGER NOT NULL, PRIMARY KEY(member, kind, value)) WITHOUT ROWID;"
 	"CREATE INDEX of_contact_value ON of_contact(value, kind);"
+	/* declared attributes, a column each (a1, a2 … by the number in of_attr_column): see
+	   attrs.h */
+	"CREATE TABLE of_attr(member INTEGER PRIMARY KEY);"
+	"CREATE TABLE of_attr_column(number INTEGER PRIMARY KEY, name TEXT NOT NULL, type TEXT NOT "
+	"NULL,"
+	" UNIQUE(name, type));"
 	/* the subscription matrix, where it differs from the default; channel: media number, or -1
 	 * the whole row; row -1: the whole channel; flags: granted, read-only */
 	"CREATE TABLE of_consent(member INTEGER, row INTEGER, channel INTEGER, flags INTEGER NOT "
@@ -194,6 +201,7 @@ void db_close(struct db *d)
 {
 	for (unsigned i = 0; i < ST_COUNT; i++)
 		sql_finish(&d->st[i]);
+	attrs_close(&d->attrs);
 }
 
 struct sql_stmt *db_st(struct db *d, enum st which)

@@ -24,6 +24,8 @@ enum st {
 struct db {
 	struct sql *sql;
 	struct sql_stmt *st[ST_COUNT];
+	struct attrs
+		*attrs; /* columns of declared attributes: who installs rules opens it (attrs.h) */
 };
 void db_open(struct db *d, struct sql *sql);
 void db_close(struct db *d); /* the statements; before the connection closes */
