@@ -212,3 +212,47 @@ struct sql_stmt *db_st(struct db *d, enum st which)
 	}
 	return d->st[which];
 }
+
+/* ---- names by number ---- */
+
+uint32_t name_number(struct db *d, int kind, struct str name, bool create)
+{
+	struct sql_stmt *st = db_st(d, ST_NAME_GET);
+	uint32_t n = 0;
+
+	if (!st)
+		return 0;
+	sql_int(st, 1, kind);
+	sql_text(st, 2, name);
+	if (sql_step(st) == 1)
+		n = (uint32_t)sql_col(st, 0);
+	sql_reset(st);
+	if (n || !create)
+		return n;
+	st = db_st(d, ST_NAME_ADD);
+	if (!st)
+		return 0;
+	sql_int(st, 1, kind);
+	sql_text(st, 2, name);
+	if (sql_step(st) == 1)
+		n = (uint32_t)sql_col(st, 0);
+	sql_reset(st);
+	return n;
+}
+
+bool name_of(struct db *d, int kind, uint32_t number, char *out, size_t cap)
+{
+	struct sql_stmt *st = db_st(d, ST_NAME_OF);
+	bool found = false;
+
+	if (!st)
+		return false;
+	sql_int(st, 1, kind);
+	sql_int(st, 2, number);
+	if (sql_step(st) == 1) {
+		str_copy(out, cap, sql_col_str(st, 0));
+		found = true;
+	}
+	sql_reset(st);
+	return found;
+}

@@ -33,4 +33,10 @@ void db_close(struct db *d); /* the statements; before the connection closes */
  * when the store fails, NULL comes and d->sql says why. */
 struct sql_stmt *db_st(struct db *d, enum st which);
 
+/* The number of a name of that kind (rules.h enum name_kind), given when `create`; 0: there is
+ * none, or the store failed. */
+uint32_t name_number(struct db *d, int kind, struct str name, bool create);
+/* Into a C buffer; false: no such number. */
+bool name_of(struct db *d, int kind, uint32_t number, char *out, size_t cap);
+
 #endif

@@ -23,6 +23,7 @@ enum disarm { DISARM_STOP, DISARM_RESTART, DISARM_RESTART_STEP, DISARM_IGNORE };
 enum again { AGAIN_DEFAULT, AGAIN_IGNORE, AGAIN_RESTART, AGAIN_PARALLEL };
 enum next_if { NEXT_ALWAYS, NEXT_SENT, NEXT_DELIVERED };
 enum on_soft { SOFT_FIRST, SOFT_CONFIRM };
+enum look { LOOK_ACTIVATES, LOOK_EXPIRES, LOOK_BIRTHDAY };
 enum do_what { DO_RECEIPT, DO_CASHIER, DO_SEND, DO_STATUS };
 
 struct step_conf {
@@ -34,7 +35,7 @@ struct step_conf {
 	const char **via;
 	size_t via_n;
 	const char *fall_back_after; /* "" none */
-	const char *only_if, *key;
+	const char *only_if;
 	const char *status_system, *status; /* assigns one as well, "" none */
 };
 struct action_conf {
@@ -46,10 +47,10 @@ struct action_conf {
 	size_t via_n;
 	const char *fall_back_after;
 	const char *only_if, *count;
-	const char *addressee; /* "member", "buyer" */
+	int addressee; /* 0 member, 1 buyer */
 	const char *system, *value;
 };
-struct limits_conf {
+struct offer_limits_conf {
 	const char *per_member; /* "2 per 30 days" */
 	const char *total;
 	const char *per_account, *per_store;
@@ -80,7 +81,7 @@ struct offer_conf {
 	size_t steps_n;
 	struct action_conf *actions;
 	size_t actions_n;
-	struct limits_conf limits;
+	struct offer_limits_conf limits;
 	const char **stories;
 	size_t stories_n;
 };
@@ -100,9 +101,13 @@ struct audience_conf {
 	struct conf_where at;
 	const char *name, *is; /* filter over members */
 };
-struct attribute_conf {
+/* What the programme keeps of its members beside what all have. */
+struct members_conf {
 	struct conf_where at;
-	const char *name, *type, *doc; /* type: a value type word, or "list of text" */
+	struct conf_pair *attributes; /* name = "text", "list of text" … */
+	size_t attributes_n;
+	const char **statuses; /* status systems; the first is member.status */
+	size_t statuses_n;
 };
 struct accrue_conf {
 	const char *currency, *amount, *lives;
@@ -112,7 +117,7 @@ struct task_conf {
 	const char *name, *was;
 	const char *every; /* "day at 11:00" */
 	int clock, kind;
-	const char *look; /* bonus.activates, bonus.expires, member.birthday */
+	int look; /* enum look */
 	const char **ahead;
 	size_t ahead_n;
 	bool within;
@@ -128,6 +133,15 @@ struct task_conf {
 	const char *once_per, *min_member_age;
 	const char *max_lateness;
 };
+struct budget_conf {
+	const char *max_cost, *stop_if_failed;
+	int64_t max_messages;
+};
+struct approval_conf {
+	const char **by;
+	size_t by_n;
+	bool two_people;
+};
 struct mailing_conf {
 	struct conf_where at;
 	const char *name, *campaign;
@@ -137,8 +151,8 @@ struct mailing_conf {
 		*pace;
 	const char *holdout;
 	int clock;
-	struct conf_pair *budget, *approval;
-	size_t budget_n, approval_n;
+	struct budget_conf budget;
+	struct approval_conf approval;
 };
 struct class_conf {
 	const char **quiet; /* windows in which nothing leaves */
@@ -146,7 +160,7 @@ struct class_conf {
 	int on_quiet;     /* 0 hold, 1 drop, 2 next channel */
 	const char **max; /* "1 per day" */
 	size_t max_n;
-	const char *per;     /* "member", "channel" */
+	int per;             /* 0 member, 1 channel */
 	int on_cap;          /* 0 drop, 1 defer */
 	const char **exempt; /* media that quiet hours do not hold: email */
 	size_t exempt_n;
@@ -160,7 +174,7 @@ struct quiet_country_conf { /* other quiet hours for numbers of a country */
 struct policy_conf {
 	struct conf_where at;
 	const char *default_clock, *language;
-	struct class_conf classes[CLASS_COUNT];
+	struct class_conf marketing, service, legal;
 	struct quiet_country_conf *countries;
 	size_t countries_n;
 	int consent_default;    /* 0 all, 1 none, 2 service-only */
@@ -172,11 +186,12 @@ struct policy_conf {
 	int template_version; /* 0 at-send, 1 at-arm */
 	const char *keep_events, *max_lateness, *settle, *spread, *expires;
 	bool unverified; /* addresses that were not proved may be written to */
-	int printer_width, printer_lines;
-	const char *printer_code_page, *country_language;
-	const char *senders[MEDIA_COUNT]; /* `from` by medium */
-	struct conf_pair *from;
+	struct printer_conf printer;
+	struct conf_pair *from; /* sender by medium */
 	size_t from_n;
+};
+struct program_conf { /* what texts say of it: Program.name … */
+	const char *name, *phone, *url, *unsubscribe;
 };
 struct ledger_conf {
 	struct conf_where at;
@@ -201,18 +216,16 @@ struct rules_conf {
 	size_t counters_n;
 	struct audience_conf *audiences;
 	size_t audiences_n;
-	struct attribute_conf *attributes;
-	size_t attributes_n;
+	struct members_conf members;
 	struct task_conf *tasks;
 	size_t tasks_n;
 	struct mailing_conf *mailings;
 	size_t mailings_n;
 	struct policy_conf policy;
+	struct program_conf program;
 	struct ledger_conf ledger;
 	struct intake_conf intake;
-	struct template_files templates; /* template.h: templates, currencies */
-	const char **status_systems;     /* the first is member.status */
-	size_t status_systems_n;
+	struct texts_conf texts; /* template_conf.h: templates, currencies, printer */
 };
 extern const struct conf_item rules_rows[];
 
@@ -242,7 +255,9 @@ struct step {
 struct action {
 	const struct action_conf *conf;
 	enum do_what what;
-	const struct template *template; /* also of text */
+	const struct template *template; /* of a send */
+	const struct text *text;         /* of a receipt or cashier line */
+	const struct printer *printer;   /* NULL: the usual one */
 	struct via via;
 	const struct filter *only_if;
 	struct counter *count;
@@ -276,7 +291,7 @@ struct offer {
 	struct quota per_member, per_account, per_store, total;
 	struct span settle, max_lateness, expires;
 	struct span total_after; /* all steps together: how far back marks matter */
-	uint64_t version;        /* digest of what it says */
+	uint64_t version;        /* digest of `when`, `unless` and the steps */
 };
 struct audience {
 	const struct audience_conf *conf;
@@ -287,7 +302,7 @@ struct task {
 	uint32_t number;
 	enum row row;
 	enum class kind;
-	enum { LOOK_ACTIVATES, LOOK_EXPIRES, LOOK_BIRTHDAY } look;
+	enum look look;
 	int64_t at; /* ns since local midnight */
 	unsigned ahead_n;
 	int ahead[8];      /* days */
@@ -318,9 +333,10 @@ struct rules {
 	_Atomic unsigned refs;
 	struct arena *arena;
 	const struct rules_conf *conf;
-	uint64_t version; /* digest of everything */
 	struct offer *offers;
 	size_t offers_n;
+	struct offer **by_number; /* by of_name's numbers */
+	size_t by_number_n;
 	/* for each event type: offers that it concerns (arms, disarms, acts), by priority */
 	struct offer **by_event[EVENT_TYPES];
 	size_t by_event_n[EVENT_TYPES];
@@ -331,8 +347,11 @@ struct rules {
 	struct task *tasks;
 	size_t tasks_n;
 	struct templates *templates;
-	const struct scope *member_scope; /* members.def and declared attributes */
-	struct name *attributes;          /* slots from SLOT_ATTR */
+	const struct scope *member_scope; /* members.def, declared attributes, now, today */
+	const struct currencies *currencies;
+	const struct printer *printer;
+	uint32_t *template_numbers; /* beside templates_at() */
+	struct name *attributes;    /* slots from SLOT_ATTR */
 	size_t attributes_n;
 	struct class_rules classes[CLASS_COUNT];
 	struct quiet_country *countries; /* of marketing; longer prefixes first */
@@ -344,15 +363,11 @@ struct rules {
 		media; /* MEDIA_BIT of media that a route takes; MEDIA_ANY where it was not asked */
 };
 
-/* Numbers of names (of_name) come from here: the store's own, or one made up for a check. */
-struct rule_names {
-	uint32_t (*number)(void *ctx, int kind, const char *name);
-	void *ctx;
-};
+/* Slots from SLOT_WORLD. */
+enum world_name { WORLD_NOW, WORLD_TODAY, WORLD_OFFER_NAME, WORLD_OFFER_TITLE, WORLD_ENDS };
 enum name_kind {
-	NAME_OFFER = 1,
+	NAME_OBJECT = 1, /* offers, tasks, mailings: whatever sends */
 	NAME_COUNTER,
-	NAME_TASK,
 	NAME_CURRENCY,
 	NAME_TEMPLATE,
 	NAME_SYSTEM
@@ -365,7 +380,8 @@ struct rules *rules_load_text(const char *name, struct str text, unsigned media,
 	struct conf_faults *f); /* tests, stories */
 /* Numbers for its names; on the writer, once, before anybody else sees it. -1: the store failed, or
  * a counter was renamed without `was`. */
-int rules_number(struct rules *r, struct rule_names *n, struct err *e);
+struct db;
+int rules_number(struct rules *r, struct db *db, struct err *e);
 struct rules *rules_ref(struct rules *r);
 void rules_unref(struct rules **rp);
 /* NULL: none of that name. */
@@ -374,6 +390,9 @@ const struct offer *rules_offer_number(const struct rules *r, uint32_t number);
 struct counter *rules_counter(const struct rules *r, struct str name);
 const struct audience *rules_audience(const struct rules *r, struct str name);
 const struct task *rules_task(const struct rules *r, struct str name);
+uint32_t rules_template_number(const struct rules *r, const struct template *t);
+const struct class_conf *policy_class(const struct policy_conf *p, enum class c);
+int quota_parse(struct str s, struct quota *q, const char **why_r);
 /* A line per difference, for `reload --dry-run`. */
 void rules_compare(const struct rules *now, const struct rules *then, struct buf *lines);
 
