@@ -104,18 +104,38 @@ static const char version_1[] =
 	" value INTEGER NOT NULL, at INTEGER NOT NULL, PRIMARY KEY(receipt, counter, subject, "
 	"period)) WITHOUT ROWID;"
 
-	/* ---- money: mirrored, or local when this is the master. state of a lot: enum lot_state */
+	/* zones that members have, so that tasks need not look through them all; '' is the
+	 * programme's and not here */
+	"CREATE TABLE of_zone(zone TEXT PRIMARY KEY) WITHOUT ROWID;"
+	"CREATE TRIGGER of_member_zone_new AFTER INSERT ON of_member WHEN new.zone IS NOT NULL"
+	" BEGIN INSERT OR IGNORE INTO of_zone(zone) VALUES(new.zone); END;"
+
+	/* ---- money: mirrored, or local when this is the master. at: when the platform last told
+	 * it; what happened before is in it. A lot's zone is its member's ('' none): tasks look for
+	 * lots by it. state: enum lot_state; receipt: hash, 0 none */
 	"CREATE TABLE of_balance(member INTEGER, currency INTEGER, amount INTEGER NOT NULL,"
-	" PRIMARY KEY(member, currency)) WITHOUT ROWID;"
+	" at INTEGER NOT NULL DEFAULT 0, PRIMARY KEY(member, currency)) WITHOUT ROWID;"
 	"CREATE TABLE of_lot(id INTEGER PRIMARY KEY, ext TEXT, member INTEGER NOT NULL, currency "
 	"INTEGER NOT NULL,"
 	" amount INTEGER NOT NULL, rest INTEGER NOT NULL, activates INTEGER NOT NULL, expires "
 	"INTEGER NOT NULL,"
-	" state INTEGER NOT NULL, why TEXT);"
+	" state INTEGER NOT NULL, why TEXT, at INTEGER NOT NULL, receipt INTEGER NOT NULL DEFAULT "
+	"0,"
+	" zone TEXT NOT NULL);"
 	"CREATE UNIQUE INDEX of_lot_ext ON of_lot(ext) WHERE ext IS NOT NULL;"
 	"CREATE INDEX of_lot_member ON of_lot(member, currency, expires);"
-	"CREATE INDEX of_lot_activates ON of_lot(activates);"
-	"CREATE INDEX of_lot_expires ON of_lot(expires) WHERE expires > 0;"
+	"CREATE INDEX of_lot_activates ON of_lot(zone, activates, member) WHERE state = 0;"
+	"CREATE INDEX of_lot_expires ON of_lot(zone, expires, member) WHERE state < 2 AND expires "
+	"> "
+	"0;"
+	"CREATE TRIGGER of_member_zone AFTER UPDATE OF zone ON of_member WHEN new.zone IS NOT "
+	"old.zone BEGIN"
+	" INSERT OR IGNORE INTO of_zone(zone) SELECT new.zone WHERE new.zone IS NOT NULL;"
+	" UPDATE of_lot SET zone = coalesce(new.zone, '') WHERE member = new.id; END;"
+	/* what a receipt spent, to be given back when it is cancelled; lot 0: of the balance */
+	"CREATE TABLE of_spent(member INTEGER, receipt INTEGER, currency INTEGER, lot INTEGER,"
+	" amount INTEGER NOT NULL, at INTEGER NOT NULL, PRIMARY KEY(member, receipt, currency, "
+	"lot)) WITHOUT ROWID;"
 
 	/* ---- what we sent or decided not to send. id: hash of object, run, step, member (the
 	 * idempotency key); msg: the gateway's id, 0 when none was made; media: which way; day: of
@@ -143,14 +163,20 @@ static const char version_1[] =
 	" due INTEGER NOT NULL, attempts INTEGER NOT NULL DEFAULT 0, key TEXT, body BLOB);"
 	"CREATE INDEX of_deed_due ON of_deed(due);"
 
-	/* ---- recurring tasks: one row per task, local date and zone */
-	"CREATE TABLE of_run(task INTEGER, date INTEGER, zone TEXT, state INTEGER NOT NULL,"
-	" cursor INTEGER NOT NULL, seen INTEGER NOT NULL, sent INTEGER NOT NULL, started INTEGER "
-	"NOT NULL,"
-	" ended INTEGER NOT NULL, PRIMARY KEY(task, date, zone)) WITHOUT ROWID;"
-	"CREATE TABLE of_task_done(task INTEGER, member INTEGER, currency INTEGER, date INTEGER, "
-	"at INTEGER NOT NULL,"
-	" PRIMARY KEY(task, member, currency, date)) WITHOUT ROWID;";
+	/* ---- recurring tasks: one row per task, local date and zone ('' the programme's, '*' all
+	 * at once); date 0: since when the task is known. state: enum run_state; phase, mark,
+	 * cursor: how far it has come */
+	"CREATE TABLE of_run(task INTEGER, zone TEXT, date INTEGER, state INTEGER NOT NULL,"
+	" phase INTEGER NOT NULL, mark INTEGER NOT NULL, cursor INTEGER NOT NULL, seen INTEGER NOT "
+	"NULL,"
+	" sent INTEGER NOT NULL, started INTEGER NOT NULL, ended INTEGER NOT NULL,"
+	" PRIMARY KEY(task, zone, date)) WITHOUT ROWID;"
+	/* the newest that a member was told: date of the bucket (of birthdays the year); due: it
+	 * waits for quiet hours to end, 0 it does not */
+	"CREATE TABLE of_task_done(task INTEGER, member INTEGER, currency INTEGER, ahead INTEGER,"
+	" date INTEGER NOT NULL, due INTEGER NOT NULL, at INTEGER NOT NULL,"
+	" PRIMARY KEY(task, member, currency, ahead)) WITHOUT ROWID;"
+	"CREATE INDEX of_task_due ON of_task_done(due) WHERE due > 0;";
 
 static const char *const steps[OFFERS_SCHEMA] = { version_1 };
 

@@ -29,6 +29,9 @@ struct sending {
 	struct window *windows;      /* `at` of the step: an allowed window beside quiet hours */
 	size_t windows_n;
 	bool deliver_now; /* quiet hours do not hold it */
+	/* When it could not leave at once, nothing is done nor noted: no message, no hold, and
+	 * r->due says when to come again (tasks, whose amounts are to be read again then). */
+	bool come_again;
 	uint64_t receipt; /* hash; 0 none: once per receipt and offer */
 };
 struct sent {
