@@ -31,13 +31,13 @@ static const char version_1[] =
 	" PRIMARY KEY(kind, value)) WITHOUT ROWID;"
 	"CREATE INDEX of_alias_member ON of_alias(member);"
 	/* kind: enum contact_kind (phone, email, viber, social, device token); flags: verified,
-	 * invalid, landline; sub: provider, or push service and platform */
+	 * invalid, landline; sub: provider, or push service, platform and device */
 	"CREATE TABLE of_contact(member INTEGER, kind INTEGER, value TEXT, sub TEXT, flags INTEGER "
 	"NOT NULL,"
 	" since INTEGER NOT NULL, PRIMARY KEY(member, kind, value)) WITHOUT ROWID;"
 	"CREATE INDEX of_contact_value ON of_contact(value, kind);"
 	/* declared attributes, a column each (a1, a2 … by the number in of_attr_column): see
-	   attrs.h */
+	 * attrs.h */
 	"CREATE TABLE of_attr(member INTEGER PRIMARY KEY);"
 	"CREATE TABLE of_attr_column(number INTEGER PRIMARY KEY, name TEXT NOT NULL, type TEXT NOT "
 	"NULL,"
