@@ -5,6 +5,7 @@
  * then the cell itself; then its row; then policy's default. Turning a channel off and on again
  * leaves the cells as they were. Row and channel -1 stand for all of them.
  */
+#include <stdio.h>
 #include "plugins/offers/member.h"
 
 enum { WAIT_MOST_DAYS = 8 }; /* nothing waits longer in a queue: validity_most, and a day */
@@ -13,6 +14,11 @@ uint64_t address_subject(struct str address)
 {
 	/* members' numbers are small: bit 62 keeps addresses apart from them */
 	return (str_hash(address) & ~(3ull << 62)) | 1ull << 62;
+}
+
+void address_digest(struct str address, char out[ADDRESS_DIGEST])
+{
+	snprintf(out, ADDRESS_DIGEST, "%016lx", address.n ? str_hash(address) : 0);
 }
 
 /* ---- reading ---- */
@@ -297,6 +303,7 @@ int member_lock_consent(struct work *w, struct member *m, int row, int channel, 
 static int withdraw_address(struct work *w, struct str address, enum media media, int row)
 {
 	uint64_t owner[17];
+	char digest[ADDRESS_DIGEST];
 	/* a social network is written to by phone number */
 	enum contact_kind kind = media == MEDIA_SOCIAL || media == MEDIA_VIBER
 					 ? CONTACT_PHONE
@@ -305,6 +312,7 @@ static int withdraw_address(struct work *w, struct str address, enum media media
 
 	if (owners < 0)
 		return -1;
+	address_digest(address, digest);
 	owner[owners++] = 0; /* none: the address itself */
 	for (int o = 0; o < owners; o++) {
 		struct waiting *v;
@@ -312,7 +320,7 @@ static int withdraw_address(struct work *w, struct str address, enum media media
 
 		for (int i = 0; i < n; i++)
 			if (v[i].media == (int)media && (row < 0 || v[i].row == row) &&
-				(!v[i].address.n || str_eq(v[i].address, address)) &&
+				(!v[i].address.n || str_is(v[i].address, digest)) &&
 				withdraw(w, v[i].msg) < 0)
 				return -1;
 		if (n < 0)

@@ -151,6 +151,11 @@ static const char version_1[] =
 	"CREATE INDEX of_sent_member ON of_sent(member, at);"
 	"CREATE INDEX of_sent_msg ON of_sent(msg) WHERE msg > 0;"
 	"CREATE INDEX of_sent_at ON of_sent(at);"
+	/* where one of them became several messages, one for each device: all of those */
+	"CREATE TABLE of_part(msg INTEGER PRIMARY KEY, sent INTEGER NOT NULL, state INTEGER NOT "
+	"NULL,"
+	" address TEXT NOT NULL);"
+	"CREATE INDEX of_part_sent ON of_part(sent);"
 	/* what went to an address under policy, of all senders: for caps and for withdrawing it */
 	"CREATE TABLE of_touch(subject INTEGER, day INTEGER, media INTEGER, msg INTEGER, row "
 	"INTEGER NOT NULL,"

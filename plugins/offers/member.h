@@ -151,6 +151,9 @@ int member_set_consent(struct work *w, struct member *m, int row, int channel, b
 	struct str by, struct str proof, bool force);
 /* The caps' subject (of_touch) of an address whose owner is not known; never a member's id. */
 uint64_t address_subject(struct str address);
+/* What stands for an address in of_sent, so that it holds no personal data: hex digits. */
+enum { ADDRESS_DIGEST = 17 };
+void address_digest(struct str address, char out[ADDRESS_DIGEST]);
 /* Addresses without regard to who they belong to. row -1: all. What waits for them is withdrawn. */
 int address_block(struct work *w, struct str address, enum media media, int row, struct str reason,
 	struct str by);

@@ -95,14 +95,15 @@ static int64_t mf_number(const char *query)
 static void mf_sent(const struct member *m, uint64_t msg, enum media media, enum row row,
 	enum class class, const char *address)
 {
-	char text[400];
+	char text[400], digest[ADDRESS_DIGEST];
 
+	address_digest(str_of(address), digest);
 	snprintf(text, sizeof text,
 		"INSERT INTO of_sent(id, member, object, run, step, template, media, row, class, "
 		"msg, state, at, due, address) VALUES(%lld, %lld, 1, 1, 0, 1, %d, %d, %d, %lld, 0, "
 		"%lld, 0, '%s')",
 		(long long)msg, (long long)m->id, media, row, class, (long long)msg,
-		(long long)mf.w.now, address);
+		(long long)mf.w.now, digest);
 	assert_int_equal(sql_exec(mf.sql, text), 0);
 }
 
