@@ -20,12 +20,12 @@ const struct currency *currencies_at(const struct currencies *all, size_t i);
 const char *currency_code(const struct currency *c);
 /* Digits behind the point; 2 for NULL, which is money. */
 unsigned currency_decimals(const struct currency *c);
-/* "bonus points", for that many of it. */
+/* "bonus points", for that many of it, as printed with so many decimals. */
 struct str currency_name(
-	const struct currency *c, struct str language, int64_t ten_thousandths, unsigned decimals);
+	const struct currency *c, struct tongue t, int64_t ten_thousandths, unsigned decimals);
 /* "pts"; the code when it has none. */
-struct str currency_short(const struct currency *c, struct str language);
+struct str currency_short(const struct currency *c, struct tongue t);
 /* Has it names of its own in this language (or its base)? */
-bool currency_speaks(const struct currency *c, struct str language);
+bool currency_speaks(const struct currency *c, struct tongue t);
 
 #endif

@@ -45,15 +45,16 @@ unsigned template_media(const struct template *t); /* MEDIA_BITs that it has in 
 bool template_uses(const struct template *t, unsigned slot);
 const struct template_conf *template_conf_of(const struct template *t);
 
-/* The version: SHA-256, in hex, of the template's source, which includes the files it names.
+/* The version: HMAC-SHA256, in hex, of the template's source, which includes the files it names.
  * Equal digests render equal. The source can be kept and compiled again later, when the files of
  * the configuration have changed since (template = "at-arm"). */
 enum { TEMPLATE_DIGEST_SIZE = 64 };
 struct str template_digest(const struct template *t);
 struct str template_source(const struct template *t);
-/* NULL and *e when it does not compile any more (a name of the scope is gone). */
+/* With the world and the approvals of `now`. NULL and *e when it does not compile any more (a name
+ * of the scope is gone). */
 const struct template *template_restore(
-	struct str source, const struct template_world *world, struct arena *a, struct err *e);
+	const struct templates *now, struct str source, struct arena *a, struct err *e);
 
 /* Faults where the template uses a name that the trigger's scope lacks, unless a fallback stands
  * beside it. `user` says who uses it: "offer come-back, step 2"; the fault is at `at`, `key`. */
@@ -83,7 +84,7 @@ enum render_fault {
 /* The content of one message. Made once, used for any number of renderings, each of which
  * overwrites the one before; slices live until the next. */
 struct rendering {
-	struct buf b;
+	struct buf b, scratch;
 	uint32_t at[FIELD_MOST], n[FIELD_MOST];
 	enum media media;
 	const char *language; /* of the body that was taken */
@@ -102,6 +103,8 @@ void rendering_free(struct rendering *r);
 int template_render(const struct template *t, enum media media, const struct reader *reader,
 	struct rendering *r);
 struct str rendering_get(const struct rendering *r, enum field f);
+/* Receipt and cashier: line i of ->printed.n. */
+struct str rendering_line(const struct rendering *r, size_t i);
 /* Puts the content and the medium into a draft; not the addresses, nor anything else. */
 void rendering_put(const struct rendering *r, struct draft *d);
 

@@ -1,4 +1,4 @@
-/* What stands in templates.d/*.conf: templates, currencies, the approvals of social networks, and
+/* What stands in templates.d: templates, currencies, the approvals of social networks, and
  * the till's printer. Plain structs that conf.h's loader fills; template.h compiles them.
  *
  *	templates  = { NAME = { LANGUAGE = { sms = …; email = { … }; … }; limits; missing; samples }
