@@ -9,33 +9,49 @@
 
 #include "plugins/offers/member.h"
 
-enum mark_kind { MARK_ARMS = 1, MARK_DISARMS = 2, MARK_REFUNDED = 4 };
+enum mark_kind {
+	MARK_ARMS = 1,
+	MARK_DISARMS = 2,
+	MARK_REFUNDED = 4, /* its purchase was taken back since */
+	MARK_STATE = 8,    /* stands for all marks up to it: the run that was on then (see below) */
+};
 struct mark {
-	wall_t occurred;
-	uint64_t seq;
-	unsigned kind;
+	wall_t occurred; /* MARK_STATE: the anchor */
+	uint64_t seq;    /* MARK_STATE: the run */
+	unsigned kind;   /* MARK_STATE: with first step << 8 and restarts << 16 */
 	uint64_t receipt, key;
 };
+enum { CHAIN_STEPS_MOST = 16, CHAIN_RUNS_MOST = 32 };
 /* One run of a chain: steps counted from an anchor. */
 struct chain_run {
 	uint64_t run; /* seq of the event of the anchor */
 	uint64_t key;
+	uint64_t receipt; /* that armed it */
 	wall_t anchor;
 	unsigned first_step; /* steps before it are not this run's (restart-step) */
 	unsigned restarts;
 	unsigned steps_n;
-	wall_t due[16]; /* of each step, 0: not of this run */
-	wall_t ended;   /* disarmed then; 0: runs on to its end */
+	wall_t due[CHAIN_STEPS_MOST]; /* of each step, settling included; 0: not of this run */
+	wall_t ended;                 /* disarmed then; 0: runs on to its end */
 };
-enum { CHAIN_STEPS_MOST = 16, CHAIN_RUNS_MOST = 32 };
-/* The runs that these marks (in order of time) make, oldest first; how many. Pure. */
+/* The order that the fold needs: by time, not by arrival; at one instant what disarms comes last,
+ * so that it wins. */
+void marks_sort(struct mark *m, size_t n);
+/* The runs that these sorted marks make, oldest first; how many. Of more than CHAIN_RUNS_MOST those
+ * that ended first are left out. Pure. */
 unsigned chain_fold(const struct offer *o, const struct zone *z, const struct mark *m, size_t n,
 	struct chain_run *out);
+/* When the steps of a run are due. */
+void chain_dues(const struct offer *o, const struct zone *z, struct chain_run *r);
 
 /* An event that concerns the offer, of this member: leaves its mark, folds, sets or removes timers,
  * asks for the cancelling of what waits in queues. */
 int chain_event(struct work *w, const struct offer *o, struct member *m, const struct event *e,
 	bool arms, bool disarms);
+/* The purchase of that receipt was taken back: its marks say so from now on. */
+int chain_refund(struct work *w, struct member *m, uint64_t receipt);
+/* Folds anew all chains of a member: the zone is another, or members were merged. */
+int chain_refold(struct work *w, struct member *m);
 /* Fires what is due until w->now, at most so many or so long; *left_r: there is more. */
 int chain_fire(struct work *w, unsigned most, mono_t until, unsigned *fired_r, bool *left_r);
 /* The earliest timer, 0: none. */

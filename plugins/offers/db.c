@@ -31,13 +31,13 @@ static const char version_1[] =
 	" PRIMARY KEY(kind, value)) WITHOUT ROWID;"
 	"CREATE INDEX of_alias_member ON of_alias(member);"
 	/* kind: enum contact_kind (phone, email, viber, social, device token); flags: verified,
-	 * invalid, landline; sub: provider, or push service and platform */
+	 * invalid, landline; sub: provider, or push service, platform and device */
 	"CREATE TABLE of_contact(member INTEGER, kind INTEGER, value TEXT, sub TEXT, flags INTEGER "
 	"NOT NULL,"
 	" since INTEGER NOT NULL, PRIMARY KEY(member, kind, value)) WITHOUT ROWID;"
 	"CREATE INDEX of_contact_value ON of_contact(value, kind);"
 	/* declared attributes, a column each (a1, a2 … by the number in of_attr_column): see
-	   attrs.h */
+	 * attrs.h */
 	"CREATE TABLE of_attr(member INTEGER PRIMARY KEY);"
 	"CREATE TABLE of_attr_column(number INTEGER PRIMARY KEY, name TEXT NOT NULL, type TEXT NOT "
 	"NULL,"
@@ -151,6 +151,11 @@ static const char version_1[] =
 	"CREATE INDEX of_sent_member ON of_sent(member, at);"
 	"CREATE INDEX of_sent_msg ON of_sent(msg) WHERE msg > 0;"
 	"CREATE INDEX of_sent_at ON of_sent(at);"
+	/* where one of them became several messages, one for each device: all of those */
+	"CREATE TABLE of_part(msg INTEGER PRIMARY KEY, sent INTEGER NOT NULL, state INTEGER NOT "
+	"NULL,"
+	" address TEXT NOT NULL);"
+	"CREATE INDEX of_part_sent ON of_part(sent);"
 	/* what went to an address under policy, of all senders: for caps and for withdrawing it */
 	"CREATE TABLE of_touch(subject INTEGER, day INTEGER, media INTEGER, msg INTEGER, row "
 	"INTEGER NOT NULL,"

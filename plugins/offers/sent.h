@@ -1,0 +1,27 @@
+/* of_sent: what was sent, or decided not to be sent, once each; and the counting of offers' limits.
+ * dispatch.c writes it, receipts change it. On the store writer, within one unit of work; int: 0
+ * (or what is said), -1 with w->e.
+ */
+#ifndef POSTERN_PLUGINS_OFFERS_SENT_H
+#define POSTERN_PLUGINS_OFFERS_SENT_H
+
+#include "plugins/offers/dispatch.h"
+
+struct sent_row {
+	uint64_t id, member, run, msg, receipt;
+	uint32_t object, template;
+	unsigned step;
+	int media, row, class;
+	enum state state;
+	struct str reason, address; /* the address is kept as its digest */
+	wall_t due;
+};
+/* r->id is given. 1: it was decided before, *r says what came of it; 0. */
+int sent_find(struct work *w, struct sent *r);
+int sent_put(struct work *w, const struct sent_row *row);
+/* One of several messages (devices) that it became. */
+int sent_part(struct work *w, uint64_t msg, uint64_t sent, struct str address);
+/* One more (1) or less (-1) for the limits of s->offer. */
+int limits_add(struct work *w, const struct sending *s, int by);
+
+#endif
