@@ -5,8 +5,9 @@
  * then the cell itself; then its row; then policy's default. Turning a channel off and on again
  * leaves the cells as they were. Row and channel -1 stand for all of them.
  */
-#include <stdio.h>
 #include "plugins/offers/member.h"
+
+#include <stdio.h>
 
 enum { WAIT_MOST_DAYS = 8 }; /* nothing waits longer in a queue: validity_most, and a day */
 
