@@ -4,7 +4,8 @@
  * code. The same filter is evaluated for one event or member (filter_eval), explained
  * (filter_explain), printed, and turned into a parameterised query over the members (filter_sql.h);
  * both ways give the same answer. No state outside the arguments; a compiled filter may be used by
- * many threads at once. Evaluation allocates nothing, cannot fail and has no side effects.
+ * many threads at once. Evaluation allocates nothing (lower() of a long
+ * text apart), cannot fail and has no side effects.
  *
  * Semantics. Two-valued: a comparison (also !=, not in, not between …) with a missing value is
  * false, and so is a missing bool; arithmetic with a missing value is missing, division by zero
@@ -131,12 +132,13 @@ bool filter_eval(const struct filter *f, const struct filter_world *w);
 /* One line of an explanation, the tree in order of writing, parents first. */
 struct filter_step {
 	unsigned depth;
-	struct str text;    /* the part of the source, as it was written */
+	struct str text;    /* that part, as filter_print() would put it */
 	struct value value; /* what it came to; of a condition a bool */
 	bool leaf;          /* a name, or a call that was answered from outside */
 	bool decided;       /* on the path that made the whole what it is */
 };
-/* Evaluates every part (nothing is cut short) and returns the answer. Steps live in the arena. */
+/* Evaluates every part (nothing is cut short) and returns the answer. Steps live in the arena.
+ * Constants are no steps; the test of any() is shown for the element that decided. */
 bool filter_explain(const struct filter *f, const struct filter_world *w, struct arena *a,
 	struct filter_step **steps_r, size_t *n_r);
 /* The same for people, one line a step: "  false  member.city == 'Riga'", "  'Oslo'  member.city".

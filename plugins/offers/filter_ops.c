@@ -1,6 +1,7 @@
 /* What the operators and functions of filters come to: arithmetic that saturates, dates, texts.
  * Every way of evaluating a filter ends in these, the functions given to SQL included.
  */
+#include "gateway/base/err.h"
 #include "gateway/model/unicode.h"
 #include "plugins/offers/filter_private.h"
 
@@ -80,18 +81,9 @@ bool filter_shift_time(int64_t ns, struct span s, int sign, int64_t *r)
 	return true;
 }
 
-bool filter_days_between(int64_t a, int64_t b, int64_t *ns_r)
+int64_t filter_days_since(int64_t now, int64_t then)
 {
-	*ns_r = filter_mul(filter_sub(a, b), DUR_DAY);
-	return true;
-}
-
-bool filter_days_since(int64_t now, int64_t then, int64_t *days_r)
-{
-	int64_t d = filter_sub(now, then);
-
-	*days_r = d / DUR_DAY;
-	return true;
+	return filter_sub(now, then) / DUR_DAY;
 }
 
 bool filter_month(int64_t days, int64_t *r)
@@ -243,5 +235,165 @@ bool filter_matches(struct str s, struct str pattern)
 		str_utf8_next(&from);
 		s = from;
 		pattern = star;
+	}
+}
+
+bool filter_test(enum node_kind kind, struct str a, struct str b)
+{
+	switch (kind) {
+	case N_IEQ:
+		return filter_ieq(a, b);
+	case N_CONTAINS:
+		return b.n == 0 || str_find(a, b) >= 0;
+	case N_STARTS:
+		return str_starts(a, b);
+	case N_ENDS:
+		return str_ends(a, b);
+	default:
+		return filter_matches(a, b);
+	}
+}
+
+/* ---- on values ------------------------------------------------------------------------------ */
+
+static struct value of_type(bool ok, enum value_type type, int64_t i)
+{
+	return ok ? (struct value){ .type = type, .i = i } : VALUE_NONE;
+}
+
+struct value filter_math(enum node_kind kind, enum value_type type, struct value a, struct value b)
+{
+	bool ok = true;
+	int64_t r = 0;
+
+	if (a.type == VALUE_MISSING || b.type == VALUE_MISSING)
+		return VALUE_NONE;
+	switch (kind) {
+	case N_ADD:
+		r = filter_add(a.i, b.i);
+		break;
+	case N_SUB:
+		r = filter_sub(a.i, b.i);
+		if (a.type == VALUE_DATE && type == VALUE_SPAN)
+			r = filter_mul(r, DUR_DAY);
+		break;
+	case N_MUL:
+		r = type == VALUE_INT ? filter_mul(a.i, b.i) : decimal_mul(a.i, b.i);
+		break;
+	case N_DIV:
+		ok = decimal_div(a.i, b.i, &r);
+		break;
+	default:
+		ok = filter_mod(a.i, b.i, &r);
+		break;
+	}
+	return of_type(ok, type, r);
+}
+
+struct value filter_shift(struct value when, struct span by, int sign)
+{
+	int64_t r = 0;
+	bool ok = when.type == VALUE_DATE       ? filter_shift_date(when.i, by, sign, &r)
+		  : when.type == VALUE_DATETIME ? filter_shift_time(when.i, by, sign, &r)
+						: false;
+
+	return of_type(ok, when.type, r);
+}
+
+struct value filter_apply(enum filter_fn fn, struct value a, struct value b)
+{
+	bool ok = false;
+	int64_t r = 0;
+
+	if (a.type == VALUE_MISSING)
+		return VALUE_NONE;
+	switch (fn) {
+	case FILTER_MONTH:
+		ok = filter_month(a.i, &r);
+		break;
+	case FILTER_DAY:
+		ok = filter_day(a.i, &r);
+		break;
+	case FILTER_WEEKDAY:
+		ok = filter_weekday(a.i, &r);
+		break;
+	case FILTER_LEN:
+		ok = true;
+		r = a.type == VALUE_LIST ? (int64_t)a.list.n : filter_len(a.s);
+		break;
+	case FILTER_AGE:
+		ok = b.type == VALUE_DATE && filter_age(a.i, b.i, &r);
+		break;
+	case FILTER_ANNIVERSARY:
+		ok = b.type == VALUE_DATE && filter_anniversary(a.i, b.i, &r);
+		return of_type(ok, VALUE_DATE, r);
+	default:
+		CHECK(fn == FILTER_DAYS_SINCE_LAST);
+		ok = b.type == VALUE_DATETIME;
+		if (ok)
+			r = filter_days_since(b.i, a.i);
+		break;
+	}
+	return of_type(ok, VALUE_INT, r);
+}
+
+struct value filter_element(struct value list, int64_t i, enum value_type of)
+{
+	if (list.type != VALUE_LIST || i < 0 || (uint64_t)i >= list.list.n)
+		return VALUE_NONE;
+	return filter_admit(list.list.v[i], of, VALUE_MISSING);
+}
+
+/* ---- lower() -------------------------------------------------------------------------------- */
+
+struct spill {
+	struct spill *next;
+	char text[];
+};
+
+static bool is_lower(struct str s)
+{
+	for (size_t i = 0; i < s.n; i++)
+		if ((unsigned char)s.p[i] >= 0x80 || (s.p[i] >= 'A' && s.p[i] <= 'Z'))
+			return false;
+	return true;
+}
+
+/* Simple mappings grow a character of two bytes to three at most. */
+struct value filter_lowered(struct scratch *s, struct value v)
+{
+	size_t room, most;
+	struct buf b = BUF_INIT;
+	struct spill *spill;
+	char *p;
+
+	if (v.type != VALUE_TEXT || is_lower(v.s))
+		return v;
+	room = sizeof s->text - s->used;
+	most = v.s.n + v.s.n / 2 + 1;
+	if (most <= room) {
+		p = s->text + s->used;
+	} else {
+		spill = mem_raw(sizeof *spill + most);
+		spill->next = s->spill;
+		s->spill = spill;
+		p = spill->text;
+	}
+	b.p = p;
+	b.cap = most;
+	filter_lower(v.s, &b);
+	CHECK(b.p == p);
+	if (most <= room)
+		s->used += (unsigned)b.n;
+	return value_text(str_n(p, b.n));
+}
+
+void filter_scratch_free(struct scratch *s)
+{
+	while (s->spill) {
+		struct spill *next = s->spill->next;
+
+		mem_free(&s->spill);
+		s->spill = next;
 	}
 }

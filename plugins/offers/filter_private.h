@@ -108,6 +108,7 @@ struct node {
 	bool negated;   /* not in, not between, not contains …, is present */
 	bool flipped;   /* N_IN: written `list contains element`; kids are element, list */
 	bool quoted;    /* N_CONST written in quotes: takes the type of the other side */
+	bool whole;     /* N_CONST, DECIMAL: written as an int */
 	bool shift;     /* N_ADD, N_SUB: kid 1 is a constant calendar duration (a real span) */
 	bool outside;   /* N_CALL: answered by the evaluator; args holds all its arguments */
 	unsigned depth; /* 1 for leaves */
@@ -153,6 +154,8 @@ bool filter_check_node(struct compiler *c, struct node *n);
 bool filter_coerce(struct compiler *c, struct node *n, enum value_type type);
 void filter_encode(struct compiler *c); /* filter_code.c */
 
+void filter_put_node(const struct node *n, struct buf *out); /* filter_print.c */
+
 /* ---- functions: filter_fns.c ---------------------------------------------------------------- */
 
 bool filter_fn_parse(struct str word, enum filter_fn *fn_r);
@@ -171,8 +174,7 @@ bool filter_mod(int64_t a, int64_t b, int64_t *r);
 /* sign: 1 or -1. False: out of the calendar. */
 bool filter_shift_date(int64_t days, struct span s, int sign, int64_t *r);
 bool filter_shift_time(int64_t ns, struct span s, int sign, int64_t *r);
-bool filter_days_between(int64_t a, int64_t b, int64_t *ns_r); /* a - b of dates, as a duration */
-bool filter_days_since(int64_t now, int64_t then, int64_t *days_r);
+int64_t filter_days_since(int64_t now, int64_t then); /* whole days of 24 hours */
 bool filter_month(int64_t days, int64_t *r);
 bool filter_day(int64_t days, int64_t *r);
 bool filter_weekday(int64_t days, int64_t *r);
@@ -181,7 +183,6 @@ bool filter_anniversary(int64_t day, int64_t today, int64_t *r);
 int64_t filter_len(struct str s);
 bool filter_ieq(struct str a, struct str b);
 bool filter_matches(struct str s, struct str pattern);
-/* Compares lower-cased s with b, without making it. */
 void filter_lower(struct str s, struct buf *out);
 /* -1, 0, 1 of two present values of one type (int, decimal and the like by .i). */
 static inline int filter_order(enum value_type type, const struct value *a, const struct value *b)
@@ -192,6 +193,24 @@ static inline int filter_order(enum value_type type, const struct value *a, cons
 		return (a->b > b->b) - (a->b < b->b);
 	return (a->i > b->i) - (a->i < b->i);
 }
+/* Numbers and moments; kind N_ADD … N_NEG. Either missing, or no result: missing. type: of the
+ * result; numbers are of that type already. */
+struct value filter_math(enum node_kind kind, enum value_type type, struct value a, struct value b);
+struct value filter_shift(struct value when, struct span by, int sign);
+/* Functions of one value; b is today or now where one is needed. Not lower(), any(). */
+struct value filter_apply(enum filter_fn fn, struct value a, struct value b);
+bool filter_test(enum node_kind kind, struct str a, struct str b); /* N_IEQ … N_MATCHES */
+/* The i-th element, MISSING beyond the ends or when it is not what was declared. */
+struct value filter_element(struct value list, int64_t i, enum value_type of);
+/* What came from outside, in the form that is computed with; MISSING when it is of another type. */
+static inline struct value filter_admit(struct value v, enum value_type type, enum value_type of)
+{
+	if (v.type != type || (type == VALUE_LIST && v.of != of && v.list.n))
+		return VALUE_NONE;
+	if (type == VALUE_SPAN)
+		v.i = filter_span_ns(v.span);
+	return v;
+}
 static inline bool filter_equal(enum value_type type, const struct value *a, const struct value *b)
 {
 	if (type == VALUE_TEXT)
@@ -200,5 +219,74 @@ static inline bool filter_equal(enum value_type type, const struct value *a, con
 		return a->b == b->b;
 	return a->i == b->i;
 }
+
+/* kind: N_EQ … N_GE; both present. */
+static inline bool filter_holds(
+	enum node_kind kind, enum value_type type, const struct value *a, const struct value *b)
+{
+	switch (kind) {
+	case N_EQ:
+		return filter_equal(type, a, b);
+	case N_NE:
+		return !filter_equal(type, a, b);
+	case N_LT:
+		return filter_order(type, a, b) < 0;
+	case N_LE:
+		return filter_order(type, a, b) <= 0;
+	case N_GT:
+		return filter_order(type, a, b) > 0;
+	default:
+		return filter_order(type, a, b) >= 0;
+	}
+}
+
+/* Memory of lower() during one evaluation. */
+struct scratch {
+	struct spill *spill; /* what did not fit */
+	unsigned used;
+	char text[256];
+};
+struct value filter_lowered(struct scratch *s, struct value v);
+void filter_scratch_free(struct scratch *s);
+
+/* ---- byte code: filter_code.c, filter_eval.c ------------------------------------------------- */
+
+/* A stack of values, one register r for conditions. */
+enum op {
+	OP_END,        /* r is the answer */
+	OP_CONST,      /* push const c */
+	OP_SLOT,       /* push slot b, of type a, elements d */
+	OP_IT,         /* push the element of any(), type a */
+	OP_CALL,       /* push the result of call b */
+	OP_PUSH,       /* push r */
+	OP_TRUTH,      /* pop: r */
+	OP_NOT,        /* r = !r */
+	OP_JUMP_FALSE, /* to b unless r */
+	OP_JUMP_TRUE,
+	OP_JUMP_PRESENT, /* to b if the top is present, else pop it */
+	OP_COMPARE,      /* pop b, a: r = a rel b; a: kind, d: type */
+	OP_SLOT_CONST,   /* r = slot b rel const c; a: kind, d: type (in .i or text) */
+	OP_TEST,         /* pop b, a: texts; a: kind, d: negated */
+	OP_BETWEEN,      /* pop hi, lo, x; a: type, d: negated */
+	OP_MISSING,      /* pop: r; d: negated */
+	OP_IN_CONSTS,    /* pop x; consts c … c + b; a: type, d: negated */
+	OP_IN_LIST,      /* pop list, x; a: type, b: type of elements, d: negated */
+	OP_IN_STEP,      /* pop element; below it state and x; a: type */
+	OP_IN_DONE,      /* pop state, x; d: negated */
+	OP_WIDEN,        /* top: int to decimal */
+	OP_MATH,         /* pop b, a, push; a: kind, d: type */
+	OP_NEG,
+	OP_SHIFT, /* top moved by const c; d: 1 back */
+	OP_INDEX, /* pop i, list, push; a: type of elements */
+	OP_APPLY, /* pop a, push; a: fn, d: 1: pop b first */
+	OP_LOWER,
+	OP_ANY_BEGIN, /* pop list; r = false; nothing in it: to b; a: type of elements */
+	OP_ANY_NEXT,  /* to b with the next element unless r or there is none */
+};
+struct ins {
+	uint8_t op, a;
+	uint16_t b, c, d;
+};
+enum { FILTER_STACK = 2 * FILTER_DEPTH + 16 };
 
 #endif
