@@ -287,7 +287,7 @@ int contact_put(struct work *w, struct member *m, enum contact_kind kind, struct
 
 	if (kind == CONTACT_DEVICE && token_moves(w, m, value, sub) < 0)
 		return -1;
-	if (!m->contacts_loaded || m->contacts_n) { /* else it was made just now */
+	if (!m->fresh) {
 		st = db_st(w->db, ST_CONTACT_GET);
 		if (!st)
 			return work_failed(w, "reading an address");

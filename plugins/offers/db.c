@@ -103,6 +103,7 @@ static const char version_1[] =
 	"CREATE TABLE of_counted(receipt INTEGER, counter INTEGER, subject INTEGER, period INTEGER,"
 	" value INTEGER NOT NULL, at INTEGER NOT NULL, PRIMARY KEY(receipt, counter, subject, "
 	"period)) WITHOUT ROWID;"
+	"CREATE INDEX of_counted_subject ON of_counted(subject);"
 
 	/* zones that members have, so that tasks need not look through them all; '' is the
 	 * programme's and not here */

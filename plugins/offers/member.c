@@ -186,33 +186,64 @@ int member_find(struct work *w, enum alias_kind kind, struct str value, struct m
 
 /* ---- writing ---- */
 
-int member_create(struct work *w, struct str ext, enum member_state state, struct member **m_r)
+/* The columns of of_member behind state, as parameters from `at`. */
+static void bind_columns(struct sql_stmt *st, int at, const struct member *m)
+{
+	sql_text_or_null(st, at, m->first_name);
+	sql_text_or_null(st, at + 1, m->last_name);
+	sql_int(st, at + 2, m->birthday);
+	if (m->born_known)
+		sql_int(st, at + 3, m->born);
+	else
+		sql_null(st, at + 3);
+	sql_text_or_null(st, at + 4, m->lang);
+	sql_text_or_null(st, at + 5, m->zone_known ? str_of(zone_name(m->zone)) : STR_NONE);
+	sql_text_or_null(st, at + 6, m->statuses);
+	if (m->registered)
+		sql_int(st, at + 7, m->registered);
+	else
+		sql_null(st, at + 7);
+	sql_int(st, at + 8, m->created);
+	sql_int(st, at + 9, m->updated);
+}
+
+int member_insert(struct work *w, struct member *m)
 {
 	struct sql_stmt *st = db_st(w->db, ST_MEMBER_ADD);
-	struct member *m;
 
 	if (!st)
 		return work_failed(w, "making a member");
-	sql_text_or_null(st, 1, ext);
-	sql_int(st, 2, state);
-	sql_int(st, 3, w->now);
+	m->created = m->updated = w->now;
+	sql_text_or_null(st, 1, m->ext);
+	sql_int(st, 2, m->state);
+	bind_columns(st, 3, m);
 	if (sql_step(st) != 1)
 		return work_failed(w, "making a member");
-	m = arena_new_of(w->arena, struct member);
 	m->id = (uint64_t)sql_col(st, 0);
 	if (sql_run(st) < 0)
 		return work_failed(w, "making a member");
-	m->ext = ext.n ? arena_str(w->arena, ext) : STR_NONE;
-	m->state = state;
-	m->created = m->updated = w->now;
-	m->first_name = m->last_name = m->lang = m->statuses = STR_NONE;
-	m->zone = w->rules && w->rules->zone ? w->rules->zone : zone_utc();
 	/* there is nothing of it to be loaded */
-	m->contacts_loaded = m->consent_loaded = m->status_loaded = true;
+	m->fresh = m->contacts_loaded = m->consent_loaded = m->status_loaded = true;
 	m->next = w->members;
 	w->members = m;
-	*m_r = m;
 	return 0;
+}
+
+struct member *member_blank(struct work *w, struct str ext, enum member_state state)
+{
+	struct member *m = arena_new_of(w->arena, struct member);
+
+	m->ext = ext.n ? arena_str(w->arena, ext) : STR_NONE;
+	m->state = state;
+	m->first_name = m->last_name = m->lang = m->statuses = STR_NONE;
+	m->zone = w->rules && w->rules->zone ? w->rules->zone : zone_utc();
+	return m;
+}
+
+int member_create(struct work *w, struct str ext, enum member_state state, struct member **m_r)
+{
+	*m_r = member_blank(w, ext, state);
+	return member_insert(w, *m_r);
 }
 
 int member_save(struct work *w, struct member *m)
@@ -224,22 +255,7 @@ int member_save(struct work *w, struct member *m)
 	m->updated = w->now;
 	sql_text_or_null(st, 1, m->ext);
 	sql_int(st, 2, m->state);
-	sql_text_or_null(st, 3, m->first_name);
-	sql_text_or_null(st, 4, m->last_name);
-	sql_int(st, 5, m->birthday);
-	if (m->born_known)
-		sql_int(st, 6, m->born);
-	else
-		sql_null(st, 6);
-	sql_text_or_null(st, 7, m->lang);
-	sql_text_or_null(st, 8, m->zone_known ? str_of(zone_name(m->zone)) : STR_NONE);
-	sql_text_or_null(st, 9, m->statuses);
-	if (m->registered)
-		sql_int(st, 10, m->registered);
-	else
-		sql_null(st, 10);
-	sql_int(st, 11, m->created);
-	sql_int(st, 12, m->updated);
+	bind_columns(st, 3, m);
 	sql_int(st, 13, (int64_t)m->id);
 	return sql_run(st) < 0 ? work_failed(w, "writing a member") : 0;
 }

@@ -58,6 +58,7 @@ struct member {
 	wall_t registered, created, updated;
 	/* loaded when first asked for; the unit's arena */
 	bool contacts_loaded, attrs_loaded, consent_loaded, status_loaded;
+	bool fresh; /* made in this unit */
 	const struct contact *contacts;
 	unsigned contacts_n;
 	struct value *attrs; /* as rules->attributes */
@@ -85,6 +86,9 @@ int member_find(struct work *w, enum alias_kind kind, struct str value, struct m
 struct member *member_now(struct member *m);
 /* A new record; ext empty: a customer without one. */
 int member_create(struct work *w, struct str ext, enum member_state state, struct member **m_r);
+/* The same in two steps: of columns that the caller fills between. */
+struct member *member_blank(struct work *w, struct str ext, enum member_state state);
+int member_insert(struct work *w, struct member *m);
 /* Writes what was changed in *m of the columns of of_member. Texts are the unit's. */
 int member_save(struct work *w, struct member *m);
 /* That card, device or guest is this member's from now on, whoever's it was. */
@@ -93,6 +97,9 @@ int member_alias(struct work *w, struct member *m, enum alias_kind kind, struct 
  * them where the rules of identity allow (a device or card that was nobody's joins the member);
  * made as anonymous or customer when nobody is known. 1, or 0 when the event names nobody. */
 int member_of_event(struct work *w, const struct event *e, struct member **m_r);
+/* The same for names that are told as such (imports): cards and devices change hands by it. Nobody
+ * is made: 0 when nobody is known. */
+int member_of_names(struct work *w, const struct str names[ALIAS_KINDS], struct member **m_r);
 /* What the event itself says of the member: contacts, devices, cards, statuses, attributes, state.
  */
 int member_take_event(struct work *w, struct member *m, const struct event *e);

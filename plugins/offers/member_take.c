@@ -1,0 +1,251 @@
+/* What an event itself says of its member: addresses, devices, cards, statuses, attributes, state,
+ * agreement, leaving. See member.h. Offers are looked at after this. */
+#include "plugins/offers/member_input.h"
+
+static struct str text(const struct event *e, enum event_attr a)
+{
+	return e->attr[a].type == VALUE_TEXT ? e->attr[a].s : STR_NONE;
+}
+
+bool event_unproved(const struct event *e)
+{
+	return e->type == EVENT_CONTACT_LINKED && e->attr[ATTR_verified].type == VALUE_BOOL &&
+	       !e->attr[ATTR_verified].b;
+}
+
+/* kind and value of contact.linked and its kin; false: they name none that we know. */
+static bool contact_said(
+	struct work *w, const struct event *e, enum contact_kind *k_r, struct str *v_r)
+{
+	struct str value = text(e, ATTR_value);
+	const char *why;
+
+	if (!contact_parse(text(e, ATTR_kind), k_r))
+		return false;
+	*v_r = STR_NONE;
+	/* an event's numbers came in their one form; what did not fit stays as it was */
+	if (value.n && !contact_normal(w->arena, *k_r, value, NULL, v_r, &why)) {
+		struct str plus = str_of(arena_printf(w->arena, "+%.*s", STR_ARG(value)));
+
+		if (*k_r == CONTACT_EMAIL || *k_r >= CONTACT_SOCIAL ||
+			!contact_normal(w->arena, *k_r, plus, NULL, v_r, &why))
+			*v_r = value;
+	}
+	return true;
+}
+
+static int take_linked(struct work *w, struct member *m, const struct event *e)
+{
+	enum contact_kind kind;
+	struct str value;
+
+	if (event_unproved(e) || !contact_said(w, e, &kind, &value) || !value.n)
+		return 0;
+	return contact_put(w, m, kind, value, STR_NONE, CONTACT_VERIFIED, e->occurred);
+}
+
+/* A link that is younger than this unlinking stays. */
+static bool linked_since(
+	struct work *w, struct member *m, enum contact_kind kind, struct str value, wall_t t)
+{
+	if (member_contacts(w, m) < 0)
+		return false;
+	for (unsigned i = 0; i < m->contacts_n; i++)
+		if (m->contacts[i].kind == kind && str_eq(m->contacts[i].value, value) &&
+			m->contacts[i].since > t)
+			return true;
+	return false;
+}
+
+static int take_unlinked(struct work *w, struct member *m, const struct event *e)
+{
+	enum contact_kind kind;
+	struct str value;
+
+	if (!contact_said(w, e, &kind, &value) || linked_since(w, m, kind, value, e->occurred))
+		return 0;
+	return contact_drop(w, m, kind, value);
+}
+
+static int take_invalid(struct work *w, const struct event *e)
+{
+	enum contact_kind kind;
+	struct str value;
+
+	if (!contact_said(w, e, &kind, &value) || !value.n)
+		return 0;
+	return contact_mark_invalid(w, kind, value, text(e, ATTR_cause));
+}
+
+static int take_app(struct work *w, struct member *m, const struct event *e)
+{
+	struct str token = text(e, ATTR_token), device = text(e, ATTR_device), sub;
+
+	if (!device.n)
+		device = e->who[ALIAS_DEVICE];
+	if (!token.n)
+		return 0;
+	sub = str_of(arena_printf(w->arena, "%.*s/%.*s/%.*s", STR_ARG(text(e, ATTR_service)),
+		STR_ARG(text(e, ATTR_platform)), STR_ARG(device)));
+	return contact_put(w, m, CONTACT_DEVICE, token, sub, CONTACT_VERIFIED, e->occurred);
+}
+
+static int take_app_removed(struct work *w, struct member *m, const struct event *e)
+{
+	struct str token = text(e, ATTR_token), device = text(e, ATTR_device);
+
+	if (!device.n)
+		device = e->who[ALIAS_DEVICE];
+	if (token.n)
+		return contact_drop(w, m, CONTACT_DEVICE, token);
+	if (member_contacts(w, m) < 0)
+		return -1;
+	for (unsigned i = 0; device.n && i < m->contacts_n; i++) {
+		const struct contact c = m->contacts[i];
+		struct str service, platform, has;
+
+		contact_device(&c, &service, &platform, &has);
+		if (c.kind == CONTACT_DEVICE && str_eq(has, device))
+			return contact_drop(w, m, CONTACT_DEVICE, c.value);
+	}
+	return 0;
+}
+
+static int take_social(struct work *w, struct member *m, const struct event *e)
+{
+	struct str provider = text(e, ATTR_provider), profile = text(e, ATTR_profile), value;
+
+	if (!provider.n)
+		return 0;
+	value = str_of(arena_printf(w->arena, "%.*s:%.*s", STR_ARG(provider), STR_ARG(profile)));
+	if (e->type == EVENT_SOCIAL_LINKED)
+		return contact_put(
+			w, m, CONTACT_SOCIAL, value, provider, CONTACT_VERIFIED, e->occurred);
+	if (profile.n)
+		return linked_since(w, m, CONTACT_SOCIAL, value, e->occurred)
+			       ? 0
+			       : contact_drop(w, m, CONTACT_SOCIAL, value);
+	if (member_contacts(w, m) < 0)
+		return -1;
+	for (unsigned i = 0; i < m->contacts_n; i++) /* all of that network */
+		if (m->contacts[i].kind == CONTACT_SOCIAL && str_eq(m->contacts[i].sub, provider) &&
+			contact_drop(w, &(struct member){ .id = m->id }, CONTACT_SOCIAL,
+				m->contacts[i].value) < 0)
+			return -1;
+	m->contacts_loaded = false;
+	return 0;
+}
+
+static int take_state(
+	struct work *w, struct member *m, const struct event *e, enum member_state state)
+{
+	bool changed = false;
+
+	if (state == MEMBER_REGISTERED && (!m->registered || e->occurred < m->registered)) {
+		m->registered = e->occurred;
+		changed = true;
+	}
+	if (m->state < state) {
+		m->state = state;
+		changed = true;
+	}
+	return changed ? member_save(w, m) : 0;
+}
+
+static int take_status(struct work *w, struct member *m, const struct event *e)
+{
+	struct str system = text(e, ATTR_system);
+	struct str value = text(e, e->type == EVENT_STATUS_CHANGED ? ATTR_to : ATTR_value);
+	const struct rules_conf *c = w->rules ? w->rules->conf : NULL;
+
+	if (!system.n)
+		system = str_of(c && c->members.statuses_n ? c->members.statuses[0] : "status");
+	return member_set_status(w, m, system, value) < 0 ? -1 : 0;
+}
+
+static int take_consent(struct work *w, struct member *m, const struct event *e)
+{
+	struct str row = text(e, ATTR_row), channel = text(e, ATTR_channel);
+	int r = -1, c = -1;
+	enum row known;
+	enum media media;
+
+	if (e->attr[ATTR_granted].type != VALUE_BOOL)
+		return 0;
+	if (row.n && !str_is(row, "*")) {
+		if (!row_parse(row, &known))
+			return 0;
+		r = (int)known;
+	}
+	if (channel.n && !str_is(channel, "*")) {
+		if (!media_parse(channel, &media))
+			return 0;
+		c = (int)media;
+	}
+	/* the platform says what is so: read-only cells are for the member, not for it */
+	return member_set_consent(
+		w, m, r, c, e->attr[ATTR_granted].b, e->source, text(e, ATTR_proof), true);
+}
+
+static int take_merged(struct work *w, struct member *m, const struct event *e)
+{
+	struct str into = text(e, ATTR_into);
+	struct member *stays;
+
+	if (!into.n || str_eq(into, m->ext))
+		return 0;
+	switch (member_find(w, ALIAS_MEMBER, into, &stays)) {
+	case 0: /* it was only renamed */
+		if (member_create(w, into, m->state, &stays) < 0)
+			return -1;
+		break;
+	case 1:
+		break;
+	default:
+		return -1;
+	}
+	return member_merge(w, stays, m);
+}
+
+int member_take_event(struct work *w, struct member *m, const struct event *e)
+{
+	/* whatever it is about, it may say more of its member beside the names */
+	json_t *fields = event_part(e, ATTR_member);
+
+	if (fields && e->type != EVENT_MEMBER_LEFT && e->type != EVENT_MEMBER_MERGED &&
+		member_take_fields(w, m, fields) < 0)
+		return -1;
+	switch (e->type) {
+	case EVENT_CARD_ASSIGNED:
+	case EVENT_CARD_ACTIVATED:
+		return take_state(w, m, e, MEMBER_CUSTOMER);
+	case EVENT_REGISTRATION_COMPLETED:
+		return take_state(w, m, e, MEMBER_REGISTERED);
+	case EVENT_FORM_COMPLETED:
+		return member_take_answers(w, m, event_part(e, ATTR_answers));
+	case EVENT_CONTACT_LINKED:
+		return take_linked(w, m, e);
+	case EVENT_CONTACT_UNLINKED:
+		return take_unlinked(w, m, e);
+	case EVENT_CONTACT_INVALID:
+		return take_invalid(w, e);
+	case EVENT_APP_INSTALLED:
+		return take_app(w, m, e);
+	case EVENT_APP_REMOVED:
+		return take_app_removed(w, m, e);
+	case EVENT_SOCIAL_LINKED:
+	case EVENT_SOCIAL_UNLINKED:
+		return take_social(w, m, e);
+	case EVENT_STATUS_CHANGED:
+	case EVENT_STATUS_CALCULATED:
+		return take_status(w, m, e);
+	case EVENT_CONSENT_CHANGED:
+		return take_consent(w, m, e);
+	case EVENT_MEMBER_MERGED:
+		return take_merged(w, m, e);
+	case EVENT_MEMBER_LEFT:
+		return member_erase(w, m, text(e, ATTR_cause));
+	default:
+		return 0;
+	}
+}
