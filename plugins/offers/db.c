@@ -169,14 +169,15 @@ static const char version_1[] =
 	" due INTEGER NOT NULL, attempts INTEGER NOT NULL DEFAULT 0, key TEXT, body BLOB);"
 	"CREATE INDEX of_deed_due ON of_deed(due);"
 
-	/* ---- recurring tasks: one row per task, local date and zone ('' the programme's, '*' all
-	 * at once); date 0: since when the task is known. state: enum run_state; phase, mark,
-	 * cursor: how far it has come */
+	/* ---- recurring tasks: one row per task, local date and zone ('' not known); date 0: since
+	 * when the task is known. state: enum run_state; phase, mark, cursor: how far it has come
+	 */
 	"CREATE TABLE of_run(task INTEGER, zone TEXT, date INTEGER, state INTEGER NOT NULL,"
 	" phase INTEGER NOT NULL, mark INTEGER NOT NULL, cursor INTEGER NOT NULL, seen INTEGER NOT "
 	"NULL,"
 	" sent INTEGER NOT NULL, started INTEGER NOT NULL, ended INTEGER NOT NULL,"
 	" PRIMARY KEY(task, zone, date)) WITHOUT ROWID;"
+	"CREATE INDEX of_run_open ON of_run(date, task, zone) WHERE state = 0;"
 	/* the newest that a member was told: date of the bucket (of birthdays the year); due: it
 	 * waits for quiet hours to end, 0 it does not */
 	"CREATE TABLE of_task_done(task INTEGER, member INTEGER, currency INTEGER, ahead INTEGER,"
