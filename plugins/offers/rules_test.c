@@ -1,0 +1,508 @@
+/* The rules of the offers plugin: the examples of the manual load (CF-1), and what is wrong is said
+ * with file, line and object, all of it in one run (CF-2).
+ */
+#include "plugins/offers/rules_private.h"
+#include "gateway/base/mem.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <cmocka.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+static const char ground[] =
+	"policy = { default_clock = \"Europe/Riga\"; marketing = { quiet = [ \"21:00-09:00\" ]; };"
+	" from = { sms = \"Shop\"; }; };\n"
+	"members = { attributes = { city = \"text\"; vip = \"bool\"; points = \"decimal\";"
+	" tags = \"list of text\"; }; statuses = [ \"tier\" ]; };\n"
+	"currencies = { bonus = { one = \"point\"; other = \"points\"; decimals = 0; };"
+	" stars = { one = \"star\"; other = \"stars\"; decimals = 0; }; };\n"
+	"templates = { hello = { en = { sms = \"Hello ${Member.first_name|friend}\";"
+	" push = { title = \"Hi\"; text = \"Hello\"; }; viber = { text = \"Hello\"; }; }; };\n"
+	" points = { en = { sms = \"You have $Amount.\"; }; }; };\n"
+	"counters = { thanks = { of = \"actions\"; period = \"month\"; };"
+	" spent = { of = \"purchase.completed\"; sum = \"event.total\"; }; };\n"
+	"audiences = { quiet = { is = \"member.city == 'Riga'\"; }; };\n";
+
+/* As an admin has them: policy.conf is the ground, offers.d/t.conf the text. */
+static char folder[64];
+
+static void put_file(const char *name, const char *text)
+{
+	char path[128];
+	FILE *f;
+
+	snprintf(path, sizeof path, "%s/%s", folder, name);
+	f = fopen(path, "we");
+	assert_non_null(f);
+	assert_true(fputs(text, f) >= 0);
+	assert_int_equal(fclose(f), 0);
+}
+
+static int make_folder(void **state)
+{
+	char sub[96];
+
+	(void)state;
+	snprintf(folder, sizeof folder, "/tmp/rules_test.XXXXXX");
+	if (!mkdtemp(folder))
+		return -1;
+	snprintf(sub, sizeof sub, "%s/offers.d", folder);
+	if (mkdir(sub, 0700) != 0)
+		return -1;
+	put_file("policy.conf", ground);
+	return 0;
+}
+
+static int drop_folder(void **state)
+{
+	static const char *const names[] = { "/policy.conf", "/offers.d/t.conf", "/offers.d", "" };
+	char path[128];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+		snprintf(path, sizeof path, "%s%s", folder, names[i]);
+		remove(path);
+	}
+	return 0;
+}
+
+static struct rules *load(const char *text, struct conf_faults *f)
+{
+	put_file("offers.d/t.conf", text);
+	return rules_load(folder, MEDIA_ANY & ~MEDIA_BIT(MEDIA_SOCIAL), f);
+}
+
+static void print_faults(struct conf_faults *f)
+{
+	struct buf b = BUF_INIT;
+
+	conf_faults_text(f, &b);
+	print_error("%s", buf_cstr(&b));
+	buf_free(&b);
+}
+
+#define GOOD_STEPS " steps = ( { after = \"14 days\"; send = \"hello\"; via = [ \"sms\" ]; } ); "
+
+static void test_CF_1_a_chain_loads(void **state)
+{
+	struct conf_faults f = { 0 };
+	struct rules *r =
+		load("offer = { name = \"come-back\"; when = \"registration.completed\";"
+		     " only_if = \"member.city != 'Oslo' and not in_audience('quiet')\";"
+		     " unless = [ \"purchase.completed\" ]; then = \"restart\";"
+		     " steps = ( { after = \"14 days\"; at = \"10:00-20:00\"; send = \"hello\";"
+		     " via = [ \"push\", \"sms\" ]; fall_back_after = \"3 hours\"; },"
+		     " { after = \"1 month\"; send = \"hello\"; via = \"sms\"; } );"
+		     " limits = { per_member = \"2 per 30 days\"; total = \"50000\"; }; };",
+			&f);
+	const struct offer *o;
+
+	(void)state;
+	if (!r)
+		print_faults(&f);
+	assert_non_null(r);
+	o = rules_offer(r, STR("come-back"));
+	assert_non_null(o);
+	assert_int_equal(o->steps_n, 2);
+	assert_int_equal(o->steps[0].after.days, 14);
+	assert_int_equal(o->steps[0].windows_n, 1);
+	assert_int_equal(o->steps[0].via.n, 2);
+	assert_int_equal(o->steps[0].via.media[0], MEDIA_PUSH);
+	assert_true(o->steps[0].via.fall_back_after == 3 * DUR_HOUR);
+	assert_int_equal(o->steps[1].after.months, 1);
+	assert_int_equal(o->per_member.most, 2);
+	assert_int_equal(o->per_member.span.days, 30);
+	assert_int_equal(o->total.most, 50000);
+	assert_non_null(o->only_if);
+	assert_int_equal(o->row, ROW_OFFER);
+	assert_true(o->arms == UINT64_C(1) << EVENT_REGISTRATION_COMPLETED);
+	assert_true(o->disarms == UINT64_C(1) << EVENT_PURCHASE_COMPLETED);
+	assert_int_equal(r->by_event_n[EVENT_PURCHASE_COMPLETED], 1);
+	assert_int_equal(r->by_event_n[EVENT_CARD_ASSIGNED], 0);
+	rules_unref(&r);
+	assert_null(r);
+	conf_faults_free(&f);
+}
+
+/* One broken thing each: the text, the line (0: any) and what must be said. */
+struct broken {
+	const char *text, *says;
+};
+#define OFFER(rest) "offer = { name = \"o\"; " rest " };"
+static const struct broken cases[] = {
+	{ OFFER("when = \"purchase.complete\";" GOOD_STEPS),
+		"did you mean \"purchase.completed\"?" },
+	{ OFFER("whan = \"purchase.completed\";" GOOD_STEPS), "\"whan\"" },
+	{ OFFER(GOOD_STEPS), "`when` is missing" },
+	{ OFFER("when = \"purchase.completed\";"), "neither steps nor actions" },
+	{ OFFER("when = [ \"purchase.completed\", \"purchase.completed\" ];" GOOD_STEPS), "twice" },
+	{ OFFER("when = \"purchase.completed\"; only_if = \"event.totl > 5\";" GOOD_STEPS),
+		"event.total" },
+	{ OFFER("when = \"purchase.completed\"; only_if = \"event.total > 'x'\";" GOOD_STEPS),
+		"only_if" },
+	{ OFFER("when = \"purchase.completed\"; only_if = \"event.total >\";" GOOD_STEPS),
+		"column" },
+	{ OFFER("when = \"purchase.completed\"; only_if = \"member.town == 'Riga'\";" GOOD_STEPS),
+		"member.town" },
+	{ OFFER("when = \"purchase.completed\"; only_if = \"in_audience('quit')\";" GOOD_STEPS),
+		"quiet" },
+	{ OFFER("when = \"purchase.completed\"; only_if = \"counter('thank') < 1\";" GOOD_STEPS),
+		"thanks" },
+	{ OFFER("when = \"purchase.completed\"; only_if = \"count('purchase', '9 days') > "
+		"1\";" GOOD_STEPS),
+		"purchase" },
+	{ OFFER("when = \"purchase.completed\"; only_if = \"balance('bonuss') > 1\";" GOOD_STEPS),
+		"bonus" },
+	{ OFFER("when = \"registration.completed\"; only_if = \"event.discount > 1\";" GOOD_STEPS),
+		"event.discount" },
+	{ OFFER("when = \"purchase.completed\"; unless_if = \"true\";" GOOD_STEPS), "no `unless`" },
+	{ OFFER("when = \"purchase.completed\"; unless = \"purchas.completed\";" GOOD_STEPS),
+		"unless" },
+	{ OFFER("when = \"purchase.completed\"; then = \"restrat\";" GOOD_STEPS), "restart" },
+	{ OFFER("when = \"purchase.completed\"; kind = \"marketting\";" GOOD_STEPS), "marketing" },
+	{ OFFER("when = \"purchase.completed\"; consent = \"Advert\";" GOOD_STEPS),
+		"Advertisement" },
+	{ OFFER("when = \"purchase.completed\"; again = \"parallel\";" GOOD_STEPS), "`key`" },
+	{ OFFER("when = \"purchase.completed\"; key = \"event.nothing\";" GOOD_STEPS), "key" },
+	{ OFFER("when = \"purchase.completed\"; key = \"event.products\";" GOOD_STEPS), "key" },
+	{ OFFER("when = \"registration.completed\"; same_receipt_only = true;" GOOD_STEPS),
+		"have a receipt" },
+	{ OFFER("when = \"purchase.completed\"; settle = \"2 hoors\";" GOOD_STEPS), "settle" },
+	{ OFFER("when = \"purchase.completed\"; limits = { per_member = \"two\"; };" GOOD_STEPS),
+		"2 per 30 days" },
+	{ OFFER("when = \"purchase.completed\"; limits = { total = \"0\"; };" GOOD_STEPS),
+		"total" },
+	{ OFFER("when = \"purchase.completed\"; limits = { total = \"5 per fortnight\"; "
+		"};" GOOD_STEPS),
+		"total" },
+	{ OFFER("when = \"purchase.completed\"; active = { from = \"2026-13-01\"; };" GOOD_STEPS),
+		"from" },
+	{ OFFER("when = \"purchase.completed\"; active = { from = \"2026-05-01\"; to = "
+		"\"2026-04-01\"; };" GOOD_STEPS),
+		"ends before it begins" },
+	{ OFFER("when = \"purchase.completed\"; priority = 2000;" GOOD_STEPS), "priority" },
+	{ OFFER("when = \"purchase.completed\"; steps = ( { after = \"14 dys\"; send = \"hello\"; "
+		"via = "
+		"\"sms\"; } );"),
+		"after" },
+	{ OFFER("when = \"purchase.completed\"; steps = ( { after = 14; send = \"hello\"; via = "
+		"\"sms\"; "
+		"} );"),
+		"after" },
+	{ OFFER("when = \"purchase.completed\"; steps = ( { at = \"25:00-26:00\"; send = "
+		"\"hello\"; via = "
+		"\"sms\"; } );"),
+		"at" },
+	{ OFFER("when = \"purchase.completed\"; steps = ( { send = \"helo\"; via = \"sms\"; } );"),
+		"did you mean \"hello\"?" },
+	{ OFFER("when = \"purchase.completed\"; steps = ( { send = \"hello\"; via = \"smms\"; } "
+		");"),
+		"smms" },
+	{ OFFER("when = \"purchase.completed\"; steps = ( { send = \"hello\"; } );"),
+		"`via` must say" },
+	{ OFFER("when = \"purchase.completed\"; steps = ( { send = \"hello\"; via = \"email\"; } "
+		");"),
+		"no text for email" },
+	{ OFFER("when = \"purchase.completed\"; steps = ( { send = \"hello\"; via = \"social\"; } "
+		");"),
+		"no route takes it" },
+	{ OFFER("when = \"purchase.completed\"; steps = ( { send = \"hello\"; via = [ \"sms\", "
+		"\"sms\" ]; "
+		"} );"),
+		"twice" },
+	{ OFFER("when = \"purchase.completed\"; steps = ( { send = \"hello\"; via = \"sms\"; "
+		"fall_back_after = \"1 h\"; } );"),
+		"no second channel" },
+	{ OFFER("when = \"purchase.completed\"; steps = ( { after = \"1 day\"; } );"),
+		"sends nothing" },
+	{ OFFER("when = \"purchase.completed\"; steps = ( { status = \"gold\"; status_system = "
+		"\"teir\"; "
+		"} );"),
+		"members.statuses" },
+	{ OFFER("when = \"registration.completed\"; steps = ( { send = \"points\"; via = \"sms\"; "
+		"} );"),
+		"Amount" },
+	{ OFFER("when = \"registration.completed\"; actions = ( { do = \"receipt\"; text = \"x\"; "
+		"} );"),
+		"CFG-ACT-1" },
+	{ OFFER("when = \"status.changed\"; actions = ( { do = \"cashier\"; text = \"x\"; } );"),
+		"CFG-ACT-1" },
+	{ OFFER("when = \"friend.purchased\"; actions = ( { do = \"receipt\"; text = \"x\"; } );"),
+		"buyer" },
+	{ OFFER("when = \"purchase.completed\"; actions = ( { do = \"receipt\"; } );"),
+		"`text` is missing" },
+	{ OFFER("when = \"purchase.completed\"; actions = ( { do = \"reciept\"; text = \"x\"; } "
+		");"),
+		"receipt" },
+	{ OFFER("when = \"purchase.completed\"; actions = ( { do = \"receipt\"; text = "
+		"\"$Dicount\"; } );"),
+		"Discount" },
+	{ OFFER("when = \"balance.requested\"; actions = ( { do = \"receipt\"; text = "
+		"\"$Discount\"; } );"),
+		"Discount" },
+	{ OFFER("when = \"purchase.completed\"; actions = ( { do = \"send\"; via = \"sms\"; } );"),
+		"`template` is missing" },
+	{ OFFER("when = \"purchase.completed\"; actions = ( { do = \"send\"; template = \"hello\"; "
+		"via = "
+		"\"sms\"; text = \"x\"; } );"),
+		"stands in a template" },
+	{ OFFER("when = \"purchase.completed\"; actions = ( { do = \"send\"; template = \"hello\"; "
+		"via = "
+		"\"sms\"; count = \"nope\"; } );"),
+		"no counter \"nope\"" },
+	{ OFFER("when = \"purchase.completed\"; actions = ( { do = \"send\"; template = \"hello\"; "
+		"via = "
+		"\"sms\"; count = \"spent\"; } );"),
+		"not of \"actions\"" },
+	{ OFFER("when = \"purchase.completed\"; actions = ( { do = \"status\"; } );"),
+		"`value` is missing" },
+	{ OFFER("when = \"purchase.completed\"; actions = ( { do = \"status\"; value = \"gold\"; "
+		"system = "
+		"\"level\"; } );"),
+		"members.statuses" },
+	{ OFFER("when = \"purchase.completed\"; actions = ( { do = \"receipt\"; text = \"x\"; "
+		"width = 999; "
+		"} );"),
+		"width" },
+	{ "offer = { when = \"purchase.completed\";" GOOD_STEPS "};", "name" },
+	{ "offers = ( { name = \"a\"; when = \"card.assigned\";" GOOD_STEPS
+	  "}, { name = \"a\"; when = "
+	  "\"card.assigned\";" GOOD_STEPS "} );",
+		"\"a\"" },
+	{ "offer = { name = \"t\"; when = \"card.assigned\";" GOOD_STEPS
+	  "}; tasks = ( { name = \"t\"; "
+	  "look = \"member.birthday\"; send = \"hello\"; via = \"sms\"; } );",
+		"has this name" },
+	{ "counters = { c = { }; };", "of" },
+	{ "counters = { c = { of = \"purchase\"; }; };", "is no event" },
+	{ "counters = { c = { of = \"purchase.completed\"; sum = \"event.totl\"; }; };",
+		"did you mean \"event.total\"?" },
+	{ "counters = { c = { of = \"purchase.completed\"; sum = \"event.store\"; }; };",
+		"not a number" },
+	{ "counters = { c = { of = \"actions\"; sum = \"event.total\"; }; };", "`count` alone" },
+	{ "counters = { c = { of = \"purchase.completed\"; period = \"fortnight\"; }; };",
+		"period" },
+	{ "counters = { c = { of = \"purchase.completed\"; per = \"shop\"; }; };", "per" },
+	{ "counters = { c = { of = \"purchase.completed\"; every_amount = \"10\"; }; };", "`sum`" },
+	{ "counters = { c = { of = \"purchase.completed\"; every_amount = \"ten\"; }; };",
+		"four decimals" },
+	{ "counters = { c = { of = \"purchase.completed\"; only_if = \"event.total\"; }; };",
+		"only_if" },
+	{ "audiences = { a = { is = \"member.citty == 'x'\"; }; };", "member.city" },
+	{ "audiences = { a = { is = \"in_audience('b')\"; }; b = { is = \"in_audience('a')\"; }; "
+	  "};",
+		"defined by itself" },
+	{ "audiences = { a = { is = \"event.total > 1\"; }; };", "event.total" },
+	{ "audiences = { a = { }; };", "is" },
+	{ "tasks = ( { name = \"x\"; look = \"bonus.activates\"; send = \"points\"; via = \"sms\"; "
+	  "} );",
+		"`ahead` is missing" },
+	{ "tasks = ( { name = \"x\"; look = \"bonus.expire\"; ahead = \"1 day\"; send = "
+	  "\"points\"; via = "
+	  "\"sms\"; } );",
+		"bonus.expires" },
+	{ "tasks = ( { name = \"x\"; look = \"bonus.expires\"; ahead = \"1 month\"; send = "
+	  "\"points\"; via "
+	  "= \"sms\"; } );",
+		"number of days" },
+	{ "tasks = ( { name = \"x\"; look = \"bonus.expires\"; ahead = \"1 day\"; currency = "
+	  "\"bonsu\"; "
+	  "send = \"points\"; via = \"sms\"; } );",
+		"bonus" },
+	{ "tasks = ( { name = \"x\"; look = \"member.birthday\"; every = \"week\"; send = "
+	  "\"hello\"; via = "
+	  "\"sms\"; } );",
+		"day at 11:00" },
+	{ "tasks = ( { name = \"x\"; look = \"member.birthday\"; } );",
+		"neither sends nor accrues" },
+	{ "tasks = ( { name = \"x\"; look = \"member.birthday\"; send = \"points\"; via = \"sms\"; "
+	  "} );",
+		"Amount" },
+	{ "tasks = ( { name = \"x\"; look = \"member.birthday\"; accrue = { currency = \"stars\"; "
+	  "amount = "
+	  "\"-5\"; }; } );",
+		"more than 0" },
+	{ "tasks = ( { name = \"x\"; look = \"member.birthday\"; accrue = { currency = \"moons\"; "
+	  "amount = "
+	  "\"5\"; }; } );",
+		"no currency" },
+	{ "tasks = ( { name = \"x\"; look = \"bonus.expires\"; ahead = \"1 day\"; accrue = { "
+	  "currency = "
+	  "\"stars\"; amount = \"5\"; }; } );",
+		"is for birthdays" },
+	{ "tasks = ( { name = \"x\"; look = \"member.birthday\"; leap_day = \"mar2\"; send = "
+	  "\"hello\"; via "
+	  "= \"sms\"; } );",
+		"leap_day" },
+	{ "tasks = ( { name = \"x\"; look = \"member.birthday\"; clock = \"till\"; send = "
+	  "\"hello\"; via = "
+	  "\"sms\"; } );",
+		"no till" },
+	{ "tasks = ( { name = \"x\"; look = \"member.birthday\"; min_member_age = \"soon\"; send = "
+	  "\"hello\"; via = \"sms\"; } );",
+		"min_member_age" },
+	{ "mailing = { name = \"m\"; template = \"hello\"; channel = \"sms\"; };", "audience" },
+	{ "mailing = { name = \"m\"; template = \"helo\"; channel = \"sms\"; audience = "
+	  "\"member.vip\"; };",
+		"hello" },
+	{ "mailing = { name = \"m\"; template = \"hello\"; channel = \"sms\"; audience = "
+	  "\"member.vop\"; };",
+		"member.vip" },
+	{ "ledger = { master = \"upstream\"; };", "needs a webhook" },
+	{ "ledger = { webhook = \"https://x.example/\"; };", "webhook_secret" },
+	{ "intake = { reply_budget = \"1ms\"; };", "reply_budget" },
+	{ "intake = { reply_budget = 300; };", "reply_budget" },
+	{ "program = { nmae = \"Club\"; };", "name" },
+	{ "templates = { t = { en = { sms = \"$Nope\"; }; }; };", "Nope" },
+	{ "templates = { t = { en = { viber = { text = \"x\"; image = \"https://x.example/a.png\"; "
+	  "}; }; }; "
+	  "};",
+		"viber" },
+	{ "templates = { t = { en = { sms = \"<b>x</b>\"; }; }; };", "sms" },
+	{ "templates = { hello = { en = { sms = \"x\"; }; }; };", "hello" },
+	{ "wonder = 1;", "wonder" },
+	{ "offer = { name = \"o\"; when = 14d; };", "t.conf" },
+};
+
+static void test_CF_2_every_fault_has_its_place(void **state)
+{
+	(void)state;
+	unsigned bad = 0;
+
+	assert_true(sizeof cases / sizeof *cases >= 100);
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		struct conf_faults f = { 0 };
+		struct rules *r = load(cases[i].text, &f);
+		struct buf b = BUF_INIT;
+		const char *said;
+
+		conf_faults_text(&f, &b);
+		said = buf_cstr(&b);
+		if (r || !strstr(said, "offers.d/t.conf:") || !strstr(said, cases[i].says))
+			print_error("case %zu: %s\nsaid: %s\n", i, cases[i].text, said), bad++;
+		buf_free(&b);
+		conf_faults_free(&f);
+	}
+	assert_int_equal(bad, 0);
+}
+
+static void test_CF_2_all_in_one_run(void **state)
+{
+	struct conf_faults f = { 0 };
+	struct rules *r = load("offer = { name = \"a\"; when = \"x\"; steps = ( { send = \"no\"; "
+			       "via = \"sms\"; } ); };\n"
+			       "tasks = ( { name = \"t\"; look = \"bonus.expires\"; send = "
+			       "\"points\"; via = \"sms\"; } );\n"
+			       "audiences = { z = { is = \"member.q\"; }; };",
+		&f);
+
+	(void)state;
+	assert_null(r);
+	if (f.errors < 4)
+		print_faults(&f);
+	assert_true(f.errors >= 4);
+	conf_faults_free(&f);
+}
+
+static struct sql *open_memory(struct db *db)
+{
+	struct sql_conf c = { .where = ":memory:", .role = SQL_WRITER };
+	struct err e = { 0 };
+	struct sql *sql = sql_open("sqlite", &c, &e);
+
+	assert_non_null(sql);
+	assert_int_equal(offers_schema(sql, &e), 0);
+	db_open(db, sql);
+	return sql;
+}
+
+static void test_FC_6_a_counter_is_not_lost_by_renaming(void **state)
+{
+	struct conf_faults f = { 0 };
+	struct rules *first = load("", &f), *second, *third;
+	struct err e = { 0 };
+	struct db db;
+	struct sql *sql = open_memory(&db);
+	uint32_t number;
+
+	(void)state;
+	assert_non_null(first);
+	assert_int_equal(rules_number(first, &db, &e), 0);
+	number = rules_counter(first, STR("spent"))->number;
+	assert_int_equal(sql_exec(sql, "INSERT INTO of_counter SELECT number, 1, 0, 5 FROM of_name"
+				       " WHERE kind = 2 AND name = 'spent'"),
+		0);
+	second = rules_load_text("t.conf",
+		STR("counters = { outlay = { of = \"purchase.completed\"; sum = \"event.total\"; "
+		    "}; };"),
+		MEDIA_ANY, &f);
+	assert_non_null(second);
+	assert_int_equal(rules_number(second, &db, &e), -1);
+	assert_non_null(strstr(e.text, "was = \"spent\""));
+	third = rules_load_text("t.conf",
+		STR("counters = { outlay = { was = \"spent\"; of = \"purchase.completed\"; sum = "
+		    "\"event.total\"; }; };"),
+		MEDIA_ANY, &f);
+	assert_non_null(third);
+	assert_int_equal(rules_number(third, &db, &e), 0);
+	assert_int_equal(rules_counter(third, STR("outlay"))->number, number);
+	rules_unref(&first);
+	rules_unref(&second);
+	rules_unref(&third);
+	db_close(&db);
+	sql_close(&sql);
+	conf_faults_free(&f);
+}
+
+static void test_a_reload_tells_what_changes(void **state)
+{
+	struct conf_faults f = { 0 };
+	struct rules *a =
+		load("offer = { name = \"one\"; when = \"card.assigned\";" GOOD_STEPS "};", &f);
+	struct rules *b = load(
+		"offers = ( { name = \"one\"; when = \"card.assigned\"; priority = 3;" GOOD_STEPS
+		"}, { name = \"two\"; when = \"card.assigned\";" GOOD_STEPS "} );",
+		&f);
+	struct buf said = BUF_INIT;
+
+	(void)state;
+	assert_non_null(a);
+	assert_non_null(b);
+	rules_compare(a, b, &said);
+	assert_string_equal(buf_cstr(&said), "offer one: changes\noffer two: begins\n");
+	buf_reset(&said);
+	rules_compare(b, a, &said);
+	assert_string_equal(buf_cstr(&said), "offer one: changes\noffer two: ends\n");
+	buf_reset(&said);
+	rules_compare(a, a, &said);
+	assert_int_equal(said.n, 0);
+	buf_free(&said);
+	rules_unref(&a);
+	rules_unref(&b);
+	conf_faults_free(&f);
+}
+
+static void test_the_tables_are_sound(void **state)
+{
+	struct err e = { 0 };
+
+	(void)state;
+	if (conf_table_check(rules_rows, sizeof(struct rules_conf), &e) != 0)
+		fail_msg("%s", e.text);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_the_tables_are_sound),
+		cmocka_unit_test(test_CF_1_a_chain_loads),
+		cmocka_unit_test(test_CF_2_every_fault_has_its_place),
+		cmocka_unit_test(test_CF_2_all_in_one_run),
+		cmocka_unit_test(test_FC_6_a_counter_is_not_lost_by_renaming),
+		cmocka_unit_test(test_a_reload_tells_what_changes),
+	};
+
+	return cmocka_run_group_tests(tests, make_folder, drop_folder);
+}
