@@ -76,6 +76,7 @@ static void test_use_case_6_device_joins(void **state)
 		say(e, ATTR_platform, "android");
 		a = take(e);
 		assert_int_equal(a->state, MEMBER_ANONYMOUS);
+		installed = a->id;
 		snprintf(text, sizeof text,
 			"INSERT INTO of_chain(offer, member, key, run, anchor, step, due, version)"
 			" VALUES(6, %lld, 0, 1, 5, 0, 99, 1);"
@@ -96,7 +97,6 @@ static void test_use_case_6_device_joins(void **state)
 		snprintf(text, sizeof text, "SELECT count(*) FROM of_mark WHERE member = %lld",
 			(long long)b->id);
 		assert_int_equal(mf_number(text), 1);
-		installed = a->id;
 		member = b->id;
 		mf_unit();
 		assert_int_equal(member_load(&mf.w, installed, &a), 1);
