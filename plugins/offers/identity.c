@@ -416,17 +416,8 @@ int member_erase(struct work *w, struct member *m, struct str cause)
 	return drop(w, ST_ERASE_MERGED, m->id);
 }
 
-/* Stand in until chains and the ledger have landed. */
+/* Stands in until chains have landed. */
 __attribute__((weak)) int chain_refold(struct work *w, struct member *m)
-{
-	return 0;
-}
-__attribute__((weak)) int ledger_merge(
-	struct work *w, const struct member *to, const struct member *from)
-{
-	return 0;
-}
-__attribute__((weak)) int ledger_erase(struct work *w, uint64_t member)
 {
 	return 0;
 }
