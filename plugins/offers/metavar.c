@@ -23,7 +23,13 @@ static const struct name *field_behind(const struct scope *trigger, enum metavar
 	struct str all = str_of(rows[m].from), one;
 
 	while (trigger && str_cut(&all, '|', &one)) {
-		const struct name *n = scope_find(trigger, one);
+		struct str when;
+		const struct name *n;
+
+		if (str_index(one, ':') > 0 && str_cut(&one, ':', &when) &&
+			!scope_find(trigger, when))
+			continue;
+		n = scope_find(trigger, one);
 
 		if (n && n->slot < METAVAR_SLOT(0) && n->type == rows[m].type &&
 			n->of == rows[m].of)
