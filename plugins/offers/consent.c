@@ -362,6 +362,22 @@ int address_unblock(struct work *w, struct str address, enum media media, int ro
 	return sql_changed(w->db->sql) > 0;
 }
 
+int address_unblock_for(
+	struct work *w, struct str address, enum media media, int row, struct str reason)
+{
+	struct sql_stmt *st = db_st(w->db, ST_BLOCK_DROP_FOR);
+
+	if (!st)
+		return work_failed(w, "removing a suppression");
+	sql_text(st, 1, address);
+	sql_int(st, 2, media);
+	sql_int(st, 3, row);
+	sql_text(st, 4, reason);
+	if (sql_run(st) < 0)
+		return work_failed(w, "removing a suppression");
+	return sql_changed(w->db->sql) > 0;
+}
+
 int address_blocked(struct work *w, struct str address, enum media media, enum row row)
 {
 	struct sql_stmt *st = db_st(w->db, ST_BLOCKED);

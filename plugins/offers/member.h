@@ -164,7 +164,10 @@ void address_digest(struct str address, char out[ADDRESS_DIGEST]);
 /* Addresses without regard to who they belong to. row -1: all. What waits for them is withdrawn. */
 int address_block(struct work *w, struct str address, enum media media, int row, struct str reason,
 	struct str by);
+/* 1: it was blocked. The second: only one that was blocked for that reason. */
 int address_unblock(struct work *w, struct str address, enum media media, int row);
+int address_unblock_for(
+	struct work *w, struct str address, enum media media, int row, struct str reason);
 int address_blocked(struct work *w, struct str address, enum media media, enum row row); /* 1 yes */
 int contact_mark_invalid(struct work *w, enum contact_kind kind, struct str value, struct str why);
 /* Everything of `from` becomes `to`'s: contacts, aliases, chains (the earlier anchor stays),

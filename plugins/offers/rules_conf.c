@@ -398,7 +398,7 @@ static const struct conf_item policy_rows[] = { CONF_WHERE(struct policy_conf, a
 	CONF_STRS(struct policy_conf, read_only, read_only_n,
 		"Subscription rows that members cannot change.", .check = check_row),
 	CONF_STRS(struct policy_conf, stop_words, stop_words_n,
-		"A subscriber's message of one of these refuses marketing.",
+		"A subscriber's message that is one of these turns its channel off for the number.",
 		.defaults = stop_default),
 	CONF_STRS(struct policy_conf, start_words, start_words_n, "One of these takes that back.",
 		.defaults = start_default),
