@@ -65,7 +65,7 @@ int dispatch_look(
 /* May the offer's limits take one more? 1 yes, 0 no: words say which. */
 int dispatch_limits(struct work *w, const struct sending *s, char *words, size_t cap);
 
-/* News of a message that came from here. 1: *e_r (the caller's, event_free) is what happened, for
+/* News of a message that came from here. 1: *e_r (the caller's, event_drop) is what happened, for
  * member *member_r, to be worked on like any event; 0: nothing to be told. */
 struct sent_news {
 	uint64_t msg;

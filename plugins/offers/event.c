@@ -176,7 +176,7 @@ const struct scope *event_scope(const enum event_type *t, size_t n, struct arena
 }
 
 /* ---- events in memory ---- */
-struct event *event_new(void)
+struct event *event_blank(void)
 {
 	struct arena *a = arena_new();
 	struct event *e = arena_new_of(a, struct event);
@@ -187,7 +187,7 @@ struct event *event_new(void)
 
 struct event *event_make(enum event_type t, wall_t at, struct str source, struct str id)
 {
-	struct event *e = event_new();
+	struct event *e = event_blank();
 
 	e->type = t;
 	e->occurred = e->received = at;
@@ -196,7 +196,7 @@ struct event *event_make(enum event_type t, wall_t at, struct str source, struct
 	return e;
 }
 
-void event_free(struct event **ep)
+void event_drop(struct event **ep)
 {
 	struct arena *a;
 

@@ -35,6 +35,9 @@ enum event_type {
 enum event_attr {
 #define ATTR(name, type, element, doc) ATTR_##name,
 #include "plugins/offers/event_attrs.def"
+
+/* libevent has functions of these names, and one program only one of each. */
+#pragma GCC poison event_new event_free
 #undef ATTR
 	EVENT_ATTRS
 };
@@ -93,7 +96,7 @@ struct event_reader {
 	dur_t ahead;                           /* so far in the future is taken as it is */
 	dur_t too_far; /* further in the future: EVENT_FUTURE; between: clamped to now */
 };
-/* One event from JSON; *e_r is the caller's (event_free). now: when it was received. Faults name
+/* One event from JSON; *e_r is the caller's (event_drop). now: when it was received. Faults name
  * the field. What `data` and `receipt` hold beyond the catalogue is kept with the text and counts
  * for the digest, but is not looked at. Times are kept to the millisecond. Any thread. */
 enum event_verdict event_read(json_t *v, wall_t now, const struct event_reader *how,
@@ -104,7 +107,7 @@ struct event *event_restore(struct str text, wall_t occurred, wall_t received);
  * ->arena), then event_seal() makes text and digest of them. */
 struct event *event_make(enum event_type t, wall_t at, struct str source, struct str id);
 void event_seal(struct event *e);
-void event_free(struct event **ep);
+void event_drop(struct event **ep);
 /* A composite attribute (lots, balances, answers, member) as it was given: an array or object,
  * borrowed; NULL when absent. `member` also holds what the envelope's member said beyond names. */
 json_t *event_part(const struct event *e, enum event_attr a);

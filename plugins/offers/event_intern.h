@@ -6,7 +6,7 @@
 
 #include <stdlib.h>
 
-struct event *event_new(void);
+struct event *event_blank(void);
 /* Text, digest and body. raw[]: attributes to be kept as they were given (borrowed), NULL: as they
  * were read; extras: an object of what else `data` held, or NULL; occurred: as it was said, 0: it
  * was not. */

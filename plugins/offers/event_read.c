@@ -518,13 +518,13 @@ static void reading_end(struct reading *r, bool keep)
 	json_decref(r->member);
 	json_decref(r->held);
 	if (!keep)
-		event_free(&r->e);
+		event_drop(&r->e);
 }
 
 enum event_verdict event_read(json_t *v, wall_t now, const struct event_reader *how,
 	struct event **e_r, struct json_faults *f)
 {
-	struct reading r = { .e = event_new(), .f = f, .country = how->country };
+	struct reading r = { .e = event_blank(), .f = f, .country = how->country };
 	enum event_verdict verdict;
 	wall_t said = 0;
 
@@ -553,7 +553,7 @@ enum event_verdict event_read(json_t *v, wall_t now, const struct event_reader *
 struct event *event_restore(struct str text, wall_t occurred, wall_t received)
 {
 	struct json_faults f = { 0 };
-	struct reading r = { .e = event_new(), .f = &f, .trusted = true };
+	struct reading r = { .e = event_blank(), .f = &f, .trusted = true };
 	json_t *v = json_read(text, &f);
 	wall_t said = 0;
 	struct event *e;

@@ -89,8 +89,8 @@ static void test_EV_10_every_type_is_read_and_restored(void **state)
 		if (t == EVENT_FORM_COMPLETED)
 			assert_true(
 				json_is_true(json_object_get(event_part(back, ATTR_answers), "q")));
-		event_free(&back);
-		event_free(&e);
+		event_drop(&back);
+		event_drop(&e);
 	}
 }
 
@@ -111,7 +111,7 @@ static void test_EV_6_one_instant_in_three_zones_is_one(void **state)
 		e = good(text);
 		assert_true(i == 0 || e->digest == digest);
 		digest = e->digest;
-		event_free(&e);
+		event_drop(&e);
 	}
 }
 
@@ -142,7 +142,7 @@ static void test_EV_2_equal_facts_have_equal_digests_others_not(void **state)
 		e = good(text);
 		first = i ? first : e->digest;
 		assert_int_equal(e->digest == first, row[i].same);
-		event_free(&e);
+		event_drop(&e);
 	}
 }
 
@@ -174,7 +174,7 @@ static void test_the_two_clocks(void **state)
 			assert_int_equal(e->received, now);
 			assert_int_equal(e->occurred, row[i].clamped ? now : now + row[i].ahead);
 		}
-		event_free(&e);
+		event_drop(&e);
 		buf_free(&b);
 	}
 }
@@ -188,12 +188,12 @@ static void test_EV_13_aliases_name_the_kind(void **state)
 	assert_int_equal(e->type, EVENT_CONTACT_LINKED);
 	assert_true(str_is(e->attr[ATTR_kind].s, "phone"));
 	assert_true(str_is(e->attr[ATTR_value].s, "46700000001"));
-	event_free(&e);
+	event_drop(&e);
 	e = good("{\"id\":\"a\",\"type\":\"email.linked\",\"data\":{\"value\":\"Me@Shop.EXAMPLE\"}"
 		 "}");
 	assert_true(str_is(e->attr[ATTR_kind].s, "email"));
 	assert_true(str_is(e->attr[ATTR_value].s, "Me@shop.example"));
-	event_free(&e);
+	event_drop(&e);
 }
 
 static void test_faults_name_the_field(void **state)
@@ -271,8 +271,8 @@ static void test_an_event_made_here_is_restored(void **state)
 	assert_non_null(back);
 	assert_true(str_is(back->attr[ATTR_value].s, "gold"));
 	assert_true(str_is(back->who[ALIAS_MEMBER], "m1"));
-	event_free(&e);
-	event_free(&back);
+	event_drop(&e);
+	event_drop(&back);
 }
 
 int main(void)

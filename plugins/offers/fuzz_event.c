@@ -28,7 +28,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		CHECK(e->attr[i].type == VALUE_MISSING || value_eq(e->attr[i], back->attr[i]));
 	for (unsigned i = 0; i < ALIAS_KINDS; i++)
 		CHECK(str_eq(e->who[i], back->who[i]));
-	event_free(&back);
-	event_free(&e);
+	event_drop(&back);
+	event_drop(&e);
 	return 0;
 }

@@ -28,7 +28,7 @@ static void say(struct event *e, enum event_attr a, const char *v)
 static int end(void **state)
 {
 	while (made_n)
-		event_free(&made[--made_n]);
+		event_drop(&made[--made_n]);
 	return mf_end(state);
 }
 /* As the engine does. */

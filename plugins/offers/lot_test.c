@@ -27,7 +27,7 @@ static void tell(
 		fail_msg("%.*s: %s %s", STR_ARG(buf_view(&b)), f.v[0].at, f.v[0].text);
 	if (ledger_event(&mf.w, m, e))
 		fail_msg("%s", mf.w.e.text);
-	event_free(&e);
+	event_drop(&e);
 	json_decref(v);
 	buf_free(&b);
 }
