@@ -1,6 +1,8 @@
 /* What all SQL engines have in common, and the list of them. See sql.h. */
 #include "gateway/store/sql.h"
 
+#include <stdio.h>
+
 extern const struct sql_driver sql_sqlite;
 
 /* One line per engine; pgsql.c has its place after sqlite.c. */
@@ -43,6 +45,15 @@ void sql_finish(struct sql_stmt **stp)
 	*stp = NULL;
 	if (st)
 		st->db->driver->finish(st);
+}
+
+int sql_define(struct sql *db, const char *name, int n, sql_fn *fn)
+{
+	if (db->driver->define)
+		return db->driver->define(db, name, n, fn);
+	db->fault = SQL_BAD;
+	snprintf(db->words, sizeof db->words, "%s knows no functions of ours", db->driver->name);
+	return -1;
 }
 
 int sql_run(struct sql_stmt *st)

@@ -44,6 +44,16 @@ struct sql_conf {
 	uint64_t cache; /* bytes */
 };
 
+/* What a function of ours gets and gives within a statement: NULL, a number or a text. */
+struct sql_value {
+	enum { SQL_V_NULL, SQL_V_INT, SQL_V_TEXT } kind;
+	int64_t i;
+	struct str s;
+};
+/* Pure: equal arguments, equal result, nothing else touched. *r is NULL to begin with; a text that
+ * it is given may lie in *text, which is empty then and free to use. */
+typedef void sql_fn(const struct sql_value *args, int n, struct sql_value *r, struct buf *text);
+
 /* What an engine provides. Functions that return int give 0 (or 1 for a row), -1 with db->fault
  * and db->words set. Members below the line may be NULL: the engine looks after itself. */
 struct sql_driver {
@@ -71,6 +81,7 @@ struct sql_driver {
 	/* ---- */
 	int (*checkpoint)(struct sql *db, uint64_t *log_r, uint64_t *done_r);
 	uint64_t (*log_size)(struct sql *db);
+	int (*define)(struct sql *db, const char *name, int n, sql_fn *fn);
 };
 
 /* The driver called so, or NULL. */
@@ -125,6 +136,10 @@ static inline void sql_reset(struct sql_stmt *st)
 {
 	st->db->driver->reset(st);
 }
+/* Makes fn known to this connection under a name, with n arguments (at most SQL_FN_ARGS). 0, or -1:
+ * also when the engine cannot. */
+enum { SQL_FN_ARGS = 8 };
+int sql_define(struct sql *db, const char *name, int n, sql_fn *fn);
 /* Steps to the end: 0, or -1. */
 int sql_run(struct sql_stmt *st);
 /* Columns count from 0; strings live until the next step or reset. NULL is 0 and "". */

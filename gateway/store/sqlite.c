@@ -225,6 +225,64 @@ static int over_limit(void *arg)
 	return clock_mono() > l->deadline;
 }
 
+/* ---- functions of ours ----------------------------------------------------------------------- */
+
+/* One for each definition; SQLite frees it. */
+struct lite_fn {
+	sql_fn *fn;
+	struct buf text;
+};
+
+static void forget_fn(void *arg)
+{
+	struct lite_fn *f = arg;
+
+	buf_free(&f->text);
+	mem_free(&f);
+}
+
+static void call_fn(sqlite3_context *ctx, int n, sqlite3_value **v)
+{
+	struct lite_fn *f = sqlite3_user_data(ctx);
+	struct sql_value args[SQL_FN_ARGS], r = { .kind = SQL_V_NULL };
+
+	for (int i = 0; i < n; i++) {
+		args[i].kind = SQL_V_NULL;
+		if (sqlite3_value_type(v[i]) == SQLITE_INTEGER) {
+			args[i].kind = SQL_V_INT;
+			args[i].i = sqlite3_value_int64(v[i]);
+		} else if (sqlite3_value_type(v[i]) == SQLITE_TEXT) {
+			args[i].kind = SQL_V_TEXT;
+			args[i].s.p = (const char *)sqlite3_value_text(v[i]);
+			args[i].s.n = (size_t)sqlite3_value_bytes(v[i]);
+		}
+	}
+	buf_reset(&f->text);
+	f->fn(args, n, &r, &f->text);
+	if (r.kind == SQL_V_INT)
+		sqlite3_result_int64(ctx, r.i);
+	else if (r.kind == SQL_V_TEXT)
+		sqlite3_result_text64(
+			ctx, r.s.n ? r.s.p : "", r.s.n, SQLITE_TRANSIENT, SQLITE_UTF8);
+	else
+		sqlite3_result_null(ctx);
+}
+
+static int lite_define(struct sql *db, const char *name, int n, sql_fn *fn)
+{
+	struct lite_fn *f = mem_new(struct lite_fn);
+	int rc;
+
+	f->fn = fn;
+	rc = n > SQL_FN_ARGS ? SQLITE_MISUSE
+			     : sqlite3_create_function_v2(lite(db)->db, name, n,
+				       SQLITE_UTF8 | SQLITE_DETERMINISTIC | SQLITE_DIRECTONLY, f,
+				       call_fn, NULL, NULL, forget_fn);
+	if (n > SQL_FN_ARGS)
+		forget_fn(f); /* SQLite does so itself when it was asked and failed */
+	return rc == SQLITE_OK ? 0 : failed(lite(db), rc);
+}
+
 /* ---- the driver ------------------------------------------------------------------------------ */
 
 static int lite_exec(struct sql *db, const char *text)
@@ -590,4 +648,5 @@ const struct sql_driver sql_sqlite = {
 	.backup = lite_backup,
 	.checkpoint = lite_checkpoint,
 	.log_size = lite_log_size,
+	.define = lite_define,
 };
