@@ -321,8 +321,8 @@ struct plugin_verb {
 };
 
 /* ---- reading beside the writer ---- */
-/* A connection that sees what is committed, limited to a second or two per statement; the caller
- * prepares, and finishes, what it asks. Threads that may block. NULL and e. */
+/* A connection that sees what is committed and ends statements two seconds after it was given; the
+ * caller prepares, and finishes, what it asks. Threads that may block. NULL and e. */
 struct sql *plugin_read(struct plugin_host *h, struct err *e);
 void plugin_read_end(struct plugin_host *h, struct sql **dbp);
 

@@ -204,14 +204,30 @@ int row_end(struct store *s, struct row *r, enum state state, enum reason reason
 	return 0;
 }
 
-int message_add(struct store *s, struct message *m, uint32_t channel, enum state state,
-	enum reason reason, unsigned parts)
+/* It waits, and there is something to say about that. */
+static int waits_because(struct store *s, const struct row *r, enum reason reason, struct str words)
+{
+	struct sql_stmt *q = s->q[Q_ST_PLACE];
+
+	sql_int(q, 1, (int64_t)r->id);
+	sql_int(q, 2, reason);
+	sql_int(q, 3, 0);
+	sql_int(q, 4, r->channel);
+	sql_int(q, 5, r->priority);
+	sql_int(q, 6, r->due);
+	sql_text_or_null(q, 7, words);
+	sql_int(q, 8, r->parts);
+	return sql_run(q);
+}
+
+int message_add(struct store *s, struct message *m, uint32_t channel, wall_t due, enum state state,
+	enum reason reason, struct str words, unsigned parts)
 {
 	struct sql_stmt *q = s->q[Q_MSG_INSERT];
 	struct row r = { .id = m->id,
 		.channel = channel,
 		.priority = m->priority,
-		.due = s->now,
+		.due = due ? due : s->now,
 		.parts = (uint8_t)parts };
 
 	buf_reset(&s->scratch);
@@ -226,7 +242,7 @@ int message_add(struct store *s, struct message *m, uint32_t channel, enum state
 	sql_int(q, 8, parts);
 	sql_int(q, 9, sms_pack(m->sms));
 	sql_int(q, 10, s->now);
-	sql_int(q, 11, m->send_at > s->now && channel ? m->send_at : 0);
+	sql_int(q, 11, due);
 	sql_int(q, 12, m->expires);
 	sql_text_or_null(q, 13, message_get(m, FIELD_FROM));
 	sql_text_or_null(q, 14, message_get(m, FIELD_TO));
@@ -235,9 +251,9 @@ int message_add(struct store *s, struct message *m, uint32_t channel, enum state
 	if (sql_run(q) < 0)
 		return -1;
 	if (state == STATE_QUEUED)
-		return 0;
+		return reason == REASON_NONE ? 0 : waits_because(s, &r, reason, words);
 	return state_put(
-		s, &r, state, reason, 0, state_is_final(state) ? s->now : 0, STR_NONE, STR_NONE);
+		s, &r, state, reason, 0, state_is_final(state) ? s->now : 0, STR_NONE, words);
 }
 
 /* 1: it is new, 0: op says what it is instead. */
@@ -288,7 +304,7 @@ static int dedupe(struct store *s, struct store_op *op, uint64_t id)
 	return 0;
 }
 
-static int apply_accept(struct store *s, struct store_op *op)
+int apply_accept(struct store *s, struct store_op *op)
 {
 	struct message *m = op->accept.msg;
 	struct place p = { .channel = op->accept.channel, .priority = m->priority };
@@ -305,8 +321,11 @@ static int apply_accept(struct store *s, struct store_op *op)
 	m->id = op->accept.id = id;
 	m->accepted = s->now;
 	p.due = m->send_at > s->now ? m->send_at : s->now;
+	if (op->accept.due > p.due)
+		p.due = op->accept.due;
 	op->accept.place = p;
-	if (message_add(s, m, p.channel, op->accept.state, op->accept.reason, parts) < 0)
+	if (message_add(s, m, p.channel, p.channel && p.due > s->now ? p.due : 0, op->accept.state,
+		    op->accept.reason, str_of(op->accept.words), parts) < 0)
 		return -1;
 	if (!state_is_final(op->accept.state))
 		return p.channel ? queue_insert(s, &p, id, m->expires, 0, parts) : 0;
@@ -527,7 +546,9 @@ static int apply_retry(struct store *s, struct store_op *op)
 	if (op->retry.quiet)
 		return 0;
 	return history_add(s, op->retry.id, s->now,
-		op->retry.from.channel != to->channel ? "failover" : "retry",
+		op->retry.held                          ? "held"
+		: op->retry.from.channel != to->channel ? "failover"
+							: "retry",
 		op->retry.from.channel, op->retry.reason, op->retry.words);
 }
 
@@ -651,22 +672,6 @@ static int apply_replace(struct store *s, struct store_op *op)
 		return -1;
 	op->replace.applied = true;
 	return history_add(s, r->id, s->now, "replaced", r->channel, REASON_NONE, "");
-}
-
-/* Its own savepoint: an error of a plugin undoes nothing of others'. */
-static int apply_call(struct store *s, struct store_op *op)
-{
-	if (sql_exec(s->db, "SAVEPOINT call") < 0)
-		return -1;
-	sql_forgive(s->db);
-	op->call.result = op->call.run(s->db, op);
-	if (op->call.result < 0) {
-		if (s->db->fault == SQL_FULL || s->db->fault == SQL_IO)
-			return -1; /* the store's trouble, not the plugin's: again later */
-		if (sql_exec(s->db, "ROLLBACK TO call") < 0)
-			return -1;
-	}
-	return sql_exec(s->db, "RELEASE call");
 }
 
 int op_apply(struct store *s, struct store_op *op)

@@ -7,6 +7,7 @@
  *   reader.c      refills                      query.c    questions of people
  *   keeper.c      checkpoints, counting        purge.c    what is old
  *   tally.c       figures: depths, notes, metrics         names.c    small numbers for names
+ *   call.c        plugins' work in the writer's transaction
  */
 #ifndef POSTERN_STORE_INTERN_H
 #define POSTERN_STORE_INTERN_H
@@ -101,9 +102,11 @@ struct store {
 	atomic_uint box_n;         /* operations not yet taken by a batch */
 	struct sql *db;
 	struct sql_stmt *q[Q_COUNT];
-	struct letter *todo, **todo_end; /* taken from the mailbox, in order */
+	struct letter *todo, **todo_end;   /* taken from the mailbox, in order */
+	struct letter *calls, **calls_end; /* the same of bulk calls */
 	struct store_op **batch;
-	unsigned batch_n;
+	unsigned batch_n, batch_short; /* from batch_short on they are bulk calls */
+	dur_t calls_spent;             /* in bulk calls, of bulk_since */
 	bool stale; /* memory may be ahead of the disk: reload before the next batch */
 	mono_t next_probe;
 	uint64_t keeper_mark;         /* size of the log when the keeper was woken last */
@@ -204,8 +207,17 @@ int row_end(struct store *s, struct row *r, enum state state, enum reason reason
 int meta_set(struct store *s, const char *name, int64_t v);
 int64_t sms_pack(struct sms_attrs a);
 struct sms_attrs sms_unpack(int64_t v);
-int message_add(struct store *s, struct message *m, uint32_t channel, enum state state,
-	enum reason reason, unsigned parts);
+/* due: 0: at once. words: with a reason. */
+int message_add(struct store *s, struct message *m, uint32_t channel, wall_t due, enum state state,
+	enum reason reason, struct str words, unsigned parts);
+int apply_accept(struct store *s, struct store_op *op);
+
+/* call.c */
+int apply_call(struct store *s, struct store_op *op);
+/* The operation is committed: what was accepted by it is answered. */
+void call_answer(struct store_op *op, void (*answer)(struct store_op *));
+/* It is rolled back: what was accepted by it is dropped. */
+void call_drop(struct store_op *op);
 
 /* receipt.c */
 /* Removes it from the queue on disk, wherever it waits there: 1 it was there, 0, -1. */
@@ -281,7 +293,9 @@ int note_mo(struct store *s, uint32_t outlet, struct message *m); /* takes a ref
 int note_taken(struct store *s, uint32_t outlet, uint64_t seq);
 int note_forget(struct store *s, uint32_t outlet, uint64_t seq); /* nobody came for it */
 void notes_drop(struct store *s);                                /* the batch failed */
-void notes_tell(struct store *s);                                /* it is committed */
+/* Those behind `end` are undone. */
+void notes_cut_back(struct store *s, struct note **end);
+void notes_tell(struct store *s); /* it is committed */
 
 /* mo.c */
 int mo_op(struct store *s, struct store_op *op);

@@ -13,13 +13,19 @@
 #define MO_WAIT DUR_DAY
 
 /* The message enters the history, and its account is told. */
-static int mo_deliver(struct store *s, uint32_t outlet, struct message *m)
+static int mo_deliver(struct store *s, uint32_t outlet, struct message *m, struct store_op *tap)
 {
 	m->id = id_next(s);
 	m->accepted = s->now;
 	m->flags |= MSG_MO;
-	if (message_add(s, m, 0, outlet ? STATE_QUEUED : STATE_DELIVERED, REASON_NONE, 1) < 0)
+	if (message_add(s, m, 0, 0, outlet ? STATE_QUEUED : STATE_DELIVERED, REASON_NONE, STR_NONE,
+		    1) < 0)
 		return -1;
+	if (tap) {
+		tap->call.msg = m;
+		if (apply_call(s, tap) < 0)
+			return -1;
+	}
 	return outlet ? note_mo(s, outlet, m) : 0;
 }
 
@@ -115,7 +121,7 @@ static int mo_hand_over(struct store *s, struct str key, uint32_t submitter)
 		return -1;
 	for (int i = 0; i < n; i++) {
 		if (r == 0)
-			r = mo_deliver(s, outlet, list[i]);
+			r = mo_deliver(s, outlet, list[i], NULL);
 		message_unref(&list[i]);
 	}
 	return r < 0 ? -1 : mo_forget(s, key);
@@ -134,13 +140,13 @@ static int mo_join(struct store *s, struct store_op *op, struct str key)
 		whole = op->mo.join((struct message *const *)list, (unsigned)n);
 		r = mo_insert(s, key, -1, 0, 0, NULL);
 		if (r == 0 && whole)
-			r = mo_deliver(s, op->mo.outlet, whole);
+			r = mo_deliver(s, op->mo.outlet, whole, op->mo.tap);
 		else if (r == 0)
 			log_warn("parts of a subscriber's message do not join",
 				F_SLICE("from", message_get(op->mo.msg, FIELD_FROM)));
 		/* what does not join is handed over as it came */
 		for (int i = 0; r == 0 && !whole && i < n; i++)
-			r = mo_deliver(s, op->mo.outlet, list[i]);
+			r = mo_deliver(s, op->mo.outlet, list[i], NULL);
 	}
 	message_unref(&whole);
 	for (int i = 0; i < n; i++)
@@ -156,7 +162,7 @@ int mo_op(struct store *s, struct store_op *op)
 	op->mo.complete = op->mo.again = false;
 	if (!key.n || op->mo.parts <= 1) {
 		op->mo.complete = true;
-		return mo_deliver(s, op->mo.outlet, op->mo.msg);
+		return mo_deliver(s, op->mo.outlet, op->mo.msg, op->mo.tap);
 	}
 	closed = mo_is_closed(s, key);
 	if (closed < 0)

@@ -194,6 +194,19 @@ void notes_drop(struct store *s)
 	}
 }
 
+void notes_cut_back(struct store *s, struct note **end)
+{
+	struct note *n = *end, *next;
+
+	*end = NULL;
+	s->notes_end = end;
+	for (; n; n = next) {
+		next = note_next(n);
+		tally_notes(s, n->outlet, -1);
+		note_free(&n);
+	}
+}
+
 void notes_tell(struct store *s)
 {
 	for (struct note *n = notes_cut(s), *next; n; n = next) {

@@ -58,6 +58,18 @@ void pool_close(struct store *s)
 		sql_close(&s->pool[--s->pool_n]);
 }
 
+struct sql *store_read(struct store *s, struct err *e)
+{
+	return pool_take(s, SEARCH_LIMIT, e);
+}
+
+void store_read_end(struct store *s, struct sql **dbp)
+{
+	if (*dbp)
+		pool_give(s, *dbp);
+	*dbp = NULL;
+}
+
 static void view_fill(struct store_view *v, struct sql_stmt *q)
 {
 	*v = (struct store_view){

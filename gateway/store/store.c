@@ -152,6 +152,7 @@ struct store *store_open(const struct store_conf *c, bool *unclean_r, struct err
 	s->path = s->temporary ? memory_path() : mem_dup(str_of(c->path));
 	s->conf.path = s->path;
 	s->todo_end = &s->todo;
+	s->calls_end = &s->calls;
 	s->notes_end = &s->notes;
 	s->batch = mem_alloc(s->conf.batch_most * sizeof(struct store_op *));
 	s->finals = mem_alloc(FINAL_SLOTS * sizeof *s->finals);

@@ -115,6 +115,9 @@ struct op_receipt_in {
 struct store_op {
 	struct letter letter; /* private */
 	enum op_kind kind;
+	/* CALL: goes behind what is not bulk, some milliseconds at a time. Keeps its order among
+	 * bulk calls alone. */
+	bool bulk;
 	enum store_health fault; /* out: STORE_OK, or why an ACCEPT was not taken */
 	struct loop *loop;       /* where done() runs; NULL: on the writer (must be quick) */
 	void (*done)(struct store_op *op); /* owns the op again; NULL: the op is freed (mem_free) */
@@ -127,6 +130,11 @@ struct store_op {
 			enum reason reason;
 			uint8_t parts;
 			bool unique; /* FIELD_CLIENT_ID is an idempotency key per submitter */
+			wall_t due;  /* QUEUED: not before (held), besides msg->send_at */
+			char words[OUTCOME_WORDS]; /* shown with the reason, "" */
+			/* of store_call_accept(): it was undone with its call. On the writer; owns
+			 * the op again. NULL: the op is freed (mem_free). */
+			void (*drop)(struct store_op *op);
 			/* out */
 			bool duplicate; /* the same again: `id` is the first one's */
 			bool conflict;  /* another message under that client id */
@@ -155,6 +163,7 @@ struct store_op {
 			unsigned attempt;      /* attempts so far, stored */
 			uint8_t parts;         /* as its new channel cuts it; 0: as before */
 			bool quiet;            /* no history line (throttling) */
+			bool held;             /* by policy: its history calls it so */
 			enum reason reason;
 			char words[OUTCOME_WORDS];
 			bool applied; /* out: it waits at `to`; false: it had ended meanwhile */
@@ -213,6 +222,10 @@ struct store_op {
 			char key[160];
 			uint8_t part, parts; /* from 0 */
 			struct message *(*join)(struct message *const *parts, unsigned n);
+			/* OP_CALL that runs with the whole message (call.msg), if it became whole;
+			 * its error undoes what it did alone. The caller's, freed after done();
+			 * NULL: none. */
+			struct store_op *tap;
 			bool complete; /* out */
 			bool again;    /* out: that part was known */
 		} mo;
@@ -228,12 +241,33 @@ struct store_op {
 				struct sql *db, struct store_op *op); /* -1 undoes its savepoint */
 			void *arg;
 			int result;
+			bool refusable; /* refused as an ACCEPT is while the store does not work */
+			bool last; /* ends its transaction: with loop NULL its done() comes before
+				      any later operation is begun */
+			struct message *msg; /* of a tap, within run() */
+			/* private */
+			struct store *store;
+			struct letter *accepts, **accepts_end;
+			uint32_t noted_outlet;
+			unsigned noted;
 		} call;
 	};
 };
 struct store_op *store_op_new(
 	enum op_kind kind, struct loop *loop, void (*done)(struct store_op *));
 void store_do(struct store *s, struct store_op *op); /* any thread; never blocks */
+
+/* ---- what run() of an OP_CALL may do besides its own tables; 0, or -1: it must return -1 ---- */
+/* Exactly what OP_ACCEPT does, in the same transaction: `accept` (kind OP_ACCEPT) has its id and
+ * place on return, and is posted to its loop, done(), after the commit, in order with all others.
+ * If the call is undone it is dropped, see accept.drop. On -1 it is still the caller's. */
+int store_call_accept(struct store_op *call, struct store_op *accept);
+/* What OP_NOTED does. */
+int store_call_noted(struct store_op *call, uint32_t outlet, uint64_t seq);
+/* What OP_EVENT does. */
+int store_call_event(struct store_op *call, uint64_t id, const char *what, enum reason reason,
+	const char *words);
+wall_t store_call_now(const struct store_op *call); /* the transaction's time */
 
 /* ---- refills: the reader thread reads ahead for a queue or an outlet ---- */
 struct queue_row {
@@ -342,6 +376,12 @@ struct store_depth {
 /* Kept by the writer in memory, counted in the background after start (`counted_r` says so). */
 unsigned store_depths(struct store *s, struct store_depth *out, unsigned most, bool *counted_r);
 uint64_t store_notes_waiting(struct store *s, uint32_t outlet);
+
+/* A connection of one's own for questions to plugins' tables: it sees what is committed, and ends
+ * statements two seconds after it was given. Its statements are finished before it is given back.
+ * Threads that may block. NULL and e. */
+struct sql *store_read(struct store *s, struct err *e);
+void store_read_end(struct store *s, struct sql **dbp);
 
 /* Online backup into a new file; progress 0..1 may be NULL. Blocks its caller, not the writer. */
 int store_backup(struct store *s, const char *path, void (*progress)(void *, double), void *ctx,

@@ -5,6 +5,9 @@
  * read anew; acceptances in it are refused; the rest waits for the store to recover, which is
  * tried every second. A batch that fails because of one operation (a bug, or a plugin's) is done
  * again one by one, so that only that operation is lost.
+ *
+ * Bulk calls of plugins have a lane of their own. They stand at the end of a batch, as many as fit
+ * into a slice of time; while other work keeps coming they get half of the time at most.
  */
 #include "gateway/base/log.h"
 #include "gateway/store/intern.h"
@@ -21,6 +24,7 @@ enum {
 	ROOM = 16 << 20,  /* free on the disk before a full store takes messages again */
 };
 #define BULK_SLICE  (5 * DUR_MS)
+#define CALLS_SHARE 2       /* likewise, of bulk calls */
 #define BULK_SHARE  8       /* of the time in batches, while there is other work */
 #define BULK_PAUSE  DUR_MIN /* after it failed */
 #define PROBE_EVERY DUR_S
@@ -125,7 +129,8 @@ static void op_answer(struct store_op *op)
 /* What is refused at once when the store does not work; all else has happened already. */
 static bool op_refusable(const struct store_op *op)
 {
-	return op->kind == OP_ACCEPT || op->kind == (enum op_kind)OP_NUMBER;
+	return op->kind == OP_ACCEPT || op->kind == (enum op_kind)OP_NUMBER ||
+	       (op->kind == OP_CALL && op->call.refusable);
 }
 
 static void op_refuse(struct store *s, struct store_op *op)
@@ -170,29 +175,58 @@ static void todo_take(struct store *s)
 			continue;
 		}
 		l->next = NULL;
-		*s->todo_end = l;
-		s->todo_end = &l->next;
+		if (op_of(l)->bulk) {
+			*s->calls_end = l;
+			s->calls_end = &l->next;
+		} else {
+			*s->todo_end = l;
+			s->todo_end = &l->next;
+		}
 	}
+}
+
+static bool is_last(const struct store_op *op)
+{
+	return op->kind == OP_CALL && op->call.last;
+}
+
+/* From the head of one lane into the batch. */
+static void lane_take(struct store *s, struct letter **head, struct letter ***end, unsigned most)
+{
+	while (*head && s->batch_n < most && (!s->batch_n || !is_last(s->batch[s->batch_n - 1]))) {
+		s->batch[s->batch_n++] = op_of(*head);
+		*head = (*head)->next;
+	}
+	if (!*head)
+		*end = head;
+}
+
+/* May bulk calls be in the next batch? */
+static bool calls_may(const struct store *s)
+{
+	return s->calls && (!s->todo || s->calls_spent <= s->bulk_since / CALLS_SHARE);
 }
 
 static void batch_take(struct store *s)
 {
-	for (s->batch_n = 0; s->todo && s->batch_n < s->conf.batch_most; s->batch_n++) {
-		s->batch[s->batch_n] = op_of(s->todo);
-		s->todo = s->todo->next;
-	}
-	if (!s->todo)
-		s->todo_end = &s->todo;
+	bool calls = calls_may(s);
+
+	s->batch_n = 0;
+	lane_take(s, &s->todo, &s->todo_end, s->conf.batch_most);
+	s->batch_short = s->batch_n;
+	if (calls)
+		lane_take(s, &s->calls, &s->calls_end, s->conf.batch_most);
 	atomic_fetch_sub_explicit(&s->box_n, s->batch_n, memory_order_relaxed);
 }
 
-/* Back to the head of what is to do, in order, from operation `from` on. */
-static void batch_put_back(struct store *s, unsigned from)
+/* Operations from … to of the batch, in order, back to the head of their lane. */
+static void lane_put_back(struct store *s, unsigned from, unsigned to, struct letter **lane,
+	struct letter ***lane_end)
 {
 	struct letter *head = NULL, **end = &head;
 	bool well = atomic_load(&s->health) == STORE_OK;
 
-	for (unsigned i = from; i < s->batch_n; i++) {
+	for (unsigned i = from; i < to; i++) {
 		if (!well && op_refusable(s->batch[i])) {
 			op_refuse(s, s->batch[i]);
 			continue;
@@ -201,13 +235,23 @@ static void batch_put_back(struct store *s, unsigned from)
 		*end = &s->batch[i]->letter;
 		end = &(*end)->next;
 	}
-	s->batch_n = 0;
 	if (end == &head)
 		return;
-	*end = s->todo;
-	if (!s->todo)
-		s->todo_end = end;
-	s->todo = head;
+	*end = *lane;
+	if (!*lane)
+		*lane_end = end;
+	*lane = head;
+}
+
+/* From operation `from` on. */
+static void batch_put_back(struct store *s, unsigned from)
+{
+	unsigned middle = from > s->batch_short ? from : s->batch_short;
+
+	if (from < s->batch_short)
+		lane_put_back(s, from, s->batch_short, &s->todo, &s->todo_end);
+	lane_put_back(s, middle, s->batch_n, &s->calls, &s->calls_end);
+	s->batch_n = 0;
 }
 
 /* What the writer keeps in memory of the disk, read anew. */
@@ -232,7 +276,32 @@ static int bulk_work(struct store *s, mono_t until)
 	return r;
 }
 
-/* Applies batch[from … from + n) in one transaction; bulk: time for background work in it. */
+/* Applies batch[from … from + *n) one after the other; of the bulk calls only as many as fit into
+ * their slice: *n is how many operations were applied. */
+static int batch_apply(struct store *s, unsigned from, unsigned *n)
+{
+	unsigned end = from + *n, i = from;
+	mono_t start, now;
+
+	for (; i < end && i < s->batch_short; i++)
+		if (op_apply(s, s->batch[i]) < 0)
+			goto fail;
+	if (i == end)
+		return 0;
+	start = now = clock_mono();
+	for (; i < end && now - start < BULK_SLICE; i++, now = clock_mono())
+		if (op_apply(s, s->batch[i]) < 0)
+			goto fail;
+	s->calls_spent += now - start;
+	*n = i - from;
+	return 0;
+fail:
+	*n = i + 1 - from;
+	return -1;
+}
+
+/* Applies batch[from … from + n) in one transaction; bulk: time for background work in it. How many
+ * it were (fewer when bulk calls took their time), or -1. */
 static int batch_commit(struct store *s, unsigned from, unsigned n, dur_t bulk)
 {
 	mono_t start = clock_mono(), mid;
@@ -244,9 +313,8 @@ static int batch_commit(struct store *s, unsigned from, unsigned n, dur_t bulk)
 		clock_end(s);
 		return -1;
 	}
-	for (unsigned i = from; i < from + n; i++)
-		if (op_apply(s, s->batch[i]) < 0)
-			goto fail;
+	if (batch_apply(s, from, &n) < 0)
+		goto fail;
 	if (awaited_flush(s) < 0)
 		goto fail;
 	if (bulk) {
@@ -263,8 +331,10 @@ static int batch_commit(struct store *s, unsigned from, unsigned n, dur_t bulk)
 	clock_end(s);
 	tally_commit(s, true);
 	notes_tell(s);
-	for (unsigned i = from; i < from + n; i++)
+	for (unsigned i = from; i < from + n; i++) {
+		call_answer(s->batch[i], op_answer);
 		op_answer(s->batch[i]);
+	}
 	atomic_store_explicit(&s->log_size, s->db->driver->log_size(s->db), memory_order_relaxed);
 	stat_inc(&s->stat.commits);
 	stat_add(&s->stat.ops, n);
@@ -273,9 +343,11 @@ static int batch_commit(struct store *s, unsigned from, unsigned n, dur_t bulk)
 	stat_set(&s->stat.batch, n);
 	stat_observe(&s->stat.batch_time, clock_mono() - start);
 	s->bulk_since += clock_mono() - start;
-	return 0;
+	return (int)n;
 fail:
 	sql_rollback(s->db);
+	for (unsigned i = from; i < from + n; i++)
+		call_drop(s->batch[i]);
 	clock_end(s);
 	notes_drop(s);
 	tally_commit(s, false);
@@ -291,7 +363,7 @@ static int batch_one_by_one(struct store *s)
 	for (unsigned i = 0; i < s->batch_n; i++) {
 		struct store_op *op = s->batch[i];
 
-		if (batch_commit(s, i, 1, 0) == 0)
+		if (batch_commit(s, i, 1, 0) >= 0)
 			continue;
 		if (s->db->fault != SQL_BAD) {
 			batch_put_back(s, i);
@@ -339,8 +411,10 @@ static void get_well(struct store *s)
 /* Background work at fault is left alone for a while; it must not stop the rest. */
 static int batch_run(struct store *s, dur_t bulk)
 {
-	if (batch_commit(s, 0, s->batch_n, bulk) == 0) {
-		s->batch_n = 0;
+	int n = batch_commit(s, 0, s->batch_n, bulk);
+
+	if (n >= 0) {
+		batch_put_back(s, (unsigned)n);
 		return 0;
 	}
 	if (s->db->fault == SQL_BAD && batch_one_by_one(s) == 0)
@@ -387,7 +461,7 @@ static void log_care(struct store *s)
 static void each_second(struct store *s)
 {
 	s->next_second = clock_mono() + DUR_S;
-	s->bulk_since = s->bulk_spent = 0;
+	s->bulk_since = s->bulk_spent = s->calls_spent = 0;
 	if (atomic_load(&s->health) == STORE_OK)
 		tally_oldest(s);
 	stat_set(&s->stat.box, atomic_load_explicit(&s->box_n, memory_order_relaxed));
@@ -397,7 +471,7 @@ static void each_second(struct store *s)
 /* Tries the store with what waits for it, or with a mark where nothing does. */
 static void probe(struct store *s)
 {
-	if (s->todo) {
+	if (s->todo || s->calls) {
 		batch_take(s);
 		if (batch_run(s, 0) < 0)
 			return;
@@ -433,7 +507,7 @@ void *writer_run(void *arg)
 			continue;
 		}
 		bulk = bulk_time(s, s->todo != NULL);
-		if (s->todo || bulk) {
+		if (s->todo || s->calls || bulk) {
 			batch_take(s);
 			batch_run(s, bulk);
 			log_care(s);

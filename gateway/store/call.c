@@ -1,0 +1,128 @@
+/* Plugins' work inside the writer's transaction: each call in a savepoint of its own, so that its
+ * error undoes nothing of others', and what it may do there besides its own tables.
+ *
+ * What the writer keeps in memory of the transaction (figures, notes, reserved numbers) goes back
+ * with the savepoint.
+ */
+#include "gateway/store/intern.h"
+
+static struct store_op *op_of(struct letter *l)
+{
+	return CONTAINER(l, struct store_op, letter);
+}
+
+static void accepts_none(struct store_op *call)
+{
+	call->call.accepts = NULL;
+	call->call.accepts_end = &call->call.accepts;
+	call->call.noted = 0;
+}
+
+/* The call within an operation, or NULL. */
+static struct store_op *call_of(struct store_op *op)
+{
+	return op->kind == OP_CALL ? op : op->kind == OP_MO ? op->mo.tap : NULL;
+}
+
+void call_answer(struct store_op *op, void (*answer)(struct store_op *))
+{
+	struct store_op *call = call_of(op);
+
+	for (struct letter *l = call ? call->call.accepts : NULL, *next; l; l = next) {
+		next = l->next;
+		answer(op_of(l));
+	}
+	if (call)
+		accepts_none(call);
+}
+
+void call_drop(struct store_op *op)
+{
+	struct store_op *call = call_of(op);
+
+	for (struct letter *l = call ? call->call.accepts : NULL, *next; l; l = next) {
+		struct store_op *accept = op_of(l);
+
+		next = l->next;
+		if (accept->accept.drop)
+			accept->accept.drop(accept);
+		else
+			mem_free(&accept);
+	}
+	if (call)
+		accepts_none(call);
+}
+
+/* The figures of what the savepoint takes back. */
+static void figures_undo(struct store *s, struct store_op *call)
+{
+	for (struct letter *l = call->call.accepts; l; l = l->next) {
+		const struct store_op *a = op_of(l);
+
+		if (a->accept.state == STATE_QUEUED && a->accept.place.channel &&
+			!a->accept.duplicate && !a->accept.conflict)
+			tally_queue(s, a->accept.place.channel, a->accept.place.priority, -1);
+	}
+	if (call->call.noted)
+		tally_notes(s, call->call.noted_outlet, (int)call->call.noted);
+}
+
+int apply_call(struct store *s, struct store_op *op)
+{
+	struct note **notes = s->notes_end;
+	uint64_t reserved = s->seq_reserved;
+
+	op->fault = STORE_OK;
+	op->call.store = s;
+	accepts_none(op);
+	if (sql_run(s->q[Q_CALL_BEGIN]) < 0)
+		return -1;
+	sql_forgive(s->db);
+	op->call.result = op->call.run(s->db, op);
+	if (s->db->fault == SQL_FULL || s->db->fault == SQL_IO)
+		return -1; /* the store's trouble, not the plugin's: again later */
+	if (op->call.result < 0) {
+		if (sql_run(s->q[Q_CALL_UNDO]) < 0)
+			return -1;
+		figures_undo(s, op);
+		notes_cut_back(s, notes);
+		s->seq_reserved = reserved; /* as the file has it again */
+		call_drop(op);
+	}
+	return sql_run(s->q[Q_CALL_END]);
+}
+
+int store_call_accept(struct store_op *call, struct store_op *accept)
+{
+	accept->kind = OP_ACCEPT;
+	accept->fault = STORE_OK;
+	if (apply_accept(call->call.store, accept) < 0)
+		return -1;
+	accept->letter.next = NULL;
+	*call->call.accepts_end = &accept->letter;
+	call->call.accepts_end = &accept->letter.next;
+	return 0;
+}
+
+int store_call_noted(struct store_op *call, uint32_t outlet, uint64_t seq)
+{
+	struct store *s = call->call.store;
+
+	if (note_taken(s, outlet, seq) < 0)
+		return -1;
+	CHECK(!call->call.noted || call->call.noted_outlet == outlet);
+	call->call.noted_outlet = outlet;
+	call->call.noted += sql_changed(s->db) > 0;
+	return 0;
+}
+
+int store_call_event(
+	struct store_op *call, uint64_t id, const char *what, enum reason reason, const char *words)
+{
+	return history_add(call->call.store, id, call->call.store->now, what, 0, reason, words);
+}
+
+wall_t store_call_now(const struct store_op *call)
+{
+	return call->call.store->now;
+}
