@@ -57,6 +57,7 @@ struct fixture {
 	struct gateway *g;
 	struct settings *s;
 	char dir[128], conf[8192];
+	const char *files; /* where plugins' files are; NULL: nowhere */
 	struct listener *door;
 	struct account *account[FX_ACCOUNTS];
 	struct account_conf aconf[FX_ACCOUNTS];
@@ -516,7 +517,7 @@ static struct settings *fx_settings(const char *channels_and_routes)
 
 	snprintf(fx.conf, sizeof fx.conf, "state = \"%s\"; loops = 2; shutdown_grace = \"5s\";\n%s",
 		fx.dir, channels_and_routes);
-	s = settings_load_text(str_of(fx.conf), &f);
+	s = settings_load_text(str_of(fx.conf), fx.files, &f);
 	if (!s) {
 		conf_faults_print(&f, stderr);
 		fail_msg("the settings have faults");

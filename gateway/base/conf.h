@@ -294,6 +294,10 @@ bool conf_equal(const struct conf_item *table, const void *a, const void *b);
  * `removed routes[2]`. Names only, never values. */
 void conf_describe_change(
 	const struct conf_item *table, const void *a, const void *b, struct buf *out);
+/* Calls fn for each struct at any depth of conf (of the root table) that the rows of `table` have
+ * filled, as a group, an element or inline. */
+void conf_each(const struct conf_item *root, const void *conf, const struct conf_item *table,
+	void (*fn)(void *ctx, const void *found), void *ctx);
 /* Every key with type, unit, default, limits and doc, in the form of a configuration file. */
 void conf_print_defaults(FILE *to, const struct conf_item *root);
 /* The same as sections of a man(7) page. */

@@ -4,6 +4,7 @@
  *	conf_value.c   single values                     conf_hint.c   what a syntax error means
  *	conf_fault.c   faults                            conf_table.c  are the tables sound
  *	conf_equal.c   comparing for a reload            conf_doc.c    defaults and manual
+ *	conf_each.c    all structs of one table
  */
 #ifndef POSTERN_BASE_CONF_PRIVATE_H
 #define POSTERN_BASE_CONF_PRIVATE_H

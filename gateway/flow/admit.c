@@ -40,6 +40,15 @@ static void refuse(struct intake *in, const struct outcome *o)
 	loop_later(in->listener->loop, &in->letter);
 }
 
+void admit_offer(struct flow_channel *c, struct store_op *op)
+{
+	struct message *m = op->accept.msg;
+
+	stat_inc(&c->stats.accepted);
+	queue_offer(c, message_ref(m), &op->accept.place, 0, op->accept.parts,
+		op->accept.place.due > m->accepted ? OFFER_LATER : OFFER_NOW);
+}
+
 static void accept_done(struct store_op *op)
 {
 	struct intake *in = (struct intake *)op;
@@ -55,13 +64,10 @@ static void accept_done(struct store_op *op)
 		in->answer.id = op->accept.id;
 		in->answer.duplicate = op->accept.duplicate;
 		if (!op->accept.duplicate && op->accept.state == STATE_QUEUED) {
-			stat_inc(&in->channel->stats.accepted);
 			log_debug("accepted", F_ID("msg", op->accept.id),
 				F_STR("account", in->account->full_name),
 				F_STR("channel", in->channel->pub.name));
-			queue_offer(in->channel, message_ref(in->msg), &op->accept.place, 0,
-				op->accept.parts,
-				op->accept.place.due > in->msg->accepted ? OFFER_LATER : OFFER_NOW);
+			admit_offer(in->channel, op);
 		}
 	}
 	if (loop_self() == in->listener->loop)
@@ -70,12 +76,8 @@ static void accept_done(struct store_op *op)
 		loop_post(in->listener->loop, &in->letter);
 }
 
-/* Validity and schedule, made absolute and checked. */
-static bool times_are_good(struct intake *in, struct outcome *why)
+bool admit_times(const struct settings *s, dur_t most, struct message *m, struct outcome *why)
 {
-	const struct settings *s = gateway_settings(in->account->gw);
-	dur_t most = in->account->pub.conf->valid_most;
-	struct message *m = in->msg;
 	wall_t now = clock_wall(), start = m->send_at > now ? m->send_at : now;
 
 	if (most == 0 || most > s->validity_most)
@@ -126,7 +128,7 @@ static bool check_intake(struct intake *in, struct outcome *why)
 		*why = outcome_words(REASON_BAD_SENDER, "this account may not use that sender");
 		return false;
 	}
-	if (!times_are_good(in, why))
+	if (!admit_times(gateway_settings(a->gw), a->pub.conf->valid_most, m, why))
 		return false;
 	way = plan_route(
 		gateway_plan(a->gw), m, submitter_name(a->gw, m, name, sizeof name), &prio, why);
@@ -147,9 +149,133 @@ static bool check_intake(struct intake *in, struct outcome *why)
 	return true;
 }
 
+/* ---- under a policy ---- */
+struct judged {
+	struct plugin_call call; /* first */
+	struct intake *in;
+	struct message *as_came;
+	char account[96];
+	bool known; /* its client id was used before */
+};
+
+static struct flow_account *account_full_named(struct gateway *g, struct str name)
+{
+	struct str protocol;
+
+	return str_cut(&name, '/', &protocol) && name.n ? gateway_account_slash(g, protocol, name)
+							: NULL;
+}
+
+/* The plugin that is to be asked, and on whose behalf; NULL: nobody. Attempts of a message with a
+ * fallback are under the policy of who submitted the whole. */
+static struct flow_plugin *judge_of(const struct intake *in, char *name, size_t cap)
+{
+	struct gateway *g = in->account->gw;
+	struct flow_plugin *p = gateway_policy_plugin(g);
+	struct str behalf = message_get(in->msg, FIELD_ON_BEHALF);
+	struct flow_account *a = in->account;
+
+	if (!p)
+		return NULL;
+	if (a->internal && behalf.n)
+		a = account_full_named(g, behalf);
+	if (!a || (strcmp(a->pub.conf->policy, "marketing") != 0 && a != p->account))
+		return NULL;
+	str_copy(name, cap, str_of(a->full_name));
+	return p;
+}
+
+static void add_gate(struct intake *in, const struct plugin_policy *p)
+{
+	struct draft d = { 0 };
+
+	draft_copy(&d, in->msg, 1u << FIELD_GATE);
+	plugin_put_gate(&d, p->open_until, str_n(p->more, p->more_n));
+	message_unref(&in->msg);
+	in->msg = draft_seal(&d);
+	draft_free(&d);
+}
+
+static void not_kept(struct store_op *op) {} /* judged_done() answers */
+
+/* The writer; perhaps once more after its transaction was undone. */
+static int judge(struct plugin_call *c)
+{
+	struct judged *j = (struct judged *)c;
+	struct intake *in = j->in;
+	struct store_op *op = &in->op;
+	struct plugin_policy p = { 0 };
+
+	j->known = false;
+	message_unref(&in->msg);
+	in->msg = message_ref(j->as_came);
+	if (c->host->plugin->policy(c, in->msg, j->account, &p) < 0)
+		return -1;
+	op->accept.state = STATE_QUEUED;
+	op->accept.reason = p.verdict == POLICY_GO ? REASON_NONE : p.reason;
+	op->accept.due = p.verdict == POLICY_HOLD ? p.until : 0;
+	memcpy(op->accept.words, p.words, sizeof op->accept.words);
+	if (p.verdict == POLICY_SUPPRESS)
+		op->accept.state = STATE_SUPPRESSED;
+	else if (p.verdict == POLICY_HOLD && p.until >= in->msg->expires)
+		op->accept.state = STATE_EXPIRED;
+	op->accept.channel = op->accept.state == STATE_QUEUED ? in->channel->pub.number : 0;
+	if (op->accept.state == STATE_QUEUED && p.open_until)
+		add_gate(in, &p);
+	op->accept.msg = in->msg;
+	op->accept.drop = not_kept;
+	if (store_call_accept(&c->op, op) < 0)
+		return -1;
+	j->known = op->accept.duplicate || op->accept.conflict;
+	return j->known ? -1 : 0; /* what it counted for this one goes back */
+}
+
+/* The writer. Kept: accept_done() has it. */
+static void judged_done(struct plugin_call *c)
+{
+	struct judged *j = (struct judged *)c;
+	struct intake *in = j->in;
+
+	if (plugin_failed(c)) {
+		if (c->fault != STORE_OK || !j->known) {
+			in->answer.reason = REASON_STORE;
+			str_copy(in->answer.words, sizeof in->answer.words,
+				c->fault == STORE_OK     ? STR("the policy cannot be asked now")
+				: c->fault == STORE_FULL ? STR("the disk is full")
+							 : STR("the store failed"));
+		} else if (in->op.accept.conflict) {
+			in->answer.reason = REASON_DUPLICATE;
+		} else {
+			in->answer.id = in->op.accept.id;
+			in->answer.duplicate = true;
+		}
+		loop_post(in->listener->loop, &in->letter);
+	}
+	message_unref(&j->as_came);
+	mem_free(&j);
+}
+
+static void ask_policy(struct intake *in, struct flow_plugin *p, const char *account)
+{
+	struct judged *j = mem_new(struct judged);
+
+	j->in = in;
+	j->as_came = message_ref(in->msg);
+	str_copy(j->account, sizeof j->account, str_of(account));
+	j->call.what = "policy";
+	j->call.run = judge;
+	j->call.done = judged_done;
+	j->call.refusable = true;
+	host_prepare(p, &j->call);
+	j->call.op.loop = NULL;
+	store_do(gateway_store(in->account->gw), &j->call.op);
+}
+
 void message_arrived(struct listener *l, struct account *a, struct message *m, void *token)
 {
 	struct intake *in = mem_new(struct intake);
+	struct flow_plugin *p;
+	char account[96];
 	struct outcome why;
 
 	in->listener = l;
@@ -169,7 +295,11 @@ void message_arrived(struct listener *l, struct account *a, struct message *m, v
 	in->op.accept.channel = in->channel->pub.number;
 	in->op.accept.state = STATE_QUEUED;
 	in->op.accept.unique = message_has(m, FIELD_CLIENT_ID) && !(m->flags & MSG_ALIAS);
-	store_do(gateway_store(in->account->gw), &in->op);
+	p = judge_of(in, account, sizeof account);
+	if (p)
+		ask_policy(in, p, account);
+	else
+		store_do(gateway_store(in->account->gw), &in->op);
 }
 
 void message_dry_run(

@@ -10,26 +10,6 @@
 #include "gateway/base/waiter.h"
 #include "gateway/flow/flow.h"
 
-/* What is done to one message on its channel's loop. */
-enum deed { DEED_CANCEL, DEED_REPLACE, DEED_REQUEUE };
-struct order {
-	struct store_op op; /* first */
-	struct letter letter;
-	struct waiter waiter;
-	struct gateway *gw;
-	enum deed deed;
-	struct flow_channel *c, *to;
-	uint64_t id;
-	struct place place;
-	struct message *msg;   /* REPLACE: the new one; REQUEUE: the message */
-	struct flight *flight; /* taken out of memory for the time */
-	struct barred *barred; /* or it is on disk alone */
-	unsigned attempt;
-	uint8_t parts;
-	bool resumes; /* REQUEUE: some parts have been sent */
-	enum reason reason;
-};
-
 /* On the loop of o->c: what was taken out of memory, or barred, ends or comes back. */
 static void order_over(struct letter *l)
 {
@@ -48,7 +28,7 @@ static void order_over(struct letter *l)
 	else if (o->flight)
 		flight_free(&o->flight);
 	channel_pump(o->c);
-	waiter_signal(&o->waiter);
+	o->over(o);
 }
 
 static void order_committed(struct store_op *op)
@@ -88,11 +68,12 @@ static void order_fill(struct order *o)
 	op->done = order_committed;
 	switch (o->deed) {
 	case DEED_CANCEL:
-		op->kind = OP_CANCEL;
+		op->kind = OP_FINAL;
 		op->final.id = o->id;
 		op->final.place = o->place;
-		op->final.state = STATE_CANCELLED;
-		op->final.reason = REASON_CANCELLED;
+		op->final.state = o->state;
+		op->final.reason = o->why;
+		memcpy(op->final.words, o->words, sizeof o->words);
 		op->final.only_if_queued = true;
 		break;
 	case DEED_REPLACE:
@@ -129,7 +110,7 @@ static void order_run(struct letter *l)
 		o->attempt = f->attempts;
 	} else if (own && queue_passed(o->c, &o->place, o->id)) {
 		o->reason = REASON_TOO_LATE;
-		waiter_signal(&o->waiter);
+		o->over(o);
 		return;
 	} else if (own) {
 		o->barred = queue_bar(o->c, &o->place, o->id);
@@ -138,23 +119,47 @@ static void order_run(struct letter *l)
 	store_do(gateway_store(o->gw), &o->op);
 }
 
-/* Gives the order about a message that the store says is queued; blocks. */
-static enum reason give_order(struct order *o, const struct store_view *v)
+enum reason order_give(struct order *o)
 {
 	if (store_health(gateway_store(o->gw)) != STORE_OK)
 		return REASON_STORE;
-	o->c = gateway_channel(o->gw, v->channel);
-	o->id = v->id;
-	o->place = (struct place){ v->channel, v->priority, v->due };
-	o->attempt = v->attempt;
+	o->c = gateway_channel(o->gw, o->place.channel);
 	if (!o->c) /* known to the store alone */
 		o->c = o->to ? o->to : gateway_some_channel(o->gw);
 	if (!o->c)
 		return REASON_NO_CHANNEL;
-	waiter_init(&o->waiter);
 	o->letter.run = order_run;
 	loop_post(o->c->pub.loop, &o->letter);
-	waiter_wait(&o->waiter);
+	return REASON_NONE;
+}
+
+struct waiting {
+	struct order o; /* first */
+	struct waiter waiter;
+};
+
+static void order_waited(struct order *o)
+{
+	struct waiting *w = (struct waiting *)o;
+
+	waiter_signal(&w->waiter);
+}
+
+/* Gives the order about a message that the store says is queued; blocks. */
+static enum reason give_order(struct waiting *w, const struct store_view *v)
+{
+	struct order *o = &w->o;
+	enum reason r;
+
+	o->over = order_waited;
+	o->id = v->id;
+	o->place = (struct place){ v->channel, v->priority, v->due };
+	o->attempt = v->attempt;
+	waiter_init(&w->waiter);
+	r = order_give(o);
+	if (r != REASON_NONE)
+		return r;
+	waiter_wait(&w->waiter);
 	return o->reason;
 }
 
@@ -170,7 +175,10 @@ enum reason gateway_cancel(struct gateway *g, uint64_t id, uint32_t submitter)
 	enum reason r = REASON_TOO_LATE;
 
 	for (int i = 0; i < TRIES && r == REASON_TOO_LATE; i++) {
-		struct order o = { .gw = g, .deed = DEED_CANCEL };
+		struct waiting w = { .o = { .gw = g,
+					     .deed = DEED_CANCEL,
+					     .state = STATE_CANCELLED,
+					     .why = REASON_CANCELLED } };
 		struct store_view v;
 		struct err e;
 		int found = store_find(gateway_store(g), id, false, &v, &e);
@@ -180,7 +188,7 @@ enum reason gateway_cancel(struct gateway *g, uint64_t id, uint32_t submitter)
 		if (submitter && v.submitter != submitter)
 			r = REASON_NOT_FOUND;
 		else if ((r = state_reason(v.state)) == REASON_NONE)
-			r = give_order(&o, &v);
+			r = give_order(&w, &v);
 		else
 			i = TRIES;
 		store_view_free(&v);
@@ -223,7 +231,7 @@ static enum reason requeue_target(
 
 enum reason gateway_requeue(struct gateway *g, uint64_t id, const char *channel, struct err *e)
 {
-	struct order o = { .gw = g, .deed = DEED_REQUEUE };
+	struct waiting w = { .o = { .gw = g, .deed = DEED_REQUEUE } };
 	struct store_view v;
 	enum reason r;
 	int found = store_find(gateway_store(g), id, true, &v, e);
@@ -236,9 +244,9 @@ enum reason gateway_requeue(struct gateway *g, uint64_t id, const char *channel,
 	}
 	if ((r = state_reason(v.state)) != REASON_NONE) {
 		err_set(e, ERR_INPUT, "message %lu is %s", id, state_word(v.state));
-	} else if ((r = requeue_target(&o, &v, channel, e)) == REASON_NONE) {
-		o.msg = v.msg;
-		r = give_order(&o, &v);
+	} else if ((r = requeue_target(&w.o, &v, channel, e)) == REASON_NONE) {
+		w.o.msg = v.msg;
+		r = give_order(&w, &v);
 		if (r != REASON_NONE)
 			err_set(e, ERR_INPUT, "message %lu: %s", id, reason_text(r));
 	}
@@ -266,12 +274,13 @@ static bool is_the_askers(const struct asking *q, const struct store_view *v)
 
 static enum reason replace_one(struct asking *q, const struct store_view *v)
 {
-	struct order o = { .gw = q->a->gw, .deed = DEED_REPLACE };
+	struct waiting w = { .o = { .gw = q->a->gw, .deed = DEED_REPLACE } };
+	struct order *o = &w.o;
 	struct draft d = { 0 };
 	struct outcome why = outcome_of(REASON_NONE);
 	const struct message *with = q->ask->msg;
 	unsigned parts, entered;
-	const struct way *w;
+	const struct way *way;
 	enum reason r;
 
 	draft_copy(&d, v->msg, 1u << FIELD_TEXT | 1u << FIELD_OCTETS | 1u << FIELD_TLVS);
@@ -287,23 +296,23 @@ static enum reason replace_one(struct asking *q, const struct store_view *v)
 	d.head.wants = with->wants;
 	if (with->expires)
 		d.head.expires = with->expires;
-	o.msg = draft_seal(&d);
+	o->msg = draft_seal(&d);
 	draft_free(&d);
-	o.msg->id = v->id;
-	o.msg->accepted = v->accepted;
-	o.msg->submitter = v->submitter;
-	entered = gateway_enter(o.gw);
-	w = plan_way(gateway_plan(o.gw), gateway_channel(o.gw, v->channel));
-	parts = w ? way_parts(w, o.msg, &why) : 0;
-	gateway_leave(o.gw, entered);
-	o.parts = (uint8_t)parts;
-	r = !w ? REASON_NO_CHANNEL : !parts ? why.reason : REASON_NONE;
+	o->msg->id = v->id;
+	o->msg->accepted = v->accepted;
+	o->msg->submitter = v->submitter;
+	entered = gateway_enter(o->gw);
+	way = plan_way(gateway_plan(o->gw), gateway_channel(o->gw, v->channel));
+	parts = way ? way_parts(way, o->msg, &why) : 0;
+	gateway_leave(o->gw, entered);
+	o->parts = (uint8_t)parts;
+	r = !way ? REASON_NO_CHANNEL : !parts ? why.reason : REASON_NONE;
 	for (unsigned i = 0; i < v->part_n; i++)
 		if (v->part_list[i].sent_at)
 			r = REASON_TOO_LATE; /* the old text has begun to leave */
 	if (r == REASON_NONE)
-		r = give_order(&o, v);
-	message_unref(&o.msg);
+		r = give_order(&w, v);
+	message_unref(&o->msg);
 	return r;
 }
 

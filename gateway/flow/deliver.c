@@ -88,8 +88,9 @@ static bool holds_uncertain(const struct flow_channel *c)
 }
 
 static void hold_for_operator(struct flow_channel *c, struct flight *f, const struct outcome *o);
+enum telling { TELL, QUIET, HELD }; /* a line of history: of a retry, none, of being held */
 static void requeue(struct flow_channel *c, struct flight *f, struct flow_channel *to, wall_t due,
-	bool quiet, const struct outcome *out);
+	enum telling how, const struct outcome *out);
 
 static void unmark(struct flow_channel *c, struct flight *f)
 {
@@ -116,7 +117,7 @@ static void not_sent(struct flow_channel *c, struct flight *f)
 			unmark(c, f);
 		queue_put_back(c, f);
 	} else if (f->marked) {
-		requeue(c, f, c, 0, true, &o);
+		requeue(c, f, c, 0, QUIET, &o);
 	} else {
 		flight_free(&f);
 	}
@@ -166,6 +167,22 @@ static void mark(struct flow_channel *c, struct flight *f)
 	store_do(gateway_store(c->gw), &o->op);
 }
 
+/* Its turn has come only after its window was over: it waits for the next one. */
+static bool gate_is_shut(struct flow_channel *c, struct flight *f)
+{
+	wall_t due = gateway_gate(c->gw, f->d.msg, gateway_due_now(c->gw));
+	struct outcome o;
+
+	if (!due)
+		return false;
+	o = outcome_of(REASON_QUIET_HOURS);
+	if (f->d.msg->expires && due >= f->d.msg->expires)
+		flight_final(c, f, STATE_EXPIRED, &o);
+	else
+		requeue(c, f, c, due, HELD, &o);
+	return true;
+}
+
 void flight_submit(struct flow_channel *c, struct flight *f)
 {
 	bool holds = holds_uncertain(c);
@@ -183,6 +200,8 @@ void flight_submit(struct flow_channel *c, struct flight *f)
 		hold_for_operator(c, f, &o);
 		return;
 	}
+	if (gate_is_shut(c, f))
+		return;
 	f->cost = 0;
 	for (unsigned i = 0; i < f->d.parts; i++)
 		f->cost += !delivery_part_sent(&f->d, i);
@@ -329,7 +348,7 @@ static bool some_parts_sent(const struct flight *f)
 
 /* Back to a queue on disk, and from there (or at once) to memory. The flight ends. */
 static void requeue(struct flow_channel *c, struct flight *f, struct flow_channel *to, wall_t due,
-	bool quiet, const struct outcome *out)
+	enum telling how, const struct outcome *out)
 {
 	struct deliver_op *o = op_new(c, OP_RETRY, to->pub.loop, retry_done);
 
@@ -344,7 +363,8 @@ static void requeue(struct flow_channel *c, struct flight *f, struct flow_channe
 	o->op.retry.to = (struct place){ to->pub.number, f->place.priority, due };
 	o->op.retry.attempt = f->attempts;
 	o->op.retry.parts = f->d.parts;
-	o->op.retry.quiet = quiet;
+	o->op.retry.quiet = how == QUIET;
+	o->op.retry.held = how == HELD;
 	o->op.retry.reason = out->reason;
 	memcpy(o->op.retry.words, out->words, sizeof out->words);
 	store_do(gateway_store(c->gw), &o->op);
@@ -355,7 +375,7 @@ static void hold_for_operator(struct flow_channel *c, struct flight *f, const st
 {
 	log_warn("held", F_ID("msg", f->d.msg->id), F_STR("channel", c->pub.name),
 		F_STR("why", reason_text(o->reason)), F_STR("do", "posternctl requeue or cancel"));
-	requeue(c, f, c, HELD_DUE, false, o);
+	requeue(c, f, c, HELD_DUE, TELL, o);
 }
 
 /* The next channel of its route that can take it whole; *parts_r: what it makes of it there. A
@@ -383,7 +403,7 @@ static void fail_over(struct flow_channel *c, struct flight *f, struct flow_chan
 		F_STR("to", to->pub.name), F_STR("reason", reason_word(o->reason)),
 		F_STR("words", o->words));
 	f->d.parts = (uint8_t)parts;
-	requeue(c, f, to, 0, false, o);
+	requeue(c, f, to, 0, TELL, o);
 }
 
 static void retry_later(struct flow_channel *c, struct flight *f, const struct outcome *o)
@@ -413,7 +433,7 @@ static void retry_later(struct flow_channel *c, struct flight *f, const struct o
 	log_info("retry", F_ID("msg", f->d.msg->id), F_STR("channel", c->pub.name),
 		F_U64("attempt", f->attempts), F_STR("reason", reason_word(o->reason)),
 		F_STR("words", o->words), F_DUR("in", wait));
-	requeue(c, f, c, gateway_due_now(c->gw) + wait, false, o);
+	requeue(c, f, c, gateway_due_now(c->gw) + wait, TELL, o);
 }
 
 /* The far side may or may not have it. */
@@ -439,7 +459,7 @@ static void uncertain(struct flow_channel *c, struct flight *f, const struct out
 	if (o->reason == REASON_TIMEOUT && f->attempts > 1)
 		due = clock_wall() + backoff_of(conf->retry_first, conf->retry_most,
 					     conf->retry_factor, f->attempts);
-	requeue(c, f, c, due, false, o);
+	requeue(c, f, c, due, TELL, o);
 }
 
 static void breaker_trip(struct flow_channel *c, const struct outcome *o)
@@ -647,6 +667,7 @@ static void mo_done(struct store_op *op)
 		stat_inc(&c->stats.mo);
 	answer_receipt(o);
 	message_unref(&o->msg);
+	mem_free(&op->mo.tap);
 	mem_free(&o);
 }
 
@@ -673,7 +694,10 @@ void subscriber_message(
 {
 	struct flow_channel *c = flow_channel(pub);
 	struct deliver_op *o = op_new(c, OP_MO, c->pub.loop, mo_done);
+	struct flow_plugin *p = gateway_mo_plugin(c->gw);
 
+	if (p)
+		o->op.mo.tap = host_tap(p, c->pub.name);
 	o->token = token;
 	o->protocol = pub->protocol;
 	o->msg = m;
@@ -685,7 +709,7 @@ void subscriber_message(
 		o->op.mo.parts = part->parts;
 		o->op.mo.join = part->join;
 	}
-	if (!o->op.mo.outlet)
+	if (!o->op.mo.outlet && !p)
 		log_warn("nobody for a subscriber's message", F_STR("channel", c->pub.name),
 			F_SLICE("to", message_get(m, FIELD_TO)),
 			F_STR("do", "set mo_to or mo_routes"));

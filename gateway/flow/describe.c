@@ -108,6 +108,18 @@ void gateway_status(struct gateway *g, struct buf *b)
 			stat_get(&a->throttled), stat_get(&a->notes_sent),
 			store_notes_waiting(g->store, a->pub.submitter));
 	}
+	buf_c(b, "],\"plugins\":[");
+	for (size_t i = 0; i < g->plugins_n; i++) {
+		struct flow_plugin *p = g->plugins[i];
+
+		buf_printf(b, "%s{\"name\":\"%s\",\"calls\":%lu,\"undone\":%lu", i ? "," : "",
+			p->pub.plugin->name, stat_get(&p->calls), stat_get(&p->undone));
+		if (p->pub.plugin->describe) {
+			buf_char(b, ',');
+			p->pub.plugin->describe(&p->pub, b);
+		}
+		buf_char(b, '}');
+	}
 	buf_c(b, "],\"channels\":");
 	gateway_channels(g, NULL, b);
 	buf_char(b, '}');

@@ -255,6 +255,8 @@ struct outlet *outlet_new(struct flow_account *a);
 void outlet_free(struct outlet **op);
 void outlet_start(struct outlet *o); /* loop: reads what waits on disk */
 struct flow_account *note_account(const struct note *n);
+/* note_done() of one that the store has forgotten already. */
+void note_over(struct flow_account *a, struct note *n);
 void notify_sink(void *ctx, struct note *n); /* store writer */
 
 /* gateway.c */
@@ -265,6 +267,8 @@ struct plan *gateway_plan(struct gateway *g); /* valid during this turn of a loo
 struct flow_account *gateway_account(struct gateway *g, uint32_t submitter);
 struct flow_account *gateway_account_named(
 	struct gateway *g, const char *protocol, struct str name);
+struct flow_account *gateway_account_slash(
+	struct gateway *g, struct str protocol, struct str name); /* "smpp", "shop" */
 void gateway_each_account(
 	struct gateway *g, const char *protocol, void (*fn)(struct flow_account *));
 void gateway_account_add(struct gateway *g, struct flow_account *a);
@@ -272,6 +276,74 @@ unsigned gateway_generation(struct gateway *g); /* of the settings being applied
 struct flow_channel *gateway_channel(struct gateway *g, uint32_t number);
 struct flow_channel *gateway_channel_named(struct gateway *g, const char *name); /* configured */
 struct flow_channel *gateway_some_channel(struct gateway *g); /* NULL: there is none */
+
+/* host.c: plugins */
+struct flow_plugin {
+	struct plugin_host pub; /* first */
+	struct gateway *gw;
+	const struct plugin_conf *group; /* in the settings in force: the writer's */
+	struct settings *settings;       /* that group lives in; held */
+	struct listener *listener;
+	struct flow_account *account;
+	unsigned telling; /* notes lent; its loop */
+	bool begun, closing;
+	struct stat_cell calls, undone, took, suppressed, cancelled;
+};
+static inline struct flow_plugin *flow_plugin(const struct plugin_host *h)
+{
+	return (struct flow_plugin *)(uintptr_t)h;
+}
+int hosts_new(struct gateway *g, struct err *e); /* from the settings of the start */
+/* Before channels open: tables, the configuration in force, accounts. */
+int hosts_open(struct gateway *g, struct err *e);
+void hosts_begin(struct gateway *g); /* everything listens */
+void hosts_close(struct gateway *g); /* loops have ended; before the store does */
+void hosts_free(struct gateway *g);
+/* May these settings follow? Appends what differs. -1: refused. Control threads. */
+int hosts_check(struct gateway *g, const struct settings *s, struct buf *changes, struct err *e);
+/* They are in force for all calls from now on. */
+int hosts_adopt(struct gateway *g, struct settings *s, struct err *e);
+/* The first whose plugin has such a hook, or NULL. */
+struct flow_plugin *gateway_policy_plugin(struct gateway *g);
+struct flow_plugin *gateway_mo_plugin(struct gateway *g);
+/* When what was to be gone by then may be tried again; 0: it goes. Any loop. */
+wall_t gateway_gate(struct gateway *g, const struct message *m, wall_t now);
+/* host_send.c: calls, messages */
+void host_prepare(struct flow_plugin *p, struct plugin_call *c);
+/* An OP_CALL to be put into an OP_MO; to be freed with mem_free() once that is done. */
+struct store_op *host_tap(struct flow_plugin *p, const char *channel);
+
+/* admit.c */
+/* Validity and schedule, made absolute and checked. most: longest validity, 0: the general. */
+bool admit_times(const struct settings *s, dur_t most, struct message *m, struct outcome *why);
+/* A message is committed: to the queue of its channel, whose loop this is. */
+void admit_offer(struct flow_channel *c, struct store_op *accept);
+
+/* ask.c: what is done to one message on its channel's loop */
+enum deed { DEED_CANCEL, DEED_REPLACE, DEED_REQUEUE };
+struct order {
+	struct store_op op; /* first */
+	struct letter letter;
+	void (*over)(struct order *o); /* on the loop of c: reason says how it went */
+	struct gateway *gw;
+	enum deed deed;
+	enum state state; /* CANCEL: that it gets */
+	enum reason why;
+	char words[OUTCOME_WORDS];
+	struct flow_channel *c, *to;
+	uint64_t id;
+	struct place place;
+	struct message *msg;   /* REPLACE: the new one; REQUEUE: the message */
+	struct flight *flight; /* taken out of memory for the time */
+	struct barred *barred; /* or it is on disk alone */
+	unsigned attempt;
+	uint8_t parts;
+	bool resumes; /* REQUEUE: some parts have been sent */
+	enum reason reason;
+};
+/* About a message that the store says is queued at o->place; c is found here. Does not wait; a
+ * reason other than NONE: not even begun. */
+enum reason order_give(struct order *o);
 
 /* fallback.c */
 void fallback_put(struct buf *b, dur_t after, const struct message *m);

@@ -149,15 +149,20 @@ void gateway_listing(struct gateway *g, bool begins)
 		sem_post(&g->listing);
 }
 
-struct flow_account *gateway_account_named(struct gateway *g, const char *protocol, struct str name)
+struct flow_account *gateway_account_slash(struct gateway *g, struct str protocol, struct str name)
 {
 	for (unsigned i = 1; i < NUMBERS_MOST && i <= atomic_load(&g->names_top); i++) {
 		struct flow_account *a = atomic_load(&g->account[i]);
 
-		if (a && str_is(name, a->pub.name) && strcmp(a->pub.protocol->name, protocol) == 0)
+		if (a && str_is(name, a->pub.name) && str_is(protocol, a->pub.protocol->name))
 			return a;
 	}
 	return NULL;
+}
+
+struct flow_account *gateway_account_named(struct gateway *g, const char *protocol, struct str name)
+{
+	return gateway_account_slash(g, str_of(protocol), name);
 }
 
 void gateway_each_account(
@@ -414,6 +419,8 @@ struct gateway *gateway_new(struct settings *s, struct err *e)
 			goto fail;
 	if (add_fallback(g, e) != 0)
 		goto fail;
+	if (hosts_new(g, e) != 0)
+		goto fail;
 	atomic_store(&g->plan, plan_new(g, s));
 	g->strays = strays_new(g);
 	for (unsigned i = 0; i < g->loops_n; i++)
@@ -498,6 +505,8 @@ int gateway_start(struct gateway *g, struct err *e)
 	struct join_call j = { g, gateway_internal_listener(g, &protocol_fallback, "fallback") };
 
 	loop_call(j.l->loop, join_run, &j);
+	if (hosts_open(g, e) != 0)
+		return -1;
 	for (unsigned i = 1; i <= atomic_load(&g->names_top); i++) {
 		struct flow_channel *c = atomic_load(&g->channel[i]);
 
@@ -510,6 +519,7 @@ int gateway_start(struct gateway *g, struct err *e)
 	g->depth_timer.fire = depth_fired;
 	g->depth_letter.run = depth_run;
 	loop_post(g->loops[0], &g->depth_letter);
+	hosts_begin(g);
 	atomic_store(&g->ready, true);
 	return 0;
 }
@@ -672,6 +682,7 @@ void gateway_stop(struct gateway *g)
 		loop_stop(g->loops[i]);
 		loop_join(g->loops[i]);
 	}
+	hosts_close(g);
 	store_close(&g->store);
 }
 
@@ -702,6 +713,7 @@ void gateway_free(struct gateway **gp)
 		if (a)
 			account_free(&a);
 	}
+	hosts_free(g);
 	strays_free(&g->strays);
 	stat_unregister(&g->info);
 	stat_unregister(&g->uptime);

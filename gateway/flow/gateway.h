@@ -47,6 +47,10 @@ struct listener *gateway_internal_listener(
 /* The number of a channel or submitter that has been known at some time, or 0. */
 uint32_t gateway_number(struct gateway *g, enum store_name_kind kind, struct str name);
 
+/* The plugins of this gateway; NULL: not one of them, behind the last. */
+struct plugin_host *gateway_plugin(struct gateway *g, const struct plugin *p);
+struct plugin_host *gateway_plugin_at(struct gateway *g, size_t i);
+
 /* Runs fn on a loop and waits for it; for control threads. */
 void gateway_call(struct gateway *g, struct loop *l, void (*fn)(void *arg), void *arg);
 

@@ -29,6 +29,8 @@ struct gateway {
 	struct flow_listener **listeners;
 	size_t listeners_n;
 	struct strays *strays;
+	struct flow_plugin **plugins; /* made at the start, fixed */
+	size_t plugins_n;
 	struct stat_cell lag[LOOPS_MOST], info, uptime;
 	mono_t started;
 	int lock_fd; /* <state>/lock: one gateway per state directory */

@@ -283,3 +283,16 @@ void note_done(struct account *pub, struct note *n, const struct outcome *out)
 	note_free(&n);
 	pump(o);
 }
+
+void note_over(struct flow_account *a, struct note *n)
+{
+	struct outlet *o = a->outlet;
+
+	CHECK(o->lent > 0);
+	o->lent--;
+	if (n->msg)
+		map_del_u64(&o->telling, n->msg);
+	stat_inc(&a->notes_sent);
+	note_free(&n);
+	pump(o);
+}

@@ -18,6 +18,7 @@ enum { SHARE_HIGH = 16, SHARE_NORMAL = 4, SHARE_BULK = 1, LANE_LEAST = 1024, LAN
 #define AGAIN_IN DUR_MS
 
 static void load_done(struct store_load *l);
+static bool is_barred(struct flow_channel *c, const struct place *p, uint64_t id);
 
 static void lane_reset(struct lane *lane)
 {
@@ -108,9 +109,12 @@ void queue_offer(struct flow_channel *c, struct message *m, const struct place *
 		   (lane->next_due && p->due >= lane->next_due)) {
 		leave(lane, m);
 	} else {
-		lane_insert(lane, flight_new(c, m, p, attempt, parts));
 		lane->cur_due = p->due;
 		lane->cur_id = m->id;
+		if (is_barred(c, p, m->id)) /* an order saw it on disk before we heard of it */
+			message_unref(&m);
+		else
+			lane_insert(lane, flight_new(c, m, p, attempt, parts));
 	}
 	channel_pump(c);
 }
@@ -277,13 +281,12 @@ bool queue_unbar(struct flow_channel *c, struct barred *b, bool stays)
 	return skipped;
 }
 
-static bool is_barred(struct flow_channel *c, const struct queue_row *r)
+static bool is_barred(struct flow_channel *c, const struct place *p, uint64_t id)
 {
 	list_each (it, &c->barred) {
 		struct barred *b = CONTAINER(it, struct barred, link);
 
-		if (b->id != r->msg->id || b->place.due != r->place.due ||
-			b->place.priority != r->place.priority)
+		if (b->id != id || b->place.due != p->due || b->place.priority != p->priority)
 			continue;
 		b->skipped = true;
 		return true;
@@ -312,7 +315,7 @@ static void load_row(struct flow_channel *c, struct lane *lane, struct queue_row
 	}
 	lane->cur_due = r->place.due;
 	lane->cur_id = r->msg->id;
-	if (is_barred(c, r)) {
+	if (is_barred(c, &r->place, r->msg->id)) {
 		message_unref(&r->msg);
 		return;
 	}

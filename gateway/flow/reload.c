@@ -181,7 +181,8 @@ static void put_back(struct gateway *g)
 	struct err e = { 0 };
 
 	g->generation++;
-	if (reload_listeners(g, g->settings, &e) != 0 || reload_channels(g, g->settings, &e) != 0)
+	if (reload_listeners(g, g->settings, &e) != 0 || reload_channels(g, g->settings, &e) != 0 ||
+		hosts_adopt(g, g->settings, &e) != 0)
 		log_error("settings not put back", F_ERR(&e));
 	reload_accounts(g);
 }
@@ -211,7 +212,7 @@ int gateway_reload(
 	struct plan *old;
 
 	conf_describe_change(settings_rows, g->settings, s, changes);
-	if (check_fixed(g, s, changes, e) != 0)
+	if (check_fixed(g, s, changes, e) != 0 || hosts_check(g, s, changes, e) != 0)
 		return -1;
 	if (dry)
 		return 0;
@@ -219,7 +220,8 @@ int gateway_reload(
 		if (channel_numbers(g, &s->channels[i], e) != 0)
 			return -1;
 	g->generation++;
-	if (reload_listeners(g, s, e) != 0 || reload_channels(g, s, e) != 0) {
+	if (reload_listeners(g, s, e) != 0 || reload_channels(g, s, e) != 0 ||
+		hosts_adopt(g, s, e) != 0) {
 		put_back(g);
 		return -1;
 	}

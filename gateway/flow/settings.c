@@ -260,6 +260,7 @@ const struct conf_item settings_rows[] = { CONF_WHERE(struct settings, at),
 	CONF_LIST(struct settings, channels, channels_n, channel_rows, "Ways out."),
 	CONF_LIST(struct settings, routes, routes_n, route_rows,
 		"Which message goes which way; the first route that fits is taken."),
+	CONF_LIST(struct settings, plugins, plugins_n, plugin_rows, "What works on top."),
 	CONF_DURATION(struct settings, retention, "1m", NULL, "30d",
 		"How long finished messages are kept."),
 	CONF_DURATION(struct settings, dedupe_window, "1s", NULL, "24h",
@@ -394,51 +395,91 @@ static void check_channels(struct settings *s, struct conf_faults *f)
 	}
 }
 
-static struct settings *settings_checked(struct settings *s, struct arena *a, struct conf_faults *f)
+static bool some_plugin_judges(const struct settings *s)
+{
+	for (size_t i = 0; i < s->plugins_n; i++) {
+		const struct plugin *p =
+			s->plugins[i].name ? plugin_by_name(str_of(s->plugins[i].name)) : NULL;
+
+		if (p && p->policy)
+			return true;
+	}
+	return false;
+}
+
+static void check_account_policy(void *ctx, const void *found)
+{
+	const struct account_conf *a = found;
+
+	if (a->policy && strcmp(a->policy, "none") != 0)
+		conf_fault_at(ctx, &a->at, "policy",
+			"\"%s\" needs a plugin that knows consent and quiet hours: "
+			"plugins = ( { name = \"offers\"; } )",
+			a->policy);
+}
+
+static void check_policies(const struct settings *s, struct conf_faults *f)
+{
+	if (!some_plugin_judges(s))
+		conf_each(settings_rows, s, account_rows, check_account_policy, f);
+}
+
+static const char *host_name(struct arena *a)
+{
+	char host[256];
+
+	if (gethostname(host, sizeof host) != 0)
+		str_copy(host, sizeof host, STR("localhost"));
+	host[sizeof host - 1] = '\0';
+	return arena_cstr(a, str_of(host));
+}
+
+static struct settings *settings_checked(
+	struct settings *s, struct arena *a, const char *dir, struct conf_faults *f)
 {
 	if (s && !f->incomplete) {
 		check_channels(s, f);
 		check_routes(s, f);
 		check_http(s, f);
+		check_policies(s, f);
 		for (const char *c = s->country; *c; c++)
 			if (*c < '0' || *c > '9') {
 				conf_fault_at(f, &s->at, "country", "must be digits (\"46\")");
 				break;
 			}
+		s->arena = a;
+		if (!s->node[0])
+			s->node = host_name(a);
+		plugins_load(s, dir, f);
 	}
 	if (!s || f->errors) {
+		if (s)
+			plugins_unload(s);
 		arena_free(&a);
 		return NULL;
 	}
-	s->arena = a;
 	atomic_init(&s->refs, 1);
-	if (!s->node[0]) {
-		char host[256];
-
-		if (gethostname(host, sizeof host) != 0)
-			str_copy(host, sizeof host, STR("localhost"));
-		host[sizeof host - 1] = '\0';
-		s->node = arena_cstr(a, str_of(host));
-	}
 	return s;
 }
 
 struct settings *settings_load(const char *path, struct conf_faults *f)
 {
+	const char *slash = strrchr(path, '/');
 	struct arena *a = arena_new();
 	void *out = NULL;
 
 	conf_load(path, settings_rows, sizeof(struct settings), a, &out, f);
-	return settings_checked(out, a, f);
+	return settings_checked(
+		out, a, arena_cstr(a, str_n(path, slash ? (size_t)(slash + 1 - path) : 0)), f);
 }
 
-struct settings *settings_load_text(struct str text, struct conf_faults *f)
+struct settings *settings_load_text(struct str text, const char *dir, struct conf_faults *f)
 {
 	struct arena *a = arena_new();
 	void *out = NULL;
 
 	conf_load_text("text", text, settings_rows, sizeof(struct settings), a, &out, f);
-	return settings_checked(out, a, f);
+	return settings_checked(out, a, arena_cstr(a, str_of(dir)), f);
 }
 
 struct settings *settings_ref(const struct settings *s)
@@ -457,6 +498,7 @@ void settings_free(struct settings **sp)
 	if (s && atomic_fetch_sub_explicit(&s->refs, 1, memory_order_acq_rel) == 1) {
 		struct arena *a = s->arena;
 
+		plugins_unload(s);
 		arena_free(&a);
 	}
 }

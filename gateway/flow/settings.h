@@ -66,6 +66,8 @@ struct settings {
 	size_t channels_n;
 	struct route_conf *routes;
 	size_t routes_n;
+	struct plugin_conf *plugins;
+	size_t plugins_n;
 	dur_t retention, dedupe_window, shutdown_grace, validity, validity_most;
 	const char *country; /* calling code of national numbers, "" none */
 	const char *trunk;
@@ -83,11 +85,18 @@ extern const struct conf_item channel_rows[], listener_rows[], token_rows[], htt
  * the caller's. Channels, accounts, listeners, plans and tokens hold their own: what they point
  * into lives as long as they do. */
 struct settings *settings_load(const char *path, struct conf_faults *f);
-/* The same from text, for tests. */
-struct settings *settings_load_text(struct str text, struct conf_faults *f);
+/* The same from text, for tests; plugins' files lie in dir. */
+struct settings *settings_load_text(struct str text, const char *dir, struct conf_faults *f);
 struct settings *settings_ref(const struct settings *s);
 void settings_free(struct settings **sp); /* gives one back; nulls the caller's pointer */
 /* Lets *at hold s (or NULL) in place of what it held. */
 void settings_swap(struct settings **at, const struct settings *s);
+
+/* plugin_conf.c: what plugins load beside the main file. */
+extern const struct conf_item plugin_rows[];
+void plugins_load(struct settings *s, const char *dir, struct conf_faults *f);
+void plugins_unload(struct settings *s);
+/* The plugin's group, or NULL. */
+const struct plugin_conf *settings_plugin(const struct settings *s, const struct plugin *p);
 
 #endif

@@ -48,7 +48,7 @@ static void test_tables(void **state)
 static struct settings *load(const char *text, char *said, size_t cap)
 {
 	struct conf_faults f = { 0 };
-	struct settings *s = settings_load_text(str_of(text), &f);
+	struct settings *s = settings_load_text(str_of(text), "", &f);
 	struct buf b = BUF_INIT;
 
 	conf_faults_text(&f, &b);

@@ -235,8 +235,17 @@ struct message *message_unpack(struct str bytes)
 
 uint64_t message_fingerprint(const struct message *m)
 {
-	uint64_t h = str_hash(str_n(m->fields, m->size));
+	struct str gate = message_get(m, FIELD_GATE);
+	size_t n = m->size;
+	uint64_t h;
 
+	if (gate.n) { /* without its tag and length, too */
+		n = (size_t)(gate.p - m->fields);
+		for (size_t len = gate.n; len >= 0x80; len >>= 7)
+			n--;
+		n -= 2;
+	}
+	h = str_hash(str_n(m->fields, n));
 	h = h * 31 + m->media;
 	h = h * 31 + m->priority;
 	h = h * 31 + (uint64_t)m->send_at;

@@ -93,7 +93,8 @@ void message_pack(const struct message *m, struct buf *b);
 /* NULL when the bytes are not a packed message (a damaged store). The caller fills id, accepted
  * and submitter, which are columns. */
 struct message *message_unpack(struct str bytes);
-/* Fingerprint of everything the submitter chose: two submissions under one id must agree in it. */
+/* Fingerprint of everything the submitter chose (FIELD_GATE, which is always the last, is not its
+ * choice): two submissions under one id must agree in it. */
 uint64_t message_fingerprint(const struct message *m);
 
 #endif

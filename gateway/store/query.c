@@ -224,6 +224,34 @@ int store_find(
 	return got;
 }
 
+int store_find_places(
+	struct store *s, const uint64_t *ids, unsigned n, struct store_view *v, struct err *e)
+{
+	struct sql *db = pool_take(s, FIND_LIMIT, e);
+	struct sql_stmt *q = NULL;
+	int got = -1;
+
+	if (!db)
+		return -1;
+	q = sql_prepare(db, VIEW FROM " WHERE msg.id = $1");
+	for (unsigned i = 0; q && i < n; i++) {
+		v[i] = (struct store_view){ 0 };
+		sql_int(q, 1, (int64_t)ids[i]);
+		got = sql_step(q);
+		if (got < 0)
+			break;
+		if (got == 1)
+			view_fill(&v[i], q);
+		sql_reset(q);
+		got = 0;
+	}
+	if (got < 0)
+		sql_err(db, e, "looking for messages");
+	sql_finish(&q);
+	pool_give(s, db);
+	return got;
+}
+
 void store_view_free(struct store_view *v)
 {
 	message_unref(&v->msg);

@@ -353,6 +353,10 @@ int store_find(struct store *s, uint64_t id, bool with_content, struct store_vie
 int store_find_client(
 	struct store *s, uint32_t submitter, struct str client_id, uint64_t *id_r, struct err *e);
 void store_view_free(struct store_view *v);
+/* Of many at once, and only what says where they are: state, submitter, channel, priority, due,
+ * attempt; id 0: there is none. Nothing is to be freed. */
+int store_find_places(
+	struct store *s, const uint64_t *ids, unsigned n, struct store_view *v_r, struct err *e);
 
 struct store_filter {
 	struct str to, from;         /* exact; "" any */
