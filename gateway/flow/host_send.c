@@ -12,7 +12,7 @@
 #include <poll.h>
 #include <stdio.h>
 
-enum { STALL_MS = 5000, STEPS_MOST = 15 };
+enum { STALL_MS = 5000 };
 
 /* ---- messages ---- */
 /* One that was kept, until its queue has heard of it. */
@@ -100,28 +100,6 @@ int plugin_history(struct plugin_call *c, uint64_t msg, const char *what, enum r
 	const char *words)
 {
 	return store_call_event(&c->op, msg, what, reason, words);
-}
-
-void plugin_put_fallback(struct draft *d, const struct plugin_step *steps, size_t n)
-{
-	struct buf packed = BUF_INIT;
-
-	CHECK(n <= STEPS_MOST);
-	for (size_t i = 0; i < n; i++)
-		fallback_put(&packed, steps[i].after, steps[i].msg);
-	draft_put(d, FIELD_FALLBACK, buf_view(&packed));
-	buf_free(&packed);
-}
-
-void plugin_put_gate(struct draft *d, wall_t open_until, struct str more)
-{
-	struct buf gate = BUF_INIT;
-
-	buf_be32(&gate, (uint32_t)((uint64_t)open_until >> 32));
-	buf_be32(&gate, (uint32_t)open_until);
-	buf_str(&gate, more);
-	draft_put(d, FIELD_GATE, buf_view(&gate));
-	buf_free(&gate);
 }
 
 /* ---- calls ---- */
