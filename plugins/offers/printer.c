@@ -145,7 +145,7 @@ void printer_lines(const struct printer *p, struct str text, struct buf *out, st
 	*r = (struct printed){ 0 };
 	clean(p, text, &cleaned);
 	rest = str_trim(buf_view(&cleaned));
-	while (str_cut(&rest, '\n', &par)) {
+	while (rest.n && str_cut(&rest, '\n', &par)) {
 		do {
 			size_t skip, n;
 

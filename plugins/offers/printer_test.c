@@ -138,6 +138,7 @@ static void test_most_lines(void **state)
 
 	assert_string_equal(print(a, 10, 2, "ascii", STR("one\ntwo\nthree")), "one|two+");
 	assert_string_equal(print(a, 10, 2, "ascii", STR("one\ntwo\n")), "one|two");
+	assert_string_equal(print(a, 10, 2, "ascii", STR("\n \n")), "");
 	arena_free(&a);
 }
 
