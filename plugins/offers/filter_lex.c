@@ -18,7 +18,7 @@ static unsigned column_of(struct str source, unsigned at)
 	return column;
 }
 
-static void put(
+__attribute__((format(printf, 5, 0))) static void put(
 	struct report *r, unsigned at, unsigned end, bool warning, const char *fmt, va_list ap)
 {
 	struct filter_faults *f = r->faults;
