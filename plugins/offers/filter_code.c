@@ -183,14 +183,19 @@ static void chain(struct encoder *e, const struct node *n)
 		e->code[jumps[--count]].b = (uint16_t)e->n;
 }
 
+/* A name whose value can be looked at as it comes. */
+static bool is_plain(const struct node *n)
+{
+	return n->kind == N_NAME && n->type != VALUE_SPAN && n->type != VALUE_LIST;
+}
+
 static void compare(struct encoder *e, const struct node *n)
 {
 	const struct node *a = n->kids[0], *b = n->kids[1];
 	enum value_type type = common(a->type, b->type);
 	struct ins *i;
 
-	if (a->kind == N_NAME && b->kind == N_CONST && a->type == b->type && type != VALUE_BOOL &&
-		type != VALUE_SPAN) {
+	if (is_plain(a) && b->kind == N_CONST && a->type == b->type) {
 		uint16_t c = constant(e, b->v);
 
 		i = emit(e, OP_SLOT_CONST);
@@ -205,6 +210,26 @@ static void compare(struct encoder *e, const struct node *n)
 	i->d = type;
 }
 
+static uint16_t constants_of(struct encoder *e, const struct node *list)
+{
+	uint16_t first = (uint16_t)e->consts_n;
+
+	for (unsigned k = 0; k < list->n; k++)
+		constant(e, list->kids[k]->v);
+	return first;
+}
+
+static void slot_in(struct encoder *e, const struct node *n)
+{
+	uint16_t first = constants_of(e, n->kids[1]);
+	struct ins *i = emit(e, OP_SLOT_IN);
+
+	i->a = (uint8_t)n->kids[1]->of;
+	i->b = (uint16_t)n->kids[0]->slot;
+	i->c = first;
+	i->d = (uint16_t)(2 * n->kids[1]->n + n->negated);
+}
+
 static void in(struct encoder *e, const struct node *n)
 {
 	const struct node *x = n->kids[0], *list = n->kids[1];
@@ -213,12 +238,14 @@ static void in(struct encoder *e, const struct node *n)
 
 	for (unsigned k = 0; constants && k < list->n; k++)
 		constants = list->kids[k]->kind == N_CONST;
+	if (constants && is_plain(x) && x->type == list->of) {
+		slot_in(e, n);
+		return;
+	}
 	value_as(e, x, list->of);
 	if (constants) {
-		uint16_t first = (uint16_t)e->consts_n;
+		uint16_t first = constants_of(e, list);
 
-		for (unsigned k = 0; k < list->n; k++)
-			constant(e, list->kids[k]->v);
 		i = emit(e, OP_IN_CONSTS);
 		i->c = first;
 		i->b = (uint16_t)list->n;
@@ -270,6 +297,10 @@ static void condition(struct encoder *e, const struct node *n)
 {
 	struct ins *i;
 
+	if (n->kind == N_NAME) {
+		emit(e, OP_SLOT_TRUE)->b = (uint16_t)n->slot;
+		return;
+	}
 	if (!is_test(n)) {
 		value(e, n);
 		emit(e, OP_TRUTH);

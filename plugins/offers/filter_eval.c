@@ -184,6 +184,15 @@ static bool run(struct machine *m, const struct filter *f)
 			r = v.type == (enum value_type)i->d &&
 			    filter_holds((enum node_kind)i->a, v.type, &v, &consts[i->c]);
 			break;
+		case OP_SLOT_IN:
+			v = src->get(src, i->b);
+			r = v.type == (enum value_type)i->a &&
+			    in_constants(&v, &consts[i->c], i->d / 2, v.type, i->d % 2);
+			break;
+		case OP_SLOT_TRUE:
+			v = src->get(src, i->b);
+			r = v.type == VALUE_BOOL && v.b;
+			break;
 		case OP_TEST:
 			sp -= 2;
 			r = test(i, sp + 1, sp + 2);

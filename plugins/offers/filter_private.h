@@ -266,15 +266,18 @@ enum op {
 	OP_JUMP_PRESENT, /* to b if the top is present, else pop it */
 	OP_COMPARE,      /* pop b, a: r = a rel b; a: kind, d: type */
 	OP_SLOT_CONST,   /* r = slot b rel const c; a: kind, d: type (in .i or text) */
-	OP_TEST,         /* pop b, a: texts; a: kind, d: negated */
-	OP_BETWEEN,      /* pop hi, lo, x; a: type, d: negated */
-	OP_MISSING,      /* pop: r; d: negated */
-	OP_IN_CONSTS,    /* pop x; consts c … c + b; a: type, d: negated */
-	OP_IN_LIST,      /* pop list, x; a: type, b: type of elements, d: negated */
-	OP_IN_STEP,      /* pop element; below it state and x; a: type */
-	OP_IN_DONE,      /* pop state, x; d: negated */
-	OP_WIDEN,        /* top: int to decimal */
-	OP_MATH,         /* pop b, a, push; a: kind, d: type */
+	OP_SLOT_IN, /* r = slot b is one of the consts from c on; a: type, d: 2 * how many + negated
+		     */
+	OP_SLOT_TRUE, /* r = slot b */
+	OP_TEST,      /* pop b, a: texts; a: kind, d: negated */
+	OP_BETWEEN,   /* pop hi, lo, x; a: type, d: negated */
+	OP_MISSING,   /* pop: r; d: negated */
+	OP_IN_CONSTS, /* pop x; consts c … c + b; a: type, d: negated */
+	OP_IN_LIST,   /* pop list, x; a: type, b: type of elements, d: negated */
+	OP_IN_STEP,   /* pop element; below it state and x; a: type */
+	OP_IN_DONE,   /* pop state, x; d: negated */
+	OP_WIDEN,     /* top: int to decimal */
+	OP_MATH,      /* pop b, a, push; a: kind, d: type */
 	OP_NEG,
 	OP_SHIFT, /* top moved by const c; d: 1 back */
 	OP_INDEX, /* pop i, list, push; a: type of elements */
