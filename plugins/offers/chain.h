@@ -48,13 +48,25 @@ void chain_dues(const struct offer *o, const struct zone *z, struct chain_run *r
  * asks for the cancelling of what waits in queues. */
 int chain_event(struct work *w, const struct offer *o, struct member *m, const struct event *e,
 	bool arms, bool disarms);
+/* The engine's: does this event, of which only the text was kept, disarm? (chain_event() looks at
+ * those that came before the arming one.) 1 yes, 0 no, -1. */
+int offer_disarms(struct work *w, const struct offer *o, struct member *m, const struct event *e);
+/* The chain's key that an event names, 0: none. */
+uint64_t chain_key(const struct offer *o, const struct event *e);
+/* Of receipts, stores and keys; never 0, never negative as the store keeps it. */
+uint64_t event_hash(struct str s);
+uint64_t event_receipt(const struct event *e); /* 0: none */
 /* The purchase of that receipt was taken back: its marks say so from now on. */
 int chain_refund(struct work *w, struct member *m, uint64_t receipt);
 /* Folds anew all chains of a member: the zone is another, or members were merged. */
 int chain_refold(struct work *w, struct member *m);
-/* Fires what is due until w->now, at most so many or so long; *left_r: there is more. */
+/* Fires what is due until w->now, at most so many or until that moment (0: no limit); *left_r:
+ * there is more. A unit of its own for each call. */
 int chain_fire(struct work *w, unsigned most, mono_t until, unsigned *fired_r, bool *left_r);
 /* The earliest timer, 0: none. */
 int chain_next_due(struct work *w, wall_t *due_r);
+
+/* An event that was worked on, from its row. 1: *e_r (the caller's), 0: it is gone, -1. */
+int event_load(struct work *w, uint64_t seq, struct event **e_r);
 
 #endif

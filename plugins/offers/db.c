@@ -68,10 +68,10 @@ static const char version_1[] =
 	"CREATE INDEX of_event_raw ON of_event(seq) WHERE done = 0;"
 	"CREATE INDEX of_event_received ON of_event(received);"
 	/* for counting in filters, and for `last seen`: one narrow row per event of a member;
-	 * amount: total or amount of the event */
+	 * amount: event_amount(); receipt: a hash, 0 none */
 	"CREATE TABLE of_past(member INTEGER, type INTEGER, occurred INTEGER, seq INTEGER, amount "
 	"INTEGER,"
-	" PRIMARY KEY(member, type, occurred, seq)) WITHOUT ROWID;"
+	" receipt INTEGER NOT NULL DEFAULT 0, PRIMARY KEY(member, type, occurred, seq)) WITHOUT ROWID;"
 	/* what an event was to an offer: enum mark_kind bits (arms, disarms), by member and offer
 	 * in the order of time; the chain is a fold over these rows. receipt and key: hashes, 0
 	 * none */
@@ -80,12 +80,12 @@ static const char version_1[] =
 	" PRIMARY KEY(member, offer, occurred, seq)) WITHOUT ROWID;"
 
 	/* ---- chains: the present fold of each. run: seq of the event that the anchor comes from;
-	 * step: the next one, from 0; due: when, NULL: nothing more; until: of the window (0 none)
+	 * first: steps before it are not this run's; step: the next one, from 0; due: when, NULL: nothing more; until: of the window (0 none)
 	 */
 	"CREATE TABLE of_chain(id INTEGER PRIMARY KEY, offer INTEGER NOT NULL, member INTEGER NOT "
 	"NULL,"
-	" key INTEGER NOT NULL, run INTEGER NOT NULL, anchor INTEGER NOT NULL, step INTEGER NOT "
-	"NULL,"
+	" key INTEGER NOT NULL, run INTEGER NOT NULL, anchor INTEGER NOT NULL, first INTEGER NOT NULL,"
+	" step INTEGER NOT NULL,"
 	" due INTEGER, restarts INTEGER NOT NULL DEFAULT 0, version INTEGER NOT NULL, pin INTEGER "
 	"NOT NULL DEFAULT 0,"
 	" UNIQUE(member, offer, key));"

@@ -301,9 +301,13 @@ void event_write(struct event *e, json_t *const *raw, json_t *extras, wall_t occ
 	json_decref(data);
 	text = json_dumps(all, JSON_COMPACT | JSON_SORT_KEYS);
 	CHECK(text);
-	e->text = arena_str(e->arena, str_of(text));
+	e->digest = str_hash(str_of(text));
+	if (e->offset) /* behind the digest: the same instant in another zone is the same */
+		e->text = str_of(arena_printf(e->arena, "%.*s,\"utc_offset\":%d}",
+			(int)strlen(text) - 1, text, (int)e->offset));
+	else
+		e->text = arena_str(e->arena, str_of(text));
 	free(text);
-	e->digest = str_hash(e->text);
 	json_decref(e->body);
 	e->body = all;
 }

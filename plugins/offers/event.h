@@ -80,6 +80,7 @@ struct event {
 	enum event_type type;
 	struct str id, source;
 	wall_t occurred, received;   /* occurred: clamped by the two-clock rules */
+	int32_t offset;              /* seconds east of UTC that it was written with */
 	struct str who[ALIAS_KINDS]; /* empty: not said */
 	struct value attr[EVENT_ATTRS];
 	json_t *body;        /* the whole in its stored form; composite attributes: event_part() */

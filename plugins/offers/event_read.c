@@ -457,9 +457,22 @@ static enum event_verdict read_type(struct reading *r, json_t *v)
 	return EVENT_UNKNOWN_TYPE;
 }
 
+/* "…+02:00", which was taken as a time: seconds. */
+static int32_t offset_of(struct str s)
+{
+	struct str zone = str_skip(s, s.n > 6 ? s.n - 6 : s.n);
+	uint64_t h, m;
+
+	if (zone.n != 6 || (zone.p[0] != '+' && zone.p[0] != '-') || zone.p[3] != ':' ||
+		!str_u64(str_n(zone.p + 1, 2), &h) || !str_u64(str_n(zone.p + 4, 2), &m))
+		return 0;
+	return (int32_t)(h * 3600 + m * 60) * (zone.p[0] == '-' ? -1 : 1);
+}
+
 static void read_envelope(struct reading *r, struct json_obj *o, wall_t *said_r)
 {
 	struct event *e = r->e;
+	int64_t offset;
 	const char *why = "";
 	json_t *v;
 
@@ -471,8 +484,12 @@ static void read_envelope(struct reading *r, struct json_obj *o, wall_t *said_r)
 	v = json_obj_any(o, "source", 0);
 	if (v && !json_is_null(v) && !text_of(r, v, ID_MOST, &e->source, &why))
 		json_fault(r->f, "/source", "%s", why);
-	if (json_obj_time(o, "occurred_at", 0, said_r))
+	if (json_obj_time(o, "occurred_at", 0, said_r)) {
 		*said_r -= ((*said_r % DUR_MS) + DUR_MS) % DUR_MS;
+		e->offset = offset_of(json_str(json_object_get(o->o, "occurred_at")));
+	}
+	if (r->trusted && json_obj_int(o, "utc_offset", 0, -86400, 86400, &offset))
+		e->offset = (int32_t)offset;
 	for (enum event_attr a = ATTR_store; a <= ATTR_till; a++) {
 		v = json_obj_any(o, event_attr_kinds[a].word, 0);
 		if (v && !json_is_null(v) && !attr_of(r, v, a, &why))

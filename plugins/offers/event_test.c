@@ -103,13 +103,18 @@ static void test_EV_6_one_instant_in_three_zones_is_one(void **state)
 
 	(void)state;
 	for (unsigned i = 0; i < 3; i++) {
-		struct event *e;
+		struct event *e, *back;
 
 		snprintf(text, sizeof text,
 			"{\"id\":\"a\",\"type\":\"card.assigned\",\"occurred_at\":\"%s\"}",
 			times[i]);
 		e = good(text);
 		assert_true(i == 0 || e->digest == digest);
+		assert_int_equal(e->offset, i == 0 ? 7200 : i == 1 ? 0 : -18000);
+		back = event_restore(e->text, e->occurred, e->received);
+		assert_non_null(back);
+		assert_int_equal(back->offset, e->offset);
+		event_drop(&back);
 		digest = e->digest;
 		event_drop(&e);
 	}

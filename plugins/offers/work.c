@@ -6,6 +6,20 @@ int work_failed(struct work *w, const char *what)
 	return sql_err(w->db->sql, &w->e, what);
 }
 
+static void cancel_asked(struct work *w, uint64_t deed, uint64_t msg)
+{
+	if (w->cancels_n == w->cancels_cap) {
+		size_t cap = w->cancels_cap ? 2 * w->cancels_cap : 8;
+		struct work_cancel *v = arena_alloc(w->arena, cap * sizeof *v);
+
+		if (w->cancels_n)
+			memcpy(v, w->cancels, w->cancels_n * sizeof *v);
+		w->cancels = v;
+		w->cancels_cap = cap;
+	}
+	w->cancels[w->cancels_n++] = (struct work_cancel){ deed, msg };
+}
+
 static int deed_add(
 	struct work *w, enum deed_kind kind, uint64_t msg, struct str key, struct str body)
 {
@@ -21,8 +35,11 @@ static int deed_add(
 		sql_blob(st, 5, body);
 	else
 		sql_null(st, 5);
-	if (sql_run(st) < 0)
+	if (sql_step(st) != 1)
 		return work_failed(w, "what is to be done");
+	if (kind == DEED_CANCEL)
+		cancel_asked(w, (uint64_t)sql_col(st, 0), msg);
+	sql_reset(st);
 	w->deeds = true;
 	return 0;
 }

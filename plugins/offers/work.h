@@ -27,9 +27,21 @@ struct work {
 	uint64_t *queued;
 	size_t queued_n, queued_cap; /* the array is the arena's */
 	unsigned removed;            /* cancels that were asked for */
-	wall_t next_due;             /* the earliest timer that was set, 0: none */
-	bool deeds;                  /* rows were put into of_deed */
-	struct member *members;      /* those loaded in this unit, by id; member.c */
+	struct work_cancel {
+		uint64_t deed, msg;
+	} * cancels; /* those, the arena's; of_deed has them, too */
+	size_t cancels_n, cancels_cap;
+	wall_t next_due;        /* the earliest timer that was set, 0: none */
+	bool deeds;             /* rows were put into of_deed */
+	struct member *members; /* those loaded in this unit, by id; member.c */
+	/* chains of one member, as last looked at; chain.c */
+	struct chain_row *chains;
+	size_t chains_n, chains_cap;
+	uint64_t chains_of;
+	/* figures */
+	unsigned stale;       /* steps that were due longer ago than max_lateness */
+	unsigned late_cancel; /* cancels that came after their message was sent */
+	unsigned made;        /* events made by events, how deep we are */
 };
 
 /* What is to be done after the commit, until it is done (of_deed). */
