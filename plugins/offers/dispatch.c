@@ -6,6 +6,7 @@
 
 #include <stdio.h>
 
+enum { PLACE_SHIFT = 8, HASH_BITS = 43 }; /* of dispatch_id() */
 enum { DEVICES_MOST = 8, STEPS_MOST = 15 };
 
 /* How far a way got; of several the one that got furthest tells why nothing was sent. */
@@ -45,6 +46,10 @@ uint64_t dispatch_id(const struct sending *s)
 		h = mix(mix(h, 2), s->run);
 		h = mix(h, s->key);
 	}
+	/* Its upper bits are those of the run (of a task's: the member), so that rows that are
+	 * written one after the other lie side by side, and a commit writes few pages. */
+	if (!s->receipt)
+		h = (s->run >> PLACE_SHIFT) << HASH_BITS | (h & ((1ull << HASH_BITS) - 1));
 	h &= INT64_MAX;
 	return h ? h : 1;
 }
@@ -351,15 +356,20 @@ static bool furthest(const struct way *y, const struct way *best, bool any)
 	return !any || y->stage > best->stage;
 }
 
+enum { WAITS = 2 };
+
+/* 1: sent, 0: not, WAITS: it could not leave yet, and is not to be made before. */
 static int try_way(struct work *w, const struct sending *s, unsigned index, wall_t expires,
 	uint64_t sent, struct way *y, uint64_t *msg_r)
 {
+	if (s->come_again && y->ruling.due > w->now)
+		return WAITS;
 	if (s->via->fall_back_after > 0 && index + 1 < s->via->n)
 		return send_cascade(w, s, y, index, expires, msg_r);
 	return send_way(w, s, y, expires, sent, msg_r);
 }
 
-/* The first way that passes; *best is then that, else the one that got furthest. */
+/* The first way that passes; *best is then that, else the one that got furthest. 0, WAITS, -1. */
 static int try_ways(struct work *w, const struct sending *s, wall_t expires, uint64_t sent,
 	struct way *best, uint64_t *msg_r)
 {
@@ -382,7 +392,7 @@ static int try_ways(struct work *w, const struct sending *s, wall_t expires, uin
 			*best = y;
 		any = true;
 		if (rc || y.hold == HOLD_LEFT)
-			return 0;
+			return rc == WAITS ? WAITS : 0;
 		if (y.hold == HOLD_QUIET && later < 0 && conf && conf->on_quiet == 2 &&
 			y.ruling.due)
 			later = (int)i;
@@ -399,7 +409,7 @@ static int try_ways(struct work *w, const struct sending *s, wall_t expires, uin
 	y.hold = HOLD_NONE;
 	rc = try_way(w, s, (unsigned)later, expires, sent, &y, msg_r);
 	*best = y;
-	return rc < 0 ? -1 : 0;
+	return rc == WAITS || rc < 0 ? rc : 0;
 }
 
 static int note_it(struct work *w, const struct sending *s, const struct way *y, struct sent *r)
@@ -457,8 +467,13 @@ int dispatch(struct work *w, const struct sending *s, struct sent *r)
 		return note_it(w, s, &best, r);
 	}
 	expires = expiry_of(w, s);
-	if (try_ways(w, s, expires, r->id, &best, &r->msg) < 0)
+	rc = try_ways(w, s, expires, r->id, &best, &r->msg);
+	if (rc < 0)
 		return -1;
+	if (rc == WAITS) {
+		r->due = best.ruling.due;
+		return 0;
+	}
 	if (r->msg) {
 		r->due = best.ruling.due;
 		if (policy_touch(w, &best.c, r->due, r->msg) < 0 || limits_add(w, s, 1) < 0)

@@ -324,7 +324,7 @@ static void test_CH_4_three_tokens_one_dead(void **state)
 	assert_true(str_is(e->attr[ATTR_template].s, "hello"));
 	assert_true(str_is(e->attr[ATTR_medium].s, "push"));
 	assert_true(str_is(e->who[ALIAS_MEMBER], "1"));
-	event_free(&e);
+	event_drop(&e);
 	assert_int_equal(told(of.sent[2]->id, STATE_DELIVERED, REASON_NONE, &e), 0);
 	assert_int_equal(told(of.sent[2]->id, STATE_DELIVERED, REASON_NONE, &e), 0);
 	assert_int_equal(of_number("SELECT state FROM of_sent"), STATE_DELIVERED);
@@ -340,7 +340,7 @@ static void test_CH_4_three_tokens_one_dead(void **state)
 	assert_int_equal(told(of.sent[1]->id, STATE_UNDELIVERABLE, REASON_FAR_DESTINATION, &e), 1);
 	assert_int_equal(e->type, EVENT_MESSAGE_UNDELIVERED);
 	assert_true(str_is(e->attr[ATTR_reason].s, "far_destination"));
-	event_free(&e);
+	event_drop(&e);
 	/* taking it back means each of them */
 	of_contact(of_member("1"), CONTACT_DEVICE, "token-4", "fcm/android/d4");
 	of_contact(of_member("1"), CONTACT_DEVICE, "token-5", "fcm/android/d5");
@@ -364,13 +364,13 @@ static void test_receipts_raise_and_never_lower(void **state)
 	assert_int_equal(told(4711, STATE_DELIVERED, REASON_NONE, &e), 0);
 	assert_int_equal(told(r.msg, STATE_SENT, REASON_NONE, &e), 0);
 	assert_int_equal(told(r.msg, STATE_UNDELIVERABLE, REASON_TEMPORARY, &e), 1);
-	event_free(&e);
+	event_drop(&e);
 	assert_int_equal(told(r.msg, STATE_DELIVERED, REASON_NONE, &e), 1);
-	event_free(&e);
+	event_drop(&e);
 	assert_int_equal(told(r.msg, STATE_UNDELIVERABLE, REASON_NONE, &e), 0);
 	assert_int_equal(told(r.msg, STATE_READ, REASON_NONE, &e), 1);
 	assert_int_equal(e->type, EVENT_MESSAGE_READ);
-	event_free(&e);
+	event_drop(&e);
 	assert_int_equal(of_number("SELECT flags & 2 FROM of_contact"), 0);
 }
 
@@ -442,7 +442,7 @@ static void test_limits_of_the_offer(void **state)
 	s.run++;
 	r = send(&s);
 	assert_int_equal(r.hold, HOLD_LIMIT); /* five in all */
-	event_free(&e);
+	event_drop(&e);
 }
 
 /* ---- cascades ---- */
