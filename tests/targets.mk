@@ -82,7 +82,7 @@ range: ## build, lint and unit-test every commit of RANGE=a..b
 SYSCONFDIR ?= /etc
 UNITDIR    ?= $(PREFIX)/lib/systemd/system
 MAN_OUT    := $(OUT)/man
-MAN        := postern.8 postern.conf.5 postern-http.7 posternctl.1 posternsim.1
+MAN        := postern.8 postern.conf.5 postern-offers.5 postern-http.7 posternctl.1 posternsim.1
 MAN        := $(filter $(notdir $(patsubst %.in,%,$(wildcard packaging/man/*))),$(MAN))
 
 .PHONY: man install deb

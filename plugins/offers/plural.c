@@ -36,8 +36,6 @@ static bool millions(const struct operands *o)
 	return o->v == 0 && o->i != 0 && o->i % 1000000 == 0;
 }
 
-typedef enum plural plural_fn(const struct operands *o);
-
 static enum plural none(const struct operands *o)
 {
 	return PLURAL_OTHER;
@@ -197,7 +195,7 @@ enum {
 };
 struct plural_rules {
 	const char *languages; /* with a space around each */
-	plural_fn *of;
+	enum plural (*of)(const struct operands *o);
 	unsigned all, needed;
 };
 static const struct plural_rules rules[] = {
