@@ -519,6 +519,16 @@ int chain_event(struct work *w, const struct offer *o, struct member *m, const s
 	return offer_settle(w, o, m);
 }
 
+/* The same, with what happened while no chain was there, or to another who is the same person. */
+static int offer_complete(struct work *w, const struct offer *o, struct member *m)
+{
+	struct marks k = { 0 };
+
+	if (marks_load(w, o, m, &k) < 0 || (k.n && marks_complete(w, o, m, k.v[0].occurred) < 0))
+		return -1;
+	return offer_settle(w, o, m);
+}
+
 int chain_refund(struct work *w, struct member *m, uint64_t receipt)
 {
 	struct sql_stmt *st = db_st(w->db, ST_MARK_REFUND);
@@ -538,15 +548,9 @@ int chain_refund(struct work *w, struct member *m, uint64_t receipt)
 	}
 	if (rc < 0)
 		return work_failed(w, "marks of a refund");
-	for (size_t i = 0; i < n; i++) {
-		struct marks k = { 0 };
-
-		/* while no chain was there, nothing left a mark */
-		if (marks_load(w, again[i], m, &k) < 0 ||
-			(k.n && marks_complete(w, again[i], m, k.v[0].occurred) < 0) ||
-			offer_settle(w, again[i], m) < 0)
+	for (size_t i = 0; i < n; i++)
+		if (offer_complete(w, again[i], m) < 0)
 			return -1;
-	}
 	return 0;
 }
 
@@ -570,7 +574,7 @@ int chain_refold(struct work *w, struct member *m)
 	if (rc < 0)
 		return work_failed(w, "chains");
 	for (size_t i = 0; i < n; i++)
-		if (offer_settle(w, found[i], m) < 0)
+		if (offer_complete(w, found[i], m) < 0)
 			return -1;
 	return 0;
 }
