@@ -219,6 +219,9 @@ struct plugin_step {
 	dur_t after;               /* 0: only when the one before has failed */
 };
 void plugin_put_fallback(struct draft *d, const struct plugin_step *steps, size_t n);
+/* Cuts the next step off a message's FIELD_FALLBACK; the message is the caller's. False at the end.
+ * Any thread. */
+bool plugin_next_fallback(struct str *rest, dur_t *after_r, struct message **m_r);
 
 /* A gate: the message goes while now < open_until; afterwards plugin->gate() is asked with `more`
  * (a few octets: class, row, member, zone …) when its turn comes. The last field of a draft. */

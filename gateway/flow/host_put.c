@@ -15,6 +15,11 @@ void plugin_put_fallback(struct draft *d, const struct plugin_step *steps, size_
 	buf_free(&packed);
 }
 
+bool plugin_next_fallback(struct str *rest, dur_t *after_r, struct message **m_r)
+{
+	return fallback_next(rest, after_r, m_r);
+}
+
 void plugin_put_gate(struct draft *d, wall_t open_until, struct str more)
 {
 	struct buf gate = BUF_INIT;

@@ -1,0 +1,860 @@
+/* Stories told: clauses happen on a virtual clock, and what is expected is looked for. See story.h.
+ */
+#include "plugins/offers/story.h"
+#include "plugins/offers/counter.h"
+#include "plugins/offers/member_input.h"
+#include "plugins/offers/sent.h"
+#include "plugins/offers/world.h"
+
+#include <stdio.h>
+
+/* A message that left, and whether an "expect" has asked for it. */
+struct seen {
+	wall_t at;
+	const char *template, *text;
+	enum media media;
+	bool taken, checked; /* asked for; of an "expect" before this one */
+};
+struct teller {
+	struct world *w;
+	const struct offer *o;
+	struct arena *a; /* of this story */
+	uint64_t member;
+	const struct zone *zone;
+	int64_t day_0;
+	wall_t nominal; /* when the last clause was to happen */
+	unsigned events;
+	struct seen *v;
+	size_t n, cap;
+	uint64_t *held; /* of_sent, of those suppressed that were looked at */
+	size_t held_n, held_cap;
+	struct buf receipt, cashier; /* lines since the last "expect": "a","b" */
+	struct buf log;
+	struct buf why;
+};
+
+/* ---- what is told of it ---- */
+
+static void put_time(struct teller *t, struct buf *b, wall_t at)
+{
+	struct local l = zone_local(t->zone, at);
+
+	buf_printf(b, "day %ld ", l.day - t->day_0);
+	time_of_day_put(b, l.ns / DUR_MIN * DUR_MIN);
+}
+
+__attribute__((format(printf, 2, 3))) static void log_line(struct teller *t, const char *fmt, ...)
+{
+	va_list ap;
+
+	if (t->log.n)
+		buf_c(&t->log, "; ");
+	put_time(t, &t->log, t->w->now);
+	buf_char(&t->log, ' ');
+	va_start(ap, fmt);
+	buf_vprintf(&t->log, fmt, ap);
+	va_end(ap);
+}
+
+static const char *text_of(struct teller *t, const struct message *m)
+{
+	static const enum field fields[] = { FIELD_TITLE, FIELD_SUBJECT, FIELD_TEXT };
+	struct buf b = BUF_INIT;
+	char *text;
+
+	for (unsigned i = 0; i < 3; i++)
+		if (message_has(m, fields[i])) {
+			buf_c(&b, b.n ? "\n" : "");
+			buf_str(&b, message_get(m, fields[i]));
+		}
+	text = arena_cstr(t->a, buf_view(&b));
+	buf_free(&b);
+	return text;
+}
+
+static void on_left(void *ctx, struct world_message *m)
+{
+	struct teller *t = ctx;
+	struct seen *s;
+
+	if (m->object != t->o->number)
+		return;
+	if (t->n == t->cap) {
+		size_t cap = t->cap ? 2 * t->cap : 8;
+		struct seen *v = arena_alloc(t->a, cap * sizeof *v);
+
+		if (t->n)
+			memcpy(v, t->v, t->n * sizeof *v);
+		t->v = v;
+		t->cap = cap;
+	}
+	s = &t->v[t->n++];
+	*s = (struct seen){ .at = m->due,
+		.template = arena_cstr(t->a, str_of(m->template)),
+		.text = text_of(t, m->msg),
+		.media = (enum media)m->msg->media };
+	log_line(t, "%s by %s", s->template, media_word(s->media));
+}
+
+static void on_gone(void *ctx, struct world_message *m)
+{
+	struct teller *t = ctx;
+
+	log_line(t, "a message that waited is taken back");
+}
+
+/* ---- the story's member ---- */
+
+#define STORY_PHONE "37120000001"
+
+static int contact(struct world *w, struct member *m, enum contact_kind kind, const char *value,
+	const char *sub)
+{
+	return contact_put(&w->w, m, kind, str_of(value), str_of(sub), CONTACT_VERIFIED, w->now);
+}
+
+static int make_member(struct teller *t)
+{
+	struct world *w = t->w;
+	struct work *work = world_unit(w);
+	struct member *m;
+
+	if (member_create(work, STR("story"), MEMBER_REGISTERED, &m) < 0)
+		return -1;
+	m->registered = w->now - 366 * DUR_DAY;
+	if (member_save(work, m) < 0 || contact(w, m, CONTACT_PHONE, STORY_PHONE, "") < 0 ||
+		contact(w, m, CONTACT_EMAIL, "story@example.com", "") < 0 ||
+		contact(w, m, CONTACT_VIBER, STORY_PHONE, "") < 0 ||
+		contact(w, m, CONTACT_SOCIAL, "vk:story", "vk") < 0 ||
+		contact(w, m, CONTACT_DEVICE, "story-token", "fcm/android/story-device") < 0)
+		return -1;
+	for (int row = 0; row < ROW_COUNT; row++)
+		if (member_set_consent(work, m, row, -1, true, STR("story"), STR_NONE, true) < 0)
+			return -1;
+	t->member = m->id;
+	return 0;
+}
+
+static struct member *load(struct teller *t)
+{
+	struct member *m = NULL;
+
+	return member_load(world_unit(t->w), t->member, &m) == 1 ? m : NULL;
+}
+
+/* ---- faults ---- */
+
+__attribute__((format(printf, 3, 4))) static bool fails(
+	struct teller *t, const struct clause *c, const char *fmt, ...)
+{
+	va_list ap;
+
+	if (t->why.n)
+		return false;
+	buf_printf(&t->why, "\"%.*s\": ", STR_ARG(c->text));
+	va_start(ap, fmt);
+	buf_vprintf(&t->why, fmt, ap);
+	va_end(ap);
+	return false;
+}
+
+static bool store_fails(struct teller *t, const struct clause *c)
+{
+	const char *why = t->w->e.text[0] ? t->w->e.text : t->w->w.e.text;
+
+	return fails(t, c, "%s", why[0] ? why : "the store in memory failed");
+}
+
+/* ---- clauses ---- */
+
+/* When it happens, and, for what is expected of a day as a whole, that day's end. */
+static bool clause_time(struct teller *t, const struct clause *c, wall_t *at_r)
+{
+	struct local l = zone_local(t->zone, t->w->now);
+	bool look = c->what == STORY_EXPECT;
+	wall_t at = t->nominal;
+
+	switch (c->when) {
+	case STORY_NOW:
+		break;
+	case STORY_AFTER:
+		at = zone_add(t->zone, t->w->now, c->after);
+		break;
+	case STORY_CLOCK:
+		at = zone_wall(t->zone, (struct local){ l.day, c->clock });
+		break;
+	case STORY_DAY:
+	case STORY_DATE:
+		l.day = c->when == STORY_DAY ? t->day_0 + c->day : c->day;
+		l.ns = c->clock >= 0 ? c->clock : 12 * DUR_HOUR;
+		at = zone_wall(t->zone, l);
+		if (c->clock < 0 && look)
+			at = zone_midnight(t->zone, l.day + 1) - 1;
+		else if (c->clock < 0 && at < t->w->now &&
+			 l.day == zone_local(t->zone, t->w->now).day)
+			at = t->w->now;
+		break;
+	}
+	if (at < t->w->now && c->when != STORY_NOW)
+		return fails(t, c, "that is before the clause before it");
+	*at_r = at;
+	return true;
+}
+
+static void put_value(struct buf *b, const struct story_pair *p, enum value_type type)
+{
+	int64_t n;
+
+	if (p->json ||
+		(type == VALUE_BOOL && (str_is(p->value, "true") || str_is(p->value, "false"))) ||
+		((type == VALUE_INT || type == VALUE_DECIMAL) && decimal_parse(p->value, &n)))
+		buf_str(b, p->value);
+	else
+		buf_json(b, p->value);
+}
+
+static bool has_pair(const struct clause *c, const char *name)
+{
+	for (size_t i = 0; i < c->pairs_n; i++)
+		if (str_is(c->pairs[i].name, name))
+			return true;
+	return false;
+}
+
+static void put_json(struct teller *t, const struct clause *c, struct buf *b)
+{
+	wall_t at = t->w->now;
+	struct buf data = BUF_INIT;
+
+	if (!span_is_zero(c->late)) {
+		struct span back = { -c->late.months, -c->late.days, -c->late.exact };
+
+		at = zone_add(t->zone, at, back);
+	}
+	buf_printf(b,
+		"{\"id\":\"story-%u\",\"source\":\"story\",\"type\":\"%s\",\"occurred_at\":\"",
+		++t->events, event_kinds[c->type].word);
+	clock_put_rfc3339(b, at);
+	buf_char(b, '"');
+	if (c->alias != ALIAS_KINDS) {
+		buf_printf(b, ",\"member\":{\"%s\":",
+			alias_word(c->alias < 0 ? ALIAS_MEMBER : (enum alias_kind)c->alias));
+		buf_json(b, c->alias < 0 ? STR("story") : c->who);
+		buf_char(b, '}');
+	}
+	for (size_t i = 0; i < c->pairs_n; i++) {
+		const struct story_pair *p = &c->pairs[i];
+		enum event_attr a = ATTR_id;
+		struct buf *to;
+
+		event_attr_parse(p->name, &a);
+		to = (int)a < EVENT_ENVELOPE ? b : &data;
+		buf_printf(to, "%s\"%.*s\":", to == b || data.n ? "," : "", STR_ARG(p->name));
+		put_value(to, p, event_attr_kinds[a].type);
+	}
+	if (c->kind && c->kind[0] && !has_pair(c, "kind"))
+		buf_printf(&data, "%s\"kind\":\"%s\"", data.n ? "," : "", c->kind);
+	if (c->type == EVENT_CONTACT_LINKED && !has_pair(c, "verified"))
+		buf_printf(&data, "%s\"verified\":true", data.n ? "," : "");
+	if (c->type == EVENT_CONTACT_LINKED && !has_pair(c, "value"))
+		buf_printf(&data, "%s\"value\":\"%s\"", data.n ? "," : "",
+			c->kind && strcmp(c->kind, "email") == 0 ? "story@example.com"
+								 : STORY_PHONE);
+	buf_printf(b, ",\"data\":{%.*s}}", STR_ARG(buf_view(&data)));
+	buf_free(&data);
+}
+
+static bool tell_event(struct teller *t, const struct clause *c)
+{
+	static const struct address_country nowhere;
+	const struct event_reader how = { .source = STR("story"),
+		.country = &nowhere,
+		.ahead = 5 * DUR_MIN,
+		.too_far = DUR_DAY };
+	struct json_faults f = { 0 };
+	struct buf b = BUF_INIT;
+	struct reply reply = { 0 };
+	struct event *e = NULL;
+	json_t *v;
+	int rc;
+
+	put_json(t, c, &b);
+	v = json_read(buf_view(&b), &f);
+	if (!v || event_read(v, t->w->now, &how, &e, &f) != EVENT_OK) {
+		fails(t, c, "%s %s", f.n ? f.v[0].at : "", f.n ? f.v[0].text : "no event");
+		json_decref(v);
+		buf_free(&b);
+		return false;
+	}
+	json_decref(v);
+	buf_free(&b);
+	log_line(t, "%s", event_kinds[c->type].word);
+	rc = world_event(t->w, e, &reply);
+	if (reply.receipt.n)
+		log_line(t, "on the receipt: %.*s", STR_ARG(buf_view(&reply.receipt)));
+	buf_str(&t->receipt, buf_view(&reply.receipt));
+	buf_str(&t->cashier, buf_view(&reply.cashier));
+	reply_free(&reply);
+	return rc < 0 ? store_fails(t, c) : true;
+}
+
+/* "no push": as if it had never been told. Viber is reached by phone, too, unless it is known that
+ * there is none. */
+static int lose(struct teller *t, struct member *m, struct str kind_word)
+{
+	struct work *w = &t->w->w;
+	enum contact_kind kind;
+
+	if (str_is(kind_word, "push"))
+		kind = CONTACT_DEVICE;
+	else if (!contact_parse(kind_word, &kind))
+		return 0;
+	if (kind == CONTACT_VIBER)
+		return contact_mark_invalid(w, kind, STR(STORY_PHONE), STR("story"));
+	return contact_drop(w, m, kind, STR_NONE);
+}
+
+static bool tell_member(struct teller *t, const struct clause *c)
+{
+	static const struct address_country nowhere;
+	const struct member_reader how = {
+		.rules = t->w->rules, .country = &nowhere, .verified = true
+	};
+	struct member *m = load(t), *same;
+	struct member_column *columns = arena_alloc(t->a, (c->pairs_n + 1) * sizeof *columns);
+	struct str *names = arena_alloc(t->a, (c->pairs_n + 1) * sizeof *names);
+	struct str *values = arena_alloc(t->a, (c->pairs_n + 1) * sizeof *values);
+	struct json_faults f = { 0 };
+	struct member_input in = { 0 };
+	size_t n = 0;
+	bool created;
+
+	if (!m)
+		return store_fails(t, c);
+	for (size_t i = 0; i < c->pairs_n; i++) {
+		if (str_is(c->pairs[i].name, "no")) {
+			if (lose(t, m, c->pairs[i].value) < 0)
+				return store_fails(t, c);
+			continue;
+		}
+		names[n] = c->pairs[i].name;
+		values[n] = c->pairs[i].value;
+		if (!member_column_find(names[n], &how, t->a, &columns[n], &f))
+			return fails(t, c, "a member has no \"%.*s\"", STR_ARG(names[n]));
+		n++;
+	}
+	if (n == 0)
+		return true;
+	names[n] = STR("id");
+	values[n] = STR("story");
+	member_column_find(names[n], &how, t->a, &columns[n], &f);
+	n++;
+	if (!member_input_row(columns, names, values, n, &how, t->a, &in, &f))
+		return fails(t, c, "%s %s", f.n ? f.v[0].at : "", f.n ? f.v[0].text : "");
+	m = load(t);
+	if (!m || member_apply(&t->w->w, &in, APPLY_GIVEN, STR("story"), m, &same, &created) < 0)
+		return store_fails(t, c);
+	t->zone = same->zone;
+	return true;
+}
+
+static bool tell_consent(struct teller *t, const struct clause *c)
+{
+	struct member *m = load(t);
+	int rc = m ? 0 : -1;
+
+	if (rc == 0 && c->row < 0 && c->media < 0)
+		for (int row = 0; row < ROW_COUNT && rc >= 0; row++)
+			rc = member_set_consent(
+				&t->w->w, m, row, -1, c->granted, STR("story"), STR_NONE, true);
+	else if (rc == 0)
+		rc = member_set_consent(
+			&t->w->w, m, c->row, c->media, c->granted, STR("story"), STR_NONE, true);
+	if (rc < 0 || world_settle(t->w) < 0)
+		return store_fails(t, c);
+	return true;
+}
+
+static bool tell_news(struct teller *t, const struct clause *c)
+{
+	for (size_t i = t->w->n; i-- > 0;) {
+		struct world_message *m = &t->w->v[i];
+
+		if (!m->msg || m->object != t->o->number || m->state == STATE_QUEUED ||
+			m->state == STATE_CANCELLED || m->state == STATE_SUPPRESSED ||
+			(c->name.n && !str_is(c->name, m->template)))
+			continue;
+		log_line(t, "%s is %s", m->template, state_word(c->state));
+		if (world_news(t->w, m, c->state,
+			    c->state == STATE_UNDELIVERABLE ? REASON_FAR_DESTINATION
+							    : REASON_NONE) < 0)
+			return store_fails(t, c);
+		return true;
+	}
+	return fails(t, c, "no such message has left");
+}
+
+/* ---- expect ---- */
+
+static bool day_fits(struct teller *t, const struct clause *c, wall_t at)
+{
+	int64_t day = c->when == STORY_DAY ? t->day_0 + c->day : c->day;
+
+	return (c->when != STORY_DAY && c->when != STORY_DATE) ||
+	       zone_local(t->zone, at).day == day;
+}
+
+static void put_unexpected(struct teller *t, struct buf *b)
+{
+	for (size_t i = 0; i < t->n; i++)
+		if (!t->v[i].checked) {
+			buf_printf(b, "%s%s by %s on ", b->n ? ", " : "", t->v[i].template,
+				media_word(t->v[i].media));
+			put_time(t, b, t->v[i].at);
+		}
+	if (!b->n)
+		buf_c(b, "nothing");
+}
+
+static bool wants_message(struct teller *t, const struct clause *c, const struct wish *v)
+{
+	for (unsigned k = 0; k < v->count; k++) {
+		struct buf b = BUF_INIT;
+		bool found = false;
+
+		for (size_t i = 0; i < t->n && !found; i++) {
+			struct seen *s = &t->v[i];
+
+			if (s->checked || s->taken || !str_is(v->name, s->template) ||
+				!day_fits(t, c, s->at) ||
+				(v->media >= 0 && v->media != (int)s->media) ||
+				(v->text.n && str_find(str_of(s->text), v->text) < 0))
+				continue;
+			s->taken = found = true;
+		}
+		if (found)
+			continue;
+		put_unexpected(t, &b);
+		fails(t, c, "expected %.*s%s%s, and %.*s left", STR_ARG(v->name),
+			v->media >= 0 ? " by " : "",
+			v->media >= 0 ? media_word((enum media)v->media) : "",
+			STR_ARG(buf_view(&b)));
+		buf_free(&b);
+		return false;
+	}
+	return true;
+}
+
+static bool wants_line(struct teller *t, const struct clause *c, const char *where,
+	const struct buf *got, struct str want)
+{
+	struct buf b = BUF_INIT;
+	bool found;
+
+	buf_json(&b, want);
+	found = str_find(buf_view(got), buf_view(&b)) >= 0;
+	buf_free(&b);
+	if (found)
+		return true;
+	return fails(t, c, "the %s says %.*s", where, got->n ? (int)got->n : 7,
+		got->n ? got->p : "nothing");
+}
+
+static bool looked_at(struct teller *t, uint64_t id)
+{
+	for (size_t i = 0; i < t->held_n; i++)
+		if (t->held[i] == id)
+			return true;
+	return false;
+}
+
+/* Looks at what was not sent since the last time; with a wish: until one fits it. */
+static int look_held(
+	struct teller *t, const struct clause *c, const struct wish *v, struct buf *all)
+{
+	struct sql_stmt *st = db_st(&t->w->db, ST_HELD_LIST);
+	char template[64];
+	int rc, fits = 0;
+	struct {
+		uint64_t id;
+		uint32_t template;
+		wall_t at;
+		char reason[120];
+	} row[64];
+	unsigned n = 0;
+
+	if (!st)
+		return -1;
+	sql_int(st, 1, t->o->number);
+	while ((rc = sql_step(st)) == 1)
+		if (n < 64 && !looked_at(t, (uint64_t)sql_col(st, 0))) {
+			row[n].id = (uint64_t)sql_col(st, 0);
+			row[n].template = (uint32_t)sql_col(st, 1);
+			row[n].at = sql_col(st, 3);
+			str_copy(row[n++].reason, sizeof row[0].reason, sql_col_str(st, 2));
+		}
+	if (rc < 0)
+		return -1;
+	for (unsigned i = 0; i < n && !fits; i++) {
+		struct str rest = str_of(row[i].reason), reason = STR_NONE;
+
+		template[0] = '\0';
+		name_of(&t->w->db, NAME_TEMPLATE, row[i].template, template, sizeof template);
+		str_cut(&rest, ':', &reason);
+		if (all) {
+			buf_printf(
+				all, "%s%s (%s) on ", all->n ? ", " : "", template, row[i].reason);
+			put_time(t, all, row[i].at);
+		}
+		if (v && (!day_fits(t, c, row[i].at) || (v->name.n && !str_is(v->name, template)) ||
+				 (v->hold >= 0 &&
+					 !str_is(reason, hold_word((enum hold_reason)v->hold)))))
+			continue;
+		if (all)
+			continue;
+		if (t->held_n == t->held_cap) {
+			size_t cap = t->held_cap ? 2 * t->held_cap : 8;
+			uint64_t *ids = arena_alloc(t->a, cap * sizeof *ids);
+
+			if (t->held_n)
+				memcpy(ids, t->held, t->held_n * sizeof *ids);
+			t->held = ids;
+			t->held_cap = cap;
+		}
+		t->held[t->held_n++] = row[i].id;
+		fits = v != NULL;
+	}
+	return fits;
+}
+
+static bool wants_held(struct teller *t, const struct clause *c, const struct wish *v)
+{
+	struct buf all = BUF_INIT;
+	int rc = look_held(t, c, v, NULL);
+
+	if (rc == 1)
+		return true;
+	if (rc < 0 || look_held(t, c, NULL, &all) < 0) {
+		buf_free(&all);
+		return store_fails(t, c);
+	}
+	fails(t, c, "suppressed was %.*s", all.n ? (int)all.n : 7, all.n ? all.p : "nothing");
+	buf_free(&all);
+	return false;
+}
+
+static bool wants_counter(struct teller *t, const struct clause *c, const struct wish *v)
+{
+	const struct counter *counter = rules_counter(t->w->rules, v->name);
+	struct offers_source s;
+	struct member *m = load(t);
+	struct value value;
+
+	if (!counter)
+		return fails(t, c, "there is no counter \"%.*s\"", STR_ARG(v->name));
+	if (!m)
+		return store_fails(t, c);
+	source_init(&s, &t->w->w, m, NULL, t->o);
+	value = counter_value(&s, counter);
+	source_done(&s);
+	if (value.type == VALUE_INT && value.i == v->number)
+		return true;
+	return fails(t, c, "the counter is %ld", value.type == VALUE_INT ? value.i : 0);
+}
+
+static bool wants_status(struct teller *t, const struct clause *c, const struct wish *v)
+{
+	const struct members_conf *conf = &t->w->rules->conf->members;
+	struct member *m = load(t);
+	struct str got;
+
+	if (!m)
+		return store_fails(t, c);
+	got = member_status(&t->w->w, m,
+		v->name.n          ? arena_cstr(t->a, v->name)
+		: conf->statuses_n ? conf->statuses[0]
+				   : "");
+	if (str_eq(got, v->text))
+		return true;
+	return fails(t, c, "the status is %.*s", got.n ? (int)got.n : 4, got.n ? got.p : "none");
+}
+
+static bool wants_nothing(struct teller *t, const struct clause *c)
+{
+	struct buf b = BUF_INIT;
+
+	put_unexpected(t, &b);
+	if (!str_is(buf_view(&b), "nothing"))
+		fails(t, c, "%.*s left", STR_ARG(buf_view(&b)));
+	else if (t->receipt.n || t->cashier.n)
+		fails(t, c, "the till was told %.*s%.*s", STR_ARG(buf_view(&t->receipt)),
+			STR_ARG(buf_view(&t->cashier)));
+	buf_free(&b);
+	return !t->why.n;
+}
+
+static bool fulfils(struct teller *t, const struct clause *c, const struct wish *v)
+{
+	switch (v->what) {
+	case WISH_NOTHING:
+		return wants_nothing(t, c);
+	case WISH_MESSAGE:
+		return wants_message(t, c, v);
+	case WISH_RECEIPT:
+		return wants_line(t, c, "receipt", &t->receipt, v->text);
+	case WISH_CASHIER:
+		return wants_line(t, c, "cashier's screen", &t->cashier, v->text);
+	case WISH_SUPPRESSED:
+		return wants_held(t, c, v);
+	case WISH_COUNTER:
+		return wants_counter(t, c, v);
+	case WISH_STATUS:
+		return wants_status(t, c, v);
+	}
+	return false;
+}
+
+static bool tell_expect(struct teller *t, const struct clause *c)
+{
+	for (size_t i = 0; i < c->wishes_n; i++)
+		if (!fulfils(t, c, &c->wishes[i]))
+			return false;
+	for (size_t i = 0; i < t->n; i++) {
+		struct seen *s = &t->v[i];
+
+		if (!s->checked && !s->taken) {
+			struct buf b = BUF_INIT;
+
+			put_time(t, &b, s->at);
+			fails(t, c, "%s by %s on %.*s was not expected", s->template,
+				media_word(s->media), STR_ARG(buf_view(&b)));
+			buf_free(&b);
+			return false;
+		}
+		s->checked = true;
+	}
+	buf_reset(&t->receipt);
+	buf_reset(&t->cashier);
+	return true;
+}
+
+static bool tell_clause(struct teller *t, const struct clause *c)
+{
+	wall_t at = t->w->now;
+
+	if (c->what == STORY_BEGIN)
+		return true;
+	if (!clause_time(t, c, &at))
+		return false;
+	if (world_until(t->w, at) < 0)
+		return store_fails(t, c);
+	t->nominal = t->w->now;
+	switch (c->what) {
+	case STORY_EVENT:
+		if (!tell_event(t, c))
+			return false;
+		t->nominal += DUR_S;
+		return true;
+	case STORY_MEMBER:
+		return tell_member(t, c);
+	case STORY_CONSENT:
+		return tell_consent(t, c);
+	case STORY_NEWS:
+		return tell_news(t, c);
+	case STORY_EXPECT:
+		return tell_expect(t, c);
+	default:
+		return true;
+	}
+}
+
+/* ---- whole stories ---- */
+
+static int64_t first_day(const struct offer *o, const struct zone *z)
+{
+	if (o->by_member && o->from_local.day)
+		return o->from_local.day;
+	return o->from ? zone_local(z, o->from).day : date_of_civil(2026, 3, 2);
+}
+
+/* The zone of the story's member comes with its first clause; days count by it from the outset. */
+static const struct zone *zone_of(const struct rules *r, const struct story *s)
+{
+	const struct zone *z = NULL;
+
+	for (size_t i = 0; i < s->n; i++)
+		for (size_t k = 0; s->v[i].what == STORY_MEMBER && k < s->v[i].pairs_n && !z; k++)
+			if (str_is(s->v[i].pairs[k].name, "zone"))
+				z = zone_find(s->v[i].pairs[k].value, NULL);
+	return z ? z : r->zone;
+}
+
+/* The rules with that offer alone: what others send would use up caps, and is not its affair. */
+static struct rules *alone(struct arena *a, const struct rules *r, const struct offer *o)
+{
+	struct rules *one = arena_alloc(a, sizeof *one);
+
+	memcpy(one, r, sizeof *one);
+	for (int t = 0; t < EVENT_TYPES; t++) {
+		size_t n = 0;
+
+		one->by_event[t] = NULL;
+		for (size_t i = 0; i < r->by_event_n[t]; i++)
+			n += r->by_event[t][i] == o;
+		if (n) {
+			one->by_event[t] = arena_alloc(a, sizeof *one->by_event[t]);
+			for (size_t i = 0; i < r->by_event_n[t]; i++)
+				if (r->by_event[t][i] == o)
+					one->by_event[t][0] = r->by_event[t][i];
+		}
+		one->by_event_n[t] = n;
+	}
+	return one;
+}
+
+static bool tell(struct teller *t, const struct rules *r, const struct story *s)
+{
+	const struct clause *first = &s->v[0];
+	wall_t start;
+
+	t->zone = zone_of(r, s);
+	t->day_0 = first->what == STORY_BEGIN ? first->day : first_day(t->o, t->zone);
+	start = zone_wall(t->zone,
+		(struct local){ t->day_0,
+			first->what == STORY_BEGIN && first->clock >= 0 ? first->clock : 0 });
+	t->nominal = start;
+	if (world_reset(t->w, alone(t->a, r, t->o), start) < 0 || make_member(t) < 0)
+		return store_fails(t, first);
+	for (size_t i = 0; i < s->n; i++)
+		if (!tell_clause(t, &s->v[i]))
+			return false;
+	return true;
+}
+
+/* True: it came true. Else *why (which is emptied first) says what did not. *log: what happened. */
+static bool story_tell(struct world *w, const struct rules *r, const struct offer *o,
+	struct str text, struct buf *why, struct buf *log)
+{
+	struct teller t = { .w = w, .o = o, .a = arena_new() };
+	struct story *s;
+	char wrong[300];
+	bool ok = false;
+
+	buf_reset(why);
+	buf_reset(log);
+	s = story_parse(t.a, text, wrong, sizeof wrong);
+	if (!s) {
+		buf_c(why, wrong);
+	} else {
+		w->left = on_left;
+		w->gone = on_gone;
+		w->ctx = &t;
+		ok = tell(&t, r, s);
+		w->left = w->gone = NULL;
+		buf_str(why, buf_view(&t.why));
+		buf_str(log, buf_view(&t.log));
+	}
+	buf_free(&t.receipt);
+	buf_free(&t.cashier);
+	buf_free(&t.log);
+	buf_free(&t.why);
+	arena_free(&t.a);
+	return ok;
+}
+
+static bool has_stories(const struct rules *r)
+{
+	for (size_t i = 0; i < r->offers_n; i++)
+		if (r->offers[i].conf->stories_n)
+			return true;
+	return false;
+}
+
+unsigned stories_run(struct rules *r, struct conf_faults *f)
+{
+	struct buf why = BUF_INIT, log = BUF_INIT;
+	struct err e = { 0 };
+	struct world *w;
+	unsigned n = 0;
+
+	if (!has_stories(r))
+		return 0;
+	w = world_open(r, &e);
+	if (!w) {
+		conf_fault_at(f, &r->conf->at, NULL, "stories: %s", e.text);
+		return 0;
+	}
+	for (size_t i = 0; i < r->offers_n; i++) {
+		const struct offer *o = &r->offers[i];
+
+		for (size_t k = 0; k < o->conf->stories_n; k++, n++)
+			if (!story_tell(w, r, o, str_of(o->conf->stories[k]), &why, &log))
+				conf_fault_at(f, &o->conf->at, "stories",
+					"offer %s, story %zu: %.*s%s%.*s", o->conf->name, k + 1,
+					STR_ARG(buf_view(&why)), log.n ? "; what happened: " : "",
+					STR_ARG(buf_view(&log)));
+	}
+	world_close(&w);
+	buf_free(&why);
+	buf_free(&log);
+	return n;
+}
+
+static void put_told(struct buf *out, bool json, bool ok, const struct offer *o, size_t k,
+	const struct buf *why, const struct buf *log)
+{
+	if (json) {
+		buf_printf(out, "%s{\"offer\":", out->n && out->p[out->n - 1] == '}' ? "," : "");
+		buf_json(out, str_of(o->conf->name));
+		buf_printf(out, ",\"story\":%zu,\"text\":", k + 1);
+		buf_json(out, str_of(o->conf->stories[k]));
+		buf_printf(out, ",\"ok\":%s", ok ? "true" : "false");
+		if (!ok) {
+			buf_c(out, ",\"why\":");
+			buf_json(out, buf_view(why));
+		}
+		buf_c(out, ",\"happened\":");
+		buf_json(out, buf_view(log));
+		buf_char(out, '}');
+		return;
+	}
+	buf_printf(out, "%s %s %zu: %s\n", ok ? "ok  " : "FAIL", o->conf->name, k + 1,
+		o->conf->stories[k]);
+	if (!ok)
+		buf_printf(out, "     %.*s\n", STR_ARG(buf_view(why)));
+	if (log->n)
+		buf_printf(out, "     %.*s\n", STR_ARG(buf_view(log)));
+}
+
+unsigned stories_tell(struct rules *r, struct str offer, struct buf *out, bool json)
+{
+	struct buf why = BUF_INIT, log = BUF_INIT;
+	struct err e = { 0 };
+	struct world *w = world_open(r, &e);
+	unsigned failed = 0;
+
+	if (!w) {
+		buf_printf(out, "%s\n", e.text);
+		return 1;
+	}
+	if (json)
+		buf_char(out, '[');
+	for (size_t i = 0; i < r->offers_n; i++) {
+		const struct offer *o = &r->offers[i];
+
+		if (offer.n && !str_is(offer, o->conf->name))
+			continue;
+		for (size_t k = 0; k < o->conf->stories_n; k++) {
+			bool ok = story_tell(w, r, o, str_of(o->conf->stories[k]), &why, &log);
+
+			failed += !ok;
+			put_told(out, json, ok, o, k, &why, &log);
+		}
+	}
+	if (json)
+		buf_char(out, ']');
+	world_close(&w);
+	buf_free(&why);
+	buf_free(&log);
+	return failed;
+}

@@ -1,0 +1,265 @@
+/* Stories told: what comes true, what does not and how it is said; the examples that are installed.
+ */
+#include "plugins/offers/offers_fixture.h"
+#include "plugins/offers/story.h"
+
+#include "plugins/offers/world.h"
+
+#define TEXTS                                                                                      \
+	"policy = { default_clock = \"Europe/Riga\"; marketing = { quiet = [ \"21:00-09:00\" ]; "  \
+	"max = [ \"1 per day\" ]; }; };\n"                                                         \
+	"templates = { one = { en = { sms = \"One.\"; push = { title = \"P\"; text = \"One\"; }; " \
+	"viber = { text = \"One\"; }; }; };\n"                                                     \
+	" two = { en = { sms = \"Two.\"; email = { subject = \"S\"; html = \"<p>Two</p>\"; "       \
+	"text = \"Two\"; }; }; }; };\n"                                                            \
+	"members = { attributes = { city = \"text\"; }; statuses = [ \"tier\" ]; };\n"
+
+#define CHAIN(then, stories)                                                                \
+	"offer = { name = \"chain\"; when = \"registration.completed\"; unless = [ "        \
+	"\"purchase.completed\" ]; then = \"" then "\";\n"                                  \
+	"only_if = \"member.city != 'Oslo' or member.city is missing\";\n"                  \
+	"steps = ( { after = \"14 days\"; at = \"10:00-20:00\"; send = \"one\"; via = [ "   \
+	"\"push\", "                                                                        \
+	"\"viber\", \"sms\" ]; fall_back_after = \"3 h\"; },\n"                             \
+	" { after = \"14 days\"; at = \"10:00-20:00\"; send = \"two\"; via = [ \"email\", " \
+	"\"sms\" ]; } );\nstories = ( " stories " ); };\n"
+
+/* The faults of the stories, as they are printed. */
+static char *told(const char *text)
+{
+	struct conf_faults f = { 0 };
+	struct rules *r = rules_load_text("test.conf", str_of(text), MEDIA_ANY, &f);
+	struct buf b = BUF_INIT;
+	char *out;
+
+	if (r)
+		stories_run(r, &f);
+	conf_faults_text(&f, &b);
+	out = mem_dup(buf_view(&b));
+	buf_free(&b);
+	conf_faults_free(&f);
+	rules_unref(&r);
+	return out;
+}
+
+static void comes_true(const char *text)
+{
+	char *got = told(text);
+
+	if (got[0])
+		fail_msg("%s", got);
+	mem_free(&got);
+}
+
+static void test_the_two_examples_of_the_seeds(void **state)
+{
+	comes_true(TEXTS CHAIN("restart",
+		"\"day 0 registration.completed; day 14 expect one; day 28 expect two; day 60 "
+		"expect nothing\","
+		"\"day 0 registration.completed; day 5 purchase.completed; day 18 expect nothing; "
+		"day 19 expect one; day 33 expect two\","
+		"\"day 0 registration.completed; day 14 expect one; day 20 purchase.completed; day "
+		"34 expect one; day 48 expect two\""));
+}
+
+static void test_what_stories_can_say(void **state)
+{
+	comes_true(TEXTS CHAIN("stop",
+		"\"day 0 registration.completed; day 14 expect one by push saying 'One'; day 15 "
+		"purchase.completed total=12.50 receipt=r1; day 60 expect nothing\","
+		"\"member no push, no viber; day 0 registration.completed; day 14 expect one by "
+		"sms\","
+		"\"member zone=Asia/Tokyo; day 0 23:30 registration.completed; day 15 10:00 expect "
+		"one\","
+		"\"2026-03-15 12:00 begin; member zone=Europe/Riga; 2026-03-15 12:00 "
+		"registration.completed; 2026-03-29 11:59 expect nothing; 2026-03-29 12:00 expect "
+		"one\","
+		"\"member city=Oslo; day 0 registration.completed; day 30 expect nothing\","
+		"\"refuse CommunicationOffer; day 0 registration.completed; day 14 expect "
+		"suppressed one "
+		"for consent; day 28 expect suppressed two; day 40 expect nothing\","
+		"\"day 0 registration.completed; day 14 expect one by push; after 1 h undelivered "
+		"one; "
+		"expect one by viber; undelivered; expect one by sms; undelivered; day 28 expect "
+		"two\","
+		"\"day 3 registration.completed late 2 days; day 14 expect nothing; day 15 expect "
+		"one\","
+		"\"day 0 registration.completed; day 13 refuse push; day 14 expect one by "
+		"viber\""));
+}
+
+static void test_QH_4_cancelled_while_it_is_held(void **state)
+{
+	comes_true(
+		TEXTS "offer = { name = \"night\"; when = \"registration.completed\"; unless = [ "
+		      "\"purchase.completed\" ]; then = \"stop\"; steps = ( { after = \"1 h\"; "
+		      "send = \"one\"; "
+		      "via = [ \"sms\" ]; } ); stories = ( "
+		      "\"day 0 21:30 registration.completed; day 1 expect one\","
+		      "\"day 0 21:30 registration.completed; day 0 23:30 purchase.completed; day 5 "
+		      "expect "
+		      "nothing\" ); };");
+}
+
+static void test_counters_receipts_and_status(void **state)
+{
+	comes_true(TEXTS
+		"offer = { name = \"till\"; kind = \"service\"; when = \"discount.calculated\"; "
+		"actions = ( { do = \"receipt\"; text = \"You saved ${Discount:money}.\"; },"
+		"{ do = \"cashier\"; text = \"Say thank you.\"; },"
+		"{ do = \"send\"; template = \"one\"; via = \"sms\"; only_if = \"counter('c') < "
+		"2\"; "
+		"count = \"c\"; }, { do = \"status\"; system = \"tier\"; value = \"gold\"; } );"
+		"stories = ( \"day 0 discount.calculated discount=8 receipt=r1; expect receipt "
+		"'You "
+		"saved 8.', cashier 'Say thank you.', one by sms, counter c = 1 and status "
+		"tier=gold; "
+		"day 1 discount.calculated discount=3 receipt=r2; expect one; day 2 "
+		"discount.calculated discount=3 receipt=r3; expect receipt 'You saved 3.', counter "
+		"c = "
+		"2\" ); };"
+		"counters = { c = { of = \"actions\"; per = \"member\"; period = \"month\"; }; };");
+}
+
+static void test_failing_stories_are_faults_with_place_and_history(void **state)
+{
+	static const struct {
+		const char *story, *want[4];
+	} v[] = {
+		{ "\"day 0 registration.completed; day 13 expect one\"",
+			{ "test.conf:9:",
+				"offer chain, story 1: \"day 13 expect one\": expected one, "
+				"and nothing left",
+				"what happened: day 0 12:00 registration.completed" } },
+		{ "\"day 0 registration.completed; day 60 expect nothing\"",
+			{ "\"day 60 expect nothing\": one by push on day 14 12:00, two by email on "
+			  "day "
+			  "28 12:00 left" } },
+		{ "\"day 0 registration.completed; day 15 expect one\"",
+			{ "expected one, and one by push on day 14 12:00 left" } },
+		{ "\"day 0 registration.completed; day 14 expect one by sms\"",
+			{ "expected one by sms, and one by push" } },
+		{ "\"day 0 registration.completed; day 28 expect two\"",
+			{ "one by push on day 14 12:00 was not expected" } },
+		{ "\"day 0 registration.completed; day 14 expect suppressed one for consent\"",
+			{ "suppressed was nothing" } },
+		{ "\"day 0 registration.complete\"", { "is registration.completed meant?" } },
+		{ "\"day 5 registration.completed; day 4 expect nothing\"",
+			{ "that is before the clause before it" } },
+		{ "\"member shoe=44; day 5 registration.completed\"",
+			{ "a member has no \"shoe\"" } },
+		{ "\"day 0 delivered one\"", { "no such message has left" } },
+		{ "\"expect counter x = 1\"", { "there is no counter \"x\"" } },
+		{ "\"expect receipt 'x'\"", { "the receipt says nothing" } },
+	};
+
+	for (size_t i = 0; i < sizeof v / sizeof v[0]; i++) {
+		char text[4000];
+		char *got;
+
+		snprintf(text, sizeof text, TEXTS CHAIN("restart", "%s"), v[i].story);
+		got = told(text);
+		for (unsigned k = 0; k < 4 && v[i].want[k]; k++)
+			if (!strstr(got, v[i].want[k]))
+				fail_msg("%s:\n%s\nwithout \"%s\"", v[i].story, got, v[i].want[k]);
+		mem_free(&got);
+	}
+}
+
+static void test_told_in_words_and_json(void **state)
+{
+	struct conf_faults f = { 0 };
+	struct rules *r = rules_load_text("t",
+		STR(TEXTS CHAIN("restart", "\"day 0 registration.completed; day 14 expect one\","
+					   "\"day 0 registration.completed; day 14 expect two\"")),
+		MEDIA_ANY, &f);
+	struct buf b = BUF_INIT;
+
+	assert_non_null(r);
+	assert_int_equal(stories_tell(r, STR_NONE, &b, false), 1);
+	assert_non_null(strstr(buf_cstr(&b), "ok   chain 1: day 0"));
+	assert_non_null(strstr(b.p, "FAIL chain 2: day 0"));
+	buf_reset(&b);
+	assert_int_equal(stories_tell(r, STR("chain"), &b, true), 1);
+	assert_int_equal(b.p[0], '[');
+	assert_non_null(strstr(buf_cstr(&b), "},{\"offer\":\"chain\",\"story\":2"));
+	assert_non_null(strstr(b.p, "\"ok\":false,\"why\":"));
+	buf_reset(&b);
+	assert_int_equal(stories_tell(r, STR("other"), &b, true), 0);
+	assert_string_equal(buf_cstr(&b), "[]");
+	buf_free(&b);
+	conf_faults_free(&f);
+	rules_unref(&r);
+}
+
+/* The files under conf/examples/offers load as they stand, and their stories come true. */
+static void test_CF_1_the_installed_examples(void **state)
+{
+	struct conf_faults f = { 0 };
+	struct rules *r = rules_load("conf/examples/offers/", MEDIA_ANY, &f);
+	struct buf b = BUF_INIT;
+
+	if (r)
+		assert_true(stories_run(r, &f) >= 9);
+	conf_faults_text(&f, &b);
+	if (!r || f.errors)
+		fail_msg("%s", buf_cstr(&b));
+	buf_free(&b);
+	conf_faults_free(&f);
+	rules_unref(&r);
+}
+
+static void test_a_few_hundred_are_quick(void **state)
+{
+	struct buf b = BUF_INIT;
+	mono_t start;
+
+	buf_c(&b, TEXTS);
+	buf_c(&b, "offers = ( ");
+	for (int i = 0; i < 100; i++)
+		buf_printf(&b,
+			"%s{ name = \"o%d\"; when = \"registration.completed\"; unless = [ "
+			"\"purchase.completed\" ]; steps = ( { after = \"14 days\"; send = "
+			"\"one\"; via = "
+			"[ \"sms\" ]; }, { after = \"14 days\"; send = \"two\"; via = [ \"sms\" ]; "
+			"} ); "
+			"stories = ( \"day 0 registration.completed; day 14 expect one; day 28 "
+			"expect "
+			"two; day 60 expect nothing\", \"day 0 registration.completed; day 5 "
+			"purchase.completed; day 19 expect one\", \"day 0 registration.completed; "
+			"day 20 "
+			"purchase.completed; day 14 expect one\" ); }",
+			i ? ", " : "", i);
+	buf_c(&b, " );");
+	/* the last of each is wrong: its days go back */
+	start = clock_mono();
+	{
+		char *got = told(buf_cstr(&b));
+		unsigned lines = 0;
+
+		for (char *p = got; *p; p++)
+			lines += *p == '\n';
+		assert_int_equal(lines, 100);
+		mem_free(&got);
+	}
+	if (clock_mono() - start > 20 * DUR_S)
+		fail_msg("300 stories took %ld ms", (long)((clock_mono() - start) / DUR_MS));
+	print_message("300 stories: %ld ms\n", (long)((clock_mono() - start) / DUR_MS));
+	buf_free(&b);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_the_two_examples_of_the_seeds),
+		cmocka_unit_test(test_what_stories_can_say),
+		cmocka_unit_test(test_QH_4_cancelled_while_it_is_held),
+		cmocka_unit_test(test_counters_receipts_and_status),
+		cmocka_unit_test(test_failing_stories_are_faults_with_place_and_history),
+		cmocka_unit_test(test_told_in_words_and_json),
+		cmocka_unit_test(test_CF_1_the_installed_examples),
+		cmocka_unit_test(test_a_few_hundred_are_quick),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
