@@ -46,18 +46,28 @@ static const char *const behind[METAVAR_COUNT] = {
 #undef METAVAR
 };
 
-/* "event.amount|event.discount": the first that the event has. */
+static struct value field_value(struct offers_source *s, struct str field)
+{
+	enum event_attr a;
+
+	if (!str_starts(field, STR("event.")) || !event_attr_parse(str_skip(field, 6), &a))
+		return VALUE_NONE;
+	return event_value(s, a);
+}
+
+/* "event.amount|event.level:event.discount|event.total": the first that the event has; the discount
+ * only where it has a level, too. */
 static struct value behind_value(struct offers_source *s, const char *fields)
 {
-	struct str rest = str_of(fields), one;
+	struct str rest = str_of(fields), one, when;
 
 	while (str_cut(&rest, '|', &one)) {
-		enum event_attr a;
 		struct value v;
 
-		if (!str_starts(one, STR("event.")) || !event_attr_parse(str_skip(one, 6), &a))
+		if (str_index(one, ':') > 0 && str_cut(&one, ':', &when) &&
+			field_value(s, when).type == VALUE_MISSING)
 			continue;
-		v = event_value(s, a);
+		v = field_value(s, one);
 		if (v.type != VALUE_MISSING)
 			return v;
 	}

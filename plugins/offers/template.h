@@ -22,7 +22,7 @@ struct text;      /* one compiled text */
 struct template;  /* all media and languages of one name */
 struct templates; /* all of them */
 
-/* What templates are compiled against; must live as long as they do. */
+/* What templates are compiled against. What it points to must live as long as they do. */
 struct template_world {
 	const struct scope *scope; /* every name that any trigger has: metavar_scope(…) */
 	const struct currencies *currencies;

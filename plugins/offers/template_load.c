@@ -418,11 +418,13 @@ static void check_moderation(const struct texts_conf *conf, struct conf_faults *
 struct templates *templates_compile(const struct texts_conf *conf,
 	const struct template_world *world, struct arena *a, struct conf_faults *f)
 {
-	struct load l = { world, conf, a, f };
 	struct templates *all = arena_new_of(a, struct templates);
+	struct template_world *kept = arena_new_of(a, struct template_world);
+	struct load l = { kept, conf, a, f };
 
+	*kept = *world;
 	all->conf = conf;
-	all->world = world;
+	all->world = kept;
 	all->v = arena_alloc(a, (conf->templates_n + 1) * sizeof *all->v);
 	check_moderation(conf, f);
 	for (size_t i = 0; i < conf->templates_n; i++) {

@@ -574,22 +574,21 @@ static void test_versions_are_kept(void **state)
 	fix_close(&y);
 }
 
-static void test_metavariables_from_the_trigger(void **state)
+/* A name is a trigger's when a field that it stands for is, of the same type. */
+static void test_metavariables_of_a_trigger(void **state)
 {
-	struct metavars m;
+	const struct scope trigger = { fix_names + 3, 1, NULL }; /* event.total */
+	const struct scope *s;
 	struct fix x;
-	struct value v;
 
 	fix_open(&x, "");
-	fix_set(&x, "event.discount", "8");
-	fix_set(&x, "event.total", "100");
-	/* no event.amount and no event.level here: the total */
-	metavars_init(&m, &(struct scope){ fix_names + 3, 1, NULL }, &x.s.source);
-	v = m.source.get(&m.source, METAVAR_SLOT(METAVAR_AMOUNT));
-	assert_int_equal(v.i, 100 * DECIMAL_ONE);
-	m.v[METAVAR_AMOUNT] = value_decimal(5);
-	assert_int_equal(m.source.get(&m.source, METAVAR_SLOT(METAVAR_AMOUNT)).i, 5);
-	assert_int_equal(m.source.get(&m.source, FIX_DISCOUNT).i, 8 * DECIMAL_ONE);
+	s = metavar_of_trigger(x.a, &trigger, 0);
+	assert_non_null(scope_find(s, STR("Amount")));
+	assert_non_null(scope_find(s, STR("Balances")));
+	assert_non_null(scope_find(s, STR("event.total")));
+	assert_null(scope_find(s, STR("Discount")));
+	assert_null(scope_find(s, STR("Days")));
+	assert_non_null(scope_find(metavar_of_trigger(x.a, NULL, 1u << METAVAR_DAYS), STR("Days")));
 	fix_close(&x);
 }
 
@@ -624,7 +623,7 @@ int main(void)
 		cmocka_unit_test(test_MV_7_samples_are_rendered_at_load),
 		cmocka_unit_test(test_language_fallback),
 		cmocka_unit_test(test_versions_are_kept),
-		cmocka_unit_test(test_metavariables_from_the_trigger),
+		cmocka_unit_test(test_metavariables_of_a_trigger),
 		cmocka_unit_test(test_tables_are_sound),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
