@@ -134,9 +134,6 @@ static wall_t trial_gate(const void *loaded, struct str more, wall_t now)
 	return trial.gate ? trial.gate(loaded, more, now) : 0;
 }
 
-extern const struct plugin_route trial_routes[] __attribute__((weak));
-extern const struct plugin_verb trial_verbs[] __attribute__((weak));
-
 static struct plugin plugin_trial = {
 	.name = "trial",
 	.about = "for tests",

@@ -50,6 +50,11 @@ static void tokens_unref(struct api_tokens *t)
 	mem_free(&t);
 }
 
+void api_token_hold(const struct api_token *t)
+{
+	atomic_fetch_add(&t->of->refs, 1);
+}
+
 void api_token_release(const struct api_token *t)
 {
 	tokens_unref(t->of);
@@ -62,7 +67,12 @@ const struct api_token *api_token_first(struct api *a)
 
 const struct api_token *api_authorize(struct http_request *r, unsigned scope)
 {
-	struct api_tokens *t = tokens_ref(api_of(r));
+	return api_authorize_at(api_of(r), r, scope);
+}
+
+const struct api_token *api_authorize_at(struct api *a, struct http_request *r, unsigned scope)
+{
+	struct api_tokens *t = tokens_ref(a);
 	ptrdiff_t i;
 
 	if (t->n == 1 && !t->v[0].conf)
@@ -261,14 +271,16 @@ struct api *api_start(struct gateway *g, struct err *e)
 {
 	struct api *a = mem_new(struct api);
 	const struct settings *s = gateway_settings(g);
+	unsigned n;
 
 	protocol_http.account_size = webhook_account_size();
 	a->g = g;
 	a->listener = gateway_internal_listener(g, &protocol_http, "http");
-	a->routes = mem_alloc((ROUTES + 1) * sizeof *a->routes);
+	a->routes = mem_alloc((ROUTES + api_plugin_count(g) + 1) * sizeof *a->routes);
 	memcpy(a->routes, api_routes, sizeof api_routes);
-	for (unsigned i = 0; i < ROUTES; i++)
-		a->routes[i].owner = a;
+	for (n = 0; n < ROUTES; n++)
+		a->routes[n].owner = a;
+	api_plugin_routes(a, a->routes, &n);
 	if (take_tokens(a, s, e) != 0 || !(a->server = open_server(a, s, e))) {
 		api_stop(&a);
 		return NULL;
@@ -331,6 +343,7 @@ void api_stop(struct api **ap)
 		return;
 	tokens_unref(atomic_load(&a->tokens));
 	settings_free(&a->served);
+	api_plugin_free(a);
 	mem_free(&a->routes);
 	mem_free(ap);
 }

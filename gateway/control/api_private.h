@@ -31,6 +31,8 @@ struct api {
 	struct http_server *server;
 	_Atomic(struct api_tokens *) tokens;
 	struct http_route *routes;
+	struct plugin_face *faces; /* what plugins serve, an array */
+	size_t faces_n;
 	struct settings *served; /* that the server was opened with */
 	uint64_t certificate;    /* fingerprint of what its files held then */
 };
@@ -38,8 +40,10 @@ struct api {
 /* The token of a request that has the scope, or NULL and the request is answered (401, 403). To be
  * released. */
 const struct api_token *api_authorize(struct http_request *r, unsigned scope);
+const struct api_token *api_authorize_at(struct api *a, struct http_request *r, unsigned scope);
 /* The first token: for the operator. To be released. */
 const struct api_token *api_token_first(struct api *a);
+void api_token_hold(const struct api_token *t); /* once more to be released */
 void api_token_release(const struct api_token *t);
 static inline struct api *api_of(const struct http_request *r)
 {
@@ -81,6 +85,13 @@ void api_search(struct http_request *r);
 bool api_read_filter(
 	const struct http_request *r, struct store_filter *f_r, struct json_faults *faults);
 void api_cancel(struct http_request *r);
+
+/* ---- api_plugin.c: what plugins serve ---- */
+struct plugin_face;
+/* Makes the faces of all plugins and appends their routes at *n of routes (which has room). */
+unsigned api_plugin_count(struct gateway *g);
+void api_plugin_routes(struct api *a, struct http_route *routes, unsigned *n);
+void api_plugin_free(struct api *a);
 
 /* ---- webhook.c: notes of tokens ---- */
 struct webhooks;

@@ -324,6 +324,51 @@ static const struct verb {
 	{ "send", verb_send },
 };
 
+/* ---- verbs of plugins ---- */
+static const char *words_option(const struct plugin_words *w, const char *name)
+{
+	const struct request *r = w->private;
+
+	return option(r, name);
+}
+
+static const struct plugin_verb *verb_of_plugin(const struct request *r, struct plugin_host **h_r)
+{
+	for (size_t i = 0; (*h_r = gateway_plugin_at(r->c->g, i)) != NULL; i++)
+		for (const struct plugin_verb *v = (*h_r)->plugin->verbs; v && v->name; v++)
+			if (strcmp(v->name, r->said.verb) == 0)
+				return v;
+	return NULL;
+}
+
+static void run_plugin_verb(struct request *r, const struct plugin_verb *v, struct plugin_host *h)
+{
+	size_t n = json_array_size(r->said.args);
+	const char **args = mem_alloc((n + 1) * sizeof *args);
+	struct buf out = BUF_INIT;
+	struct err e = { 0 };
+	struct plugin_words w = { .host = h,
+		.args_n = n,
+		.args = args,
+		.option = words_option,
+		.as_json = option(r, "json") != NULL,
+		.out = &out,
+		.private = r };
+
+	for (size_t i = 0; i < n; i++)
+		args[i] = arg(r, i) ? arg(r, i) : "";
+	if (v->run(&w, &e) != 0)
+		fail(r, "%s", e.text[0] ? e.text : "refused");
+	else if (w.as_json && out.n)
+		buf_str(&r->out, buf_view(&out));
+	else if (w.as_json)
+		buf_c(&r->out, "{}");
+	else
+		buf_json(&r->out, buf_view(&out));
+	buf_free(&out);
+	mem_free(&args);
+}
+
 /* ---- requests ---- */
 static bool read_line(int fd, struct buf *b)
 {
@@ -348,6 +393,8 @@ static bool read_line(int fd, struct buf *b)
 static void answer_request(struct request *r, struct str line)
 {
 	size_t i = 0, n = sizeof verbs / sizeof verbs[0];
+	const struct plugin_verb *of_plugin;
+	struct plugin_host *h;
 	struct err e;
 
 	if (control_request_read(&r->said, line, &e) != 0) {
@@ -356,10 +403,12 @@ static void answer_request(struct request *r, struct str line)
 	}
 	while (i < n && strcmp(verbs[i].name, r->said.verb) != 0)
 		i++;
-	if (i == n)
-		fail(r, "unknown verb \"%s\"", r->said.verb);
-	else
+	if (i < n)
 		verbs[i].run(r);
+	else if ((of_plugin = verb_of_plugin(r, &h)) != NULL)
+		run_plugin_verb(r, of_plugin, h);
+	else
+		fail(r, "unknown verb \"%s\"", r->said.verb);
 	control_request_free(&r->said);
 }
 

@@ -41,7 +41,9 @@ static void usage(FILE *to)
 	      "  restore FILE STATE                  put a backup in place (daemon stopped)\n"
 	      "  reload [--dry-run]                  read the configuration again\n"
 	      "  log [error|warn|info|debug]         level of the log\n"
-	      "  metrics                             what GET /metrics says\n",
+	      "  metrics                             what GET /metrics says\n"
+	      "Plugins add verbs of their own (offers, events, members, …). An argument @FILE is\n"
+	      "passed with the file's whole path: the daemon reads it.\n",
 		to);
 }
 
@@ -278,6 +280,9 @@ static void show_message(const json_t *m)
 	json_t *p;
 
 	printf("message %s is %s%s%s", text_of(m, "id"), colour(state), state, plain());
+	if (*text_of(m, "reason_text"))
+		printf(" (%s%s%s)", text_of(m, "reason_text"), *text_of(m, "words") ? ": " : "",
+			text_of(m, "words"));
 	if (*text_of(m, "waits_for"))
 		printf(", waits for the %s%s%s", text_of(m, "waits_for"),
 			*text_of(m, "due_at") ? " until " : "", text_of(m, "due_at"));
@@ -335,7 +340,7 @@ static void show(const char *verb, bool list, const json_t *ok)
 		printf("log level %s\n", text_of(ok, "level"));
 	else if (!strcmp(verb, "send"))
 		printf("accepted as %s\n", text_of(ok, "id"));
-	else if (!strcmp(verb, "metrics"))
+	else if (json_is_string(ok)) /* metrics, verbs of plugins */
 		fputs(json_string_value(ok), stdout);
 	else if (!strcmp(verb, "reload"))
 		printf("%s%s",
@@ -446,10 +451,27 @@ static int add_argument(json_t *request, const char *verb, char **argv, int *i, 
 		json_array_append_new(args, getcwd(here, sizeof here)
 						    ? json_sprintf("%s/%s", here, a)
 						    : json_string(a));
+	} else if (a[0] == '@' && a[1] && a[1] != '/') {
+		char here[4096];
+
+		json_array_append_new(args, getcwd(here, sizeof here)
+						    ? json_sprintf("@%s/%s", here, a + 1)
+						    : json_string(a));
 	} else {
 		json_array_append_new(args, json_string(a));
 	}
 	return 0;
+}
+
+static bool is_ours(const char *verb)
+{
+	static const char *const ours[] = { "status", "channels", "channel", "queue", "message",
+		"messages", "cancel", "requeue", "backup", "log", "reload", "metrics", "send" };
+
+	for (size_t i = 0; i < sizeof ours / sizeof ours[0]; i++)
+		if (!strcmp(verb, ours[i]))
+			return true;
+	return false;
 }
 
 static json_t *build_request(int argc, char **argv, int i)
@@ -463,6 +485,8 @@ static json_t *build_request(int argc, char **argv, int i)
 			return NULL;
 		}
 	}
+	if (as_json && !is_ours(verb)) /* a plugin puts it into words itself */
+		json_object_set_new(json_object_get(request, "options"), "json", json_true());
 	if (!strcmp(verb, "send") && !json_object_get(json_object_get(request, "options"), "media"))
 		json_object_set_new(
 			json_object_get(request, "options"), "media", json_string("sms"));

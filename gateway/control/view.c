@@ -109,7 +109,10 @@ void view_put_json(struct buf *b, struct gateway *g, const struct store_view *v,
 		if (v->due > INT64_MAX / 4)
 			buf_c(b, ",\"waits_for\":\"operator\"");
 		else if (v->due > clock_wall())
-			buf_printf(b, ",\"waits_for\":\"%s\"", v->attempt ? "retry" : "schedule");
+			buf_printf(b, ",\"waits_for\":\"%s\"",
+				reason_is_policy(v->reason) ? "policy"
+				: v->attempt                ? "retry"
+							    : "schedule");
 		else
 			buf_c(b, ",\"waits_for\":\"channel\"");
 	}

@@ -34,6 +34,12 @@ enum outcome_scope reason_scope(enum reason r)
 	return reasons[r].scope;
 }
 
+bool reason_is_policy(enum reason r)
+{
+	return r == REASON_POLICY || r == REASON_CONSENT || r == REASON_QUIET_HOURS ||
+	       r == REASON_CAP || r == REASON_SUPPRESSION;
+}
+
 bool reason_parse(struct str word, enum reason *r_r)
 {
 	for (int i = 0; i < REASON_COUNT; i++) {
