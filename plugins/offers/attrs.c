@@ -12,7 +12,7 @@ struct attrs {
 	const struct name *v;
 	size_t n;
 	char (*column)[COLUMN_NAME]; /* "" none */
-	struct sql_stmt *load, *save, *erase;
+	struct sql_stmt *load, *add, *save, *erase;
 	struct buf scratch;
 	size_t *end; /* of each list in it */
 };
@@ -174,6 +174,7 @@ static int find_columns(struct attrs *a, bool make)
 static int prepare(struct attrs *a)
 {
 	struct buf load = BUF_INIT, save = BUF_INIT, values = BUF_INIT, set = BUF_INIT;
+	size_t head;
 	int n = 0;
 
 	buf_c(&load, "SELECT 0");
@@ -193,6 +194,10 @@ static int prepare(struct attrs *a)
 	buf_reset(&load);
 	buf_printf(&load, "INSERT INTO of_attr(member%.*s) VALUES($1%.*s) ON CONFLICT(member) DO ",
 		STR_ARG(buf_view(&save)), STR_ARG(buf_view(&values)));
+	head = load.n;
+	buf_c(&load, "NOTHING");
+	a->add = sql_prepare(a->sql, buf_cstr(&load));
+	load.n = head;
 	if (n)
 		buf_printf(&load, "UPDATE SET %.*s", STR_ARG(buf_view(&set)));
 	else
@@ -203,7 +208,7 @@ static int prepare(struct attrs *a)
 	buf_free(&save);
 	buf_free(&values);
 	buf_free(&set);
-	return a->load && a->save && a->erase ? 0 : -1;
+	return a->load && a->add && a->save && a->erase ? 0 : -1;
 }
 
 struct attrs *attrs_open(struct sql *sql, const struct name *v, size_t n, bool make, struct err *e)
@@ -230,6 +235,7 @@ void attrs_close(struct attrs **ap)
 	if (!a)
 		return;
 	sql_finish(&a->load);
+	sql_finish(&a->add);
 	sql_finish(&a->save);
 	sql_finish(&a->erase);
 	mem_free(&a->column);
@@ -261,7 +267,8 @@ static bool fits(const struct name *a, const struct value *v)
 	return v->type == a->type && (v->type != VALUE_LIST || v->of == a->of || !v->list.n);
 }
 
-int attrs_save(struct attrs *a, uint64_t member, const struct value *v)
+static int values_write(
+	struct attrs *a, struct sql_stmt *st, uint64_t member, const struct value *v)
 {
 	size_t from = 0;
 	int n = 1;
@@ -277,17 +284,29 @@ int attrs_save(struct attrs *a, uint64_t member, const struct value *v)
 			value_list_put(&a->scratch, list);
 		a->end[i] = a->scratch.n;
 	}
-	sql_int(a->save, 1, (int64_t)member);
+	sql_int(st, 1, (int64_t)member);
 	for (size_t i = 0; i < a->n; from = a->end[i++]) {
 		if (!a->column[i][0])
 			continue;
 		n++;
 		if (a->end[i] > from)
-			sql_text(a->save, n, str_n(a->scratch.p + from, a->end[i] - from));
+			sql_text(st, n, str_n(a->scratch.p + from, a->end[i] - from));
 		else
-			value_bind(a->save, n, fits(&a->v[i], &v[i]) ? v[i] : VALUE_NONE, NULL);
+			value_bind(st, n, fits(&a->v[i], &v[i]) ? v[i] : VALUE_NONE, NULL);
 	}
-	return sql_run(a->save);
+	return sql_run(st);
+}
+
+int attrs_save(struct attrs *a, uint64_t member, const struct value *v)
+{
+	return values_write(a, a->save, member, v);
+}
+
+int attrs_add(struct attrs *a, uint64_t member, const struct value *v)
+{
+	if (values_write(a, a->add, member, v) < 0)
+		return -1;
+	return sql_changed(a->sql) ? 0 : attrs_save(a, member, v);
 }
 
 int attrs_erase(struct attrs *a, uint64_t member)

@@ -24,6 +24,9 @@ int attrs_load(struct attrs *a, uint64_t member, struct arena *arena, struct val
 /* All n values, missing ones too. A value of another type than was declared is stored as missing.
  */
 int attrs_save(struct attrs *a, uint64_t member, const struct value *v);
+/* The same for one who most likely has none yet: an insert that may have to update costs SQLite a
+ * journal per row. */
+int attrs_add(struct attrs *a, uint64_t member, const struct value *v);
 int attrs_erase(struct attrs *a, uint64_t member);
 /* "a3": its column in of_attr, or NULL where a reader found none. */
 const char *attrs_column(const struct attrs *a, size_t i);

@@ -231,15 +231,22 @@ static int cell_write(struct work *w, struct member *m, int row, int channel, bo
 		if (sql_run(st) < 0)
 			return -1;
 	}
-	st = db_st(w->db, ST_CONSENT_SET);
-	if (!st)
-		return -1;
-	sql_int(st, 1, (int64_t)m->id);
-	sql_int(st, 2, row);
-	sql_int(st, 3, channel);
-	sql_int(st, 4, granted ? CONSENT_GRANTED : 0);
-	sql_int(st, 5, w->now);
-	return sql_run(st);
+	/* an insert that may have to update costs SQLite a journal */
+	for (int i = m->fresh ? 0 : 1; i < 2; i++) {
+		st = db_st(w->db, i ? ST_CONSENT_SET : ST_CONSENT_ADD);
+		if (!st)
+			return -1;
+		sql_int(st, 1, (int64_t)m->id);
+		sql_int(st, 2, row);
+		sql_int(st, 3, channel);
+		sql_int(st, 4, granted ? CONSENT_GRANTED : 0);
+		sql_int(st, 5, w->now);
+		if (sql_run(st) < 0)
+			return -1;
+		if (sql_changed(w->db->sql))
+			break;
+	}
+	return 0;
 }
 
 static int consent_note(struct work *w, const struct member *m, int row, int channel, bool granted,

@@ -279,25 +279,48 @@ static int token_moves(struct work *w, struct member *m, struct str value, struc
 	return run(w, st);
 }
 
+static int contact_write(struct work *w, enum st which, struct member *m, const struct contact *c)
+{
+	struct sql_stmt *st = db_st(w->db, which);
+
+	if (!st)
+		return work_failed(w, "writing an address");
+	sql_int(st, 1, (int64_t)m->id);
+	sql_int(st, 2, c->kind);
+	sql_text(st, 3, c->value);
+	sql_text_or_null(st, 4, c->sub);
+	sql_int(st, 5, c->flags);
+	sql_int(st, 6, c->since);
+	m->contacts_loaded = false;
+	return run(w, st);
+}
+
 int contact_put(struct work *w, struct member *m, enum contact_kind kind, struct str value,
 	struct str sub, unsigned flags, wall_t since)
 {
+	struct contact c = {
+		.kind = kind, .value = value, .sub = sub, .flags = flags, .since = since
+	};
 	struct sql_stmt *st;
-	int got = 0;
+	int got;
 
 	if (kind == CONTACT_DEVICE && token_moves(w, m, value, sub) < 0)
 		return -1;
-	if (!m->fresh) {
-		st = db_st(w->db, ST_CONTACT_GET);
-		if (!st)
-			return work_failed(w, "reading an address");
-		sql_int(st, 1, (int64_t)m->id);
-		sql_int(st, 2, kind);
-		sql_text(st, 3, value);
-		got = sql_step(st);
-		if (got < 0)
-			return work_failed(w, "reading an address");
+	if (m->fresh) { /* most likely it is not there */
+		if (contact_write(w, ST_CONTACT_ADD, m, &c) < 0)
+			return -1;
+		if (sql_changed(w->db->sql))
+			return 0;
 	}
+	st = db_st(w->db, ST_CONTACT_GET);
+	if (!st)
+		return work_failed(w, "reading an address");
+	sql_int(st, 1, (int64_t)m->id);
+	sql_int(st, 2, kind);
+	sql_text(st, 3, value);
+	got = sql_step(st);
+	if (got < 0)
+		return work_failed(w, "reading an address");
 	if (got) {
 		unsigned was = (unsigned)sql_col(st, 0);
 		wall_t then = sql_col(st, 1);
@@ -305,24 +328,14 @@ int contact_put(struct work *w, struct member *m, enum contact_kind kind, struct
 
 		sql_reset(st);
 		if (!(flags & (CONTACT_VERIFIED | CONTACT_INVALID)))
-			flags |= was & CONTACT_INVALID;
-		flags |= was & (CONTACT_VERIFIED | CONTACT_LANDLINE);
-		if (flags == was && same)
+			c.flags |= was & CONTACT_INVALID;
+		c.flags |= was & (CONTACT_VERIFIED | CONTACT_LANDLINE);
+		if (c.flags == was && same)
 			return 0;
-		if (since < then || !(flags & ~was & CONTACT_VERIFIED))
-			since = then;
+		if (since < then || !(c.flags & ~was & CONTACT_VERIFIED))
+			c.since = then;
 	}
-	st = db_st(w->db, ST_CONTACT_SET);
-	if (!st)
-		return work_failed(w, "writing an address");
-	sql_int(st, 1, (int64_t)m->id);
-	sql_int(st, 2, kind);
-	sql_text(st, 3, value);
-	sql_text_or_null(st, 4, sub);
-	sql_int(st, 5, flags);
-	sql_int(st, 6, since);
-	m->contacts_loaded = false;
-	return run(w, st);
+	return contact_write(w, ST_CONTACT_SET, m, &c);
 }
 
 int contact_drop(struct work *w, struct member *m, enum contact_kind kind, struct str value)

@@ -106,10 +106,9 @@ static const char version_1[] =
 	"CREATE INDEX of_counted_subject ON of_counted(subject);"
 
 	/* zones that members have, so that tasks need not look through them all; '' is the
-	 * programme's and not here */
+	 * programme's and not here. Filled by whoever inserts members (member_insert(): a trigger
+	 * would cost a journal per row), and when a zone changes */
 	"CREATE TABLE of_zone(zone TEXT PRIMARY KEY) WITHOUT ROWID;"
-	"CREATE TRIGGER of_member_zone_new AFTER INSERT ON of_member WHEN new.zone IS NOT NULL"
-	" BEGIN INSERT OR IGNORE INTO of_zone(zone) VALUES(new.zone); END;"
 
 	/* ---- money: mirrored, or local when this is the master. at: when the platform last told
 	 * it; what happened before is in it. A lot's zone is its member's ('' none): tasks look for

@@ -207,20 +207,39 @@ static void bind_columns(struct sql_stmt *st, int at, const struct member *m)
 	sql_int(st, at + 9, m->updated);
 }
 
+/* Tasks go by zones. */
+static int zone_note(struct work *w, const struct member *m)
+{
+	struct sql_stmt *st;
+
+	if (!m->zone_known || (w->members && w->members->fresh && w->members->zone_known &&
+				      w->members->zone == m->zone))
+		return 0;
+	st = db_st(w->db, ST_ZONE_ADD);
+	if (!st)
+		return -1;
+	sql_text(st, 1, str_of(zone_name(m->zone)));
+	return sql_run(st);
+}
+
+/* Numbers are not given by RETURNING, which would cost a journal per row. */
 int member_insert(struct work *w, struct member *m)
 {
-	struct sql_stmt *st = db_st(w->db, ST_MEMBER_ADD);
+	struct sql_stmt *st = db_st(w->db, ST_MEMBER_LAST);
 
+	if (!st || sql_step(st) != 1)
+		return work_failed(w, "making a member");
+	m->id = (uint64_t)sql_col(st, 0) + 1;
+	sql_reset(st);
+	st = db_st(w->db, ST_MEMBER_ADD);
 	if (!st)
 		return work_failed(w, "making a member");
 	m->created = m->updated = w->now;
 	sql_text_or_null(st, 1, m->ext);
 	sql_int(st, 2, m->state);
 	bind_columns(st, 3, m);
-	if (sql_step(st) != 1)
-		return work_failed(w, "making a member");
-	m->id = (uint64_t)sql_col(st, 0);
-	if (sql_run(st) < 0)
+	sql_int(st, 13, (int64_t)m->id);
+	if (sql_run(st) < 0 || zone_note(w, m) < 0)
 		return work_failed(w, "making a member");
 	/* there is nothing of it to be loaded */
 	m->fresh = m->contacts_loaded = m->consent_loaded = m->status_loaded = true;
@@ -262,7 +281,8 @@ int member_save(struct work *w, struct member *m)
 
 int member_alias(struct work *w, struct member *m, enum alias_kind kind, struct str value)
 {
-	struct sql_stmt *st = db_st(w->db, ST_ALIAS_SET);
+	struct sql_stmt *st = db_st(w->db, m->fresh ? ST_ALIAS_ADD : ST_ALIAS_SET);
+	int r;
 
 	if (!st)
 		return work_failed(w, "writing a member's card or device");
@@ -270,7 +290,18 @@ int member_alias(struct work *w, struct member *m, enum alias_kind kind, struct 
 	sql_text(st, 2, value);
 	sql_int(st, 3, (int64_t)m->id);
 	sql_int(st, 4, w->now);
-	return sql_run(st) < 0 ? work_failed(w, "writing a member's card or device") : 0;
+	r = sql_run(st);
+	if (r == 0 && m->fresh && !sql_changed(w->db->sql)) { /* somebody had it */
+		st = db_st(w->db, ST_ALIAS_SET);
+		if (!st)
+			return work_failed(w, "writing a member's card or device");
+		sql_int(st, 1, kind);
+		sql_text(st, 2, value);
+		sql_int(st, 3, (int64_t)m->id);
+		sql_int(st, 4, w->now);
+		r = sql_run(st);
+	}
+	return r < 0 ? work_failed(w, "writing a member's card or device") : 0;
 }
 
 /* ---- statuses ---- */
@@ -313,7 +344,7 @@ struct str member_status(struct work *w, const struct member *m, const char *sys
 	return STR_NONE;
 }
 
-int member_set_status(struct work *w, struct member *m, struct str system, struct str value)
+bool member_status_put(struct work *w, struct member *m, struct str system, struct str value)
 {
 	struct member_status *v;
 	struct buf b = BUF_INIT;
@@ -323,7 +354,7 @@ int member_set_status(struct work *w, struct member *m, struct str system, struc
 	while (at < m->status_n && !str_eq(m->status[at].system, system))
 		at++;
 	if (at < m->status_n ? str_eq(m->status[at].value, value) : !value.n)
-		return 0;
+		return false;
 	v = arena_alloc(w->arena, (m->status_n + 1) * sizeof *v);
 	if (m->status_n)
 		memcpy(v, m->status, m->status_n * sizeof *v);
@@ -343,6 +374,13 @@ int member_set_status(struct work *w, struct member *m, struct str system, struc
 		buf_char(&b, '}');
 	m->statuses = arena_str(w->arena, buf_view(&b));
 	buf_free(&b);
+	return true;
+}
+
+int member_set_status(struct work *w, struct member *m, struct str system, struct str value)
+{
+	if (!member_status_put(w, m, system, value))
+		return 0;
 	return member_save(w, m) < 0 ? -1 : 1;
 }
 
@@ -365,7 +403,8 @@ int member_set_attrs(struct work *w, struct member *m)
 {
 	if (!m->attrs_loaded)
 		return 0;
-	if (attrs_save(w->db->attrs, m->id, m->attrs) < 0)
+	if ((m->fresh ? attrs_add(w->db->attrs, m->id, m->attrs)
+		      : attrs_save(w->db->attrs, m->id, m->attrs)) < 0)
 		return work_failed(w, "writing a member's attributes");
 	return 0;
 }

@@ -181,5 +181,7 @@ struct value member_value(struct work *w, struct member *m, unsigned slot);
 struct str member_status(struct work *w, const struct member *m, const char *system);
 /* 1: it is another now, 0: it was that already. */
 int member_set_status(struct work *w, struct member *m, struct str system, struct str value);
+/* The same without writing it: true when it is another now, and to be saved. */
+bool member_status_put(struct work *w, struct member *m, struct str system, struct str value);
 
 #endif

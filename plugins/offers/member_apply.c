@@ -217,11 +217,10 @@ int member_apply(struct work *w, const struct member_input *in, enum member_appl
 	if (how == APPLY_WHOLE)
 		columns_whole(m);
 	changed = columns_take(w, m, in) || how == APPLY_WHOLE;
+	for (unsigned i = 0; i < in->statuses_n; i++)
+		changed |= member_status_put(w, m, in->statuses[i].system, in->statuses[i].value);
 	if (fresh ? member_insert(w, m) < 0 : changed && member_save(w, m) < 0)
 		return -1;
-	for (unsigned i = 0; i < in->statuses_n; i++)
-		if (member_set_status(w, m, in->statuses[i].system, in->statuses[i].value) < 0)
-			return -1;
 	if (contacts_take(w, m, in, how) < 0 || aliases_take(w, m, in, how) < 0 ||
 		attrs_take(w, m, in, how) < 0)
 		return -1;
