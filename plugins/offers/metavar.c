@@ -67,3 +67,27 @@ const struct scope *metavar_of_trigger(struct arena *a, const struct scope *trig
 			v[s->n++] = name_of(m);
 	return s;
 }
+
+static struct value get(const struct source *s, unsigned slot)
+{
+	const struct metavars *m = (const struct metavars *)s;
+	unsigned i = slot - METAVAR_SLOT(0);
+
+	if (slot >= METAVAR_SLOT(0) && i < METAVAR_COUNT) {
+		if (m->v[i].type != VALUE_MISSING)
+			return m->v[i];
+		if (m->behind[i] != METAVAR_NOTHING)
+			slot = m->behind[i];
+	}
+	return m->under ? m->under->get(m->under, slot) : VALUE_NONE;
+}
+
+void metavars_init(struct metavars *m, const struct scope *trigger, const struct source *under)
+{
+	*m = (struct metavars){ .source = { get }, .under = under };
+	for (unsigned i = 0; i < METAVAR_COUNT; i++) {
+		const struct name *n = field_behind(trigger, i);
+
+		m->behind[i] = n ? n->slot : METAVAR_NOTHING;
+	}
+}

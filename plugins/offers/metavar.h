@@ -25,6 +25,19 @@ const struct scope *metavar_scope(struct arena *a, const struct scope *next);
  * what a task or mailing sets itself: Amount, Days …). */
 const struct scope *metavar_of_trigger(struct arena *a, const struct scope *trigger, unsigned also);
 
+/* A source that answers metavariables: from v[] where set, else from the field behind them (its
+ * slot in behind[], METAVAR_NOTHING: none), and everything else from `under`, which is asked for a
+ * metavariable's own slot, too, when nothing is behind it (balances, say, only when needed). */
+enum { METAVAR_NOTHING = 0xffff };
+struct metavars {
+	struct source source; /* first */
+	const struct source *under;
+	unsigned behind[METAVAR_COUNT];
+	struct value v[METAVAR_COUNT];
+};
+/* behind[] is found in `trigger` (may be NULL), once for each trigger; under may change. */
+void metavars_init(struct metavars *m, const struct scope *trigger, const struct source *under);
+
 /* The elements of $Balances are texts "300 bonus": an amount and a currency's code, as
  * money_parse() reads them. */
 

@@ -592,6 +592,24 @@ static void test_metavariables_of_a_trigger(void **state)
 	fix_close(&x);
 }
 
+/* A task sets its own; what it does not set comes from below. */
+static void test_metavariables_set_by_a_task(void **state)
+{
+	struct metavars m;
+	struct fix x;
+
+	fix_open(&x, "");
+	fix_set(&x, "event.total", "100");
+	metavars_init(&m, &(struct scope){ fix_names + 3, 1, NULL }, &x.s.source);
+	assert_int_equal(
+		m.source.get(&m.source, METAVAR_SLOT(METAVAR_AMOUNT)).i, 100 * DECIMAL_ONE);
+	m.v[METAVAR_AMOUNT] = value_decimal(5);
+	assert_int_equal(m.source.get(&m.source, METAVAR_SLOT(METAVAR_AMOUNT)).i, 5);
+	assert_int_equal(m.source.get(&m.source, FIX_TOTAL).i, 100 * DECIMAL_ONE);
+	assert_int_equal(m.source.get(&m.source, METAVAR_SLOT(METAVAR_DAYS)).type, VALUE_MISSING);
+	fix_close(&x);
+}
+
 static void test_tables_are_sound(void **state)
 {
 	struct err e = { 0 };
@@ -624,6 +642,7 @@ int main(void)
 		cmocka_unit_test(test_language_fallback),
 		cmocka_unit_test(test_versions_are_kept),
 		cmocka_unit_test(test_metavariables_of_a_trigger),
+		cmocka_unit_test(test_metavariables_set_by_a_task),
 		cmocka_unit_test(test_tables_are_sound),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
