@@ -1,37 +1,11 @@
 /* Stories told: clauses happen on a virtual clock, and what is expected is looked for. See story.h.
  */
-#include "plugins/offers/story.h"
+#include "plugins/offers/story_private.h"
 #include "plugins/offers/counter.h"
 #include "plugins/offers/member_input.h"
 #include "plugins/offers/sent.h"
-#include "plugins/offers/world.h"
 
 #include <stdio.h>
-
-/* A message that left, and whether an "expect" has asked for it. */
-struct seen {
-	wall_t at;
-	const char *template, *text;
-	enum media media;
-	bool taken, checked; /* asked for; of an "expect" before this one */
-};
-struct teller {
-	struct world *w;
-	const struct offer *o;
-	struct arena *a; /* of this story */
-	uint64_t member;
-	const struct zone *zone;
-	int64_t day_0;
-	wall_t nominal; /* when the last clause was to happen */
-	unsigned events;
-	struct seen *v;
-	size_t n, cap;
-	uint64_t *held; /* of_sent, of those suppressed that were looked at */
-	size_t held_n, held_cap;
-	struct buf receipt, cashier; /* lines since the last "expect": "a","b" */
-	struct buf log;
-	struct buf why;
-};
 
 /* ---- what is told of it ---- */
 
@@ -48,7 +22,7 @@ __attribute__((format(printf, 2, 3))) static void log_line(struct teller *t, con
 	va_list ap;
 
 	if (t->log.n)
-		buf_c(&t->log, "; ");
+		buf_char(&t->log, '\n');
 	put_time(t, &t->log, t->w->now);
 	buf_char(&t->log, ' ');
 	va_start(ap, fmt);
@@ -72,12 +46,17 @@ static const char *text_of(struct teller *t, const struct message *m)
 	return text;
 }
 
-static void on_left(void *ctx, struct world_message *m)
+static bool mine(const struct teller *t, const struct world_message *m)
+{
+	return !t->o || m->object == t->o->number;
+}
+
+void story_left(void *ctx, struct world_message *m)
 {
 	struct teller *t = ctx;
 	struct seen *s;
 
-	if (m->object != t->o->number)
+	if (!mine(t, m))
 		return;
 	if (t->n == t->cap) {
 		size_t cap = t->cap ? 2 * t->cap : 8;
@@ -96,7 +75,7 @@ static void on_left(void *ctx, struct world_message *m)
 	log_line(t, "%s by %s", s->template, media_word(s->media));
 }
 
-static void on_gone(void *ctx, struct world_message *m)
+void story_gone(void *ctx, struct world_message *m)
 {
 	struct teller *t = ctx;
 
@@ -104,36 +83,6 @@ static void on_gone(void *ctx, struct world_message *m)
 }
 
 /* ---- the story's member ---- */
-
-#define STORY_PHONE "37120000001"
-
-static int contact(struct world *w, struct member *m, enum contact_kind kind, const char *value,
-	const char *sub)
-{
-	return contact_put(&w->w, m, kind, str_of(value), str_of(sub), CONTACT_VERIFIED, w->now);
-}
-
-static int make_member(struct teller *t)
-{
-	struct world *w = t->w;
-	struct work *work = world_unit(w);
-	struct member *m;
-
-	if (member_create(work, STR("story"), MEMBER_REGISTERED, &m) < 0)
-		return -1;
-	m->registered = w->now - 366 * DUR_DAY;
-	if (member_save(work, m) < 0 || contact(w, m, CONTACT_PHONE, STORY_PHONE, "") < 0 ||
-		contact(w, m, CONTACT_EMAIL, "story@example.com", "") < 0 ||
-		contact(w, m, CONTACT_VIBER, STORY_PHONE, "") < 0 ||
-		contact(w, m, CONTACT_SOCIAL, "vk:story", "vk") < 0 ||
-		contact(w, m, CONTACT_DEVICE, "story-token", "fcm/android/story-device") < 0)
-		return -1;
-	for (int row = 0; row < ROW_COUNT; row++)
-		if (member_set_consent(work, m, row, -1, true, STR("story"), STR_NONE, true) < 0)
-			return -1;
-	t->member = m->id;
-	return 0;
-}
 
 static struct member *load(struct teller *t)
 {
@@ -158,7 +107,7 @@ __attribute__((format(printf, 3, 4))) static bool fails(
 	return false;
 }
 
-static bool store_fails(struct teller *t, const struct clause *c)
+bool story_store_fails(struct teller *t, const struct clause *c)
 {
 	const char *why = t->w->e.text[0] ? t->w->e.text : t->w->w.e.text;
 
@@ -258,8 +207,7 @@ static void put_json(struct teller *t, const struct clause *c, struct buf *b)
 		buf_printf(&data, "%s\"verified\":true", data.n ? "," : "");
 	if (c->type == EVENT_CONTACT_LINKED && !has_pair(c, "value"))
 		buf_printf(&data, "%s\"value\":\"%s\"", data.n ? "," : "",
-			c->kind && strcmp(c->kind, "email") == 0 ? "story@example.com"
-								 : STORY_PHONE);
+			c->kind && strcmp(c->kind, "email") == 0 ? WORLD_EMAIL : WORLD_PHONE);
 	buf_printf(b, ",\"data\":{%.*s}}", STR_ARG(buf_view(&data)));
 	buf_free(&data);
 }
@@ -295,7 +243,7 @@ static bool tell_event(struct teller *t, const struct clause *c)
 	buf_str(&t->receipt, buf_view(&reply.receipt));
 	buf_str(&t->cashier, buf_view(&reply.cashier));
 	reply_free(&reply);
-	return rc < 0 ? store_fails(t, c) : true;
+	return rc < 0 ? story_store_fails(t, c) : true;
 }
 
 /* "no push": as if it had never been told. Viber is reached by phone, too, unless it is known that
@@ -310,7 +258,7 @@ static int lose(struct teller *t, struct member *m, struct str kind_word)
 	else if (!contact_parse(kind_word, &kind))
 		return 0;
 	if (kind == CONTACT_VIBER)
-		return contact_mark_invalid(w, kind, STR(STORY_PHONE), STR("story"));
+		return contact_mark_invalid(w, kind, STR(WORLD_PHONE), STR("story"));
 	return contact_drop(w, m, kind, STR_NONE);
 }
 
@@ -330,11 +278,11 @@ static bool tell_member(struct teller *t, const struct clause *c)
 	bool created;
 
 	if (!m)
-		return store_fails(t, c);
+		return story_store_fails(t, c);
 	for (size_t i = 0; i < c->pairs_n; i++) {
 		if (str_is(c->pairs[i].name, "no")) {
 			if (lose(t, m, c->pairs[i].value) < 0)
-				return store_fails(t, c);
+				return story_store_fails(t, c);
 			continue;
 		}
 		names[n] = c->pairs[i].name;
@@ -353,7 +301,7 @@ static bool tell_member(struct teller *t, const struct clause *c)
 		return fails(t, c, "%s %s", f.n ? f.v[0].at : "", f.n ? f.v[0].text : "");
 	m = load(t);
 	if (!m || member_apply(&t->w->w, &in, APPLY_GIVEN, STR("story"), m, &same, &created) < 0)
-		return store_fails(t, c);
+		return story_store_fails(t, c);
 	t->zone = same->zone;
 	return true;
 }
@@ -371,7 +319,7 @@ static bool tell_consent(struct teller *t, const struct clause *c)
 		rc = member_set_consent(
 			&t->w->w, m, c->row, c->media, c->granted, STR("story"), STR_NONE, true);
 	if (rc < 0 || world_settle(t->w) < 0)
-		return store_fails(t, c);
+		return story_store_fails(t, c);
 	return true;
 }
 
@@ -380,7 +328,7 @@ static bool tell_news(struct teller *t, const struct clause *c)
 	for (size_t i = t->w->n; i-- > 0;) {
 		struct world_message *m = &t->w->v[i];
 
-		if (!m->msg || m->object != t->o->number || m->state == STATE_QUEUED ||
+		if (!m->msg || !mine(t, m) || m->state == STATE_QUEUED ||
 			m->state == STATE_CANCELLED || m->state == STATE_SUPPRESSED ||
 			(c->name.n && !str_is(c->name, m->template)))
 			continue;
@@ -388,7 +336,7 @@ static bool tell_news(struct teller *t, const struct clause *c)
 		if (world_news(t->w, m, c->state,
 			    c->state == STATE_UNDELIVERABLE ? REASON_FAR_DESTINATION
 							    : REASON_NONE) < 0)
-			return store_fails(t, c);
+			return story_store_fails(t, c);
 		return true;
 	}
 	return fails(t, c, "no such message has left");
@@ -469,8 +417,7 @@ static bool looked_at(struct teller *t, uint64_t id)
 }
 
 /* Looks at what was not sent since the last time; with a wish: until one fits it. */
-static int look_held(
-	struct teller *t, const struct clause *c, const struct wish *v, struct buf *all)
+int story_held(struct teller *t, const struct clause *c, const struct wish *v, struct buf *all)
 {
 	struct sql_stmt *st = db_st(&t->w->db, ST_HELD_LIST);
 	char template[64];
@@ -485,7 +432,7 @@ static int look_held(
 
 	if (!st)
 		return -1;
-	sql_int(st, 1, t->o->number);
+	sql_int(st, 1, t->o ? t->o->number : 0);
 	while ((rc = sql_step(st)) == 1)
 		if (n < 64 && !looked_at(t, (uint64_t)sql_col(st, 0))) {
 			row[n].id = (uint64_t)sql_col(st, 0);
@@ -530,13 +477,13 @@ static int look_held(
 static bool wants_held(struct teller *t, const struct clause *c, const struct wish *v)
 {
 	struct buf all = BUF_INIT;
-	int rc = look_held(t, c, v, NULL);
+	int rc = story_held(t, c, v, NULL);
 
 	if (rc == 1)
 		return true;
-	if (rc < 0 || look_held(t, c, NULL, &all) < 0) {
+	if (rc < 0 || story_held(t, c, NULL, &all) < 0) {
 		buf_free(&all);
-		return store_fails(t, c);
+		return story_store_fails(t, c);
 	}
 	fails(t, c, "suppressed was %.*s", all.n ? (int)all.n : 7, all.n ? all.p : "nothing");
 	buf_free(&all);
@@ -553,7 +500,7 @@ static bool wants_counter(struct teller *t, const struct clause *c, const struct
 	if (!counter)
 		return fails(t, c, "there is no counter \"%.*s\"", STR_ARG(v->name));
 	if (!m)
-		return store_fails(t, c);
+		return story_store_fails(t, c);
 	source_init(&s, &t->w->w, m, NULL, t->o);
 	value = counter_value(&s, counter);
 	source_done(&s);
@@ -569,7 +516,7 @@ static bool wants_status(struct teller *t, const struct clause *c, const struct 
 	struct str got;
 
 	if (!m)
-		return store_fails(t, c);
+		return story_store_fails(t, c);
 	got = member_status(&t->w->w, m,
 		v->name.n          ? arena_cstr(t->a, v->name)
 		: conf->statuses_n ? conf->statuses[0]
@@ -638,7 +585,7 @@ static bool tell_expect(struct teller *t, const struct clause *c)
 	return true;
 }
 
-static bool tell_clause(struct teller *t, const struct clause *c)
+bool clause_tell(struct teller *t, const struct clause *c)
 {
 	wall_t at = t->w->now;
 
@@ -647,7 +594,7 @@ static bool tell_clause(struct teller *t, const struct clause *c)
 	if (!clause_time(t, c, &at))
 		return false;
 	if (world_until(t->w, at) < 0)
-		return store_fails(t, c);
+		return story_store_fails(t, c);
 	t->nominal = t->w->now;
 	switch (c->what) {
 	case STORY_EVENT:
@@ -666,195 +613,4 @@ static bool tell_clause(struct teller *t, const struct clause *c)
 	default:
 		return true;
 	}
-}
-
-/* ---- whole stories ---- */
-
-static int64_t first_day(const struct offer *o, const struct zone *z)
-{
-	if (o->by_member && o->from_local.day)
-		return o->from_local.day;
-	return o->from ? zone_local(z, o->from).day : date_of_civil(2026, 3, 2);
-}
-
-/* The zone of the story's member comes with its first clause; days count by it from the outset. */
-static const struct zone *zone_of(const struct rules *r, const struct story *s)
-{
-	const struct zone *z = NULL;
-
-	for (size_t i = 0; i < s->n; i++)
-		for (size_t k = 0; s->v[i].what == STORY_MEMBER && k < s->v[i].pairs_n && !z; k++)
-			if (str_is(s->v[i].pairs[k].name, "zone"))
-				z = zone_find(s->v[i].pairs[k].value, NULL);
-	return z ? z : r->zone;
-}
-
-/* The rules with that offer alone: what others send would use up caps, and is not its affair. */
-static struct rules *alone(struct arena *a, const struct rules *r, const struct offer *o)
-{
-	struct rules *one = arena_alloc(a, sizeof *one);
-
-	memcpy(one, r, sizeof *one);
-	for (int t = 0; t < EVENT_TYPES; t++) {
-		size_t n = 0;
-
-		one->by_event[t] = NULL;
-		for (size_t i = 0; i < r->by_event_n[t]; i++)
-			n += r->by_event[t][i] == o;
-		if (n) {
-			one->by_event[t] = arena_alloc(a, sizeof *one->by_event[t]);
-			for (size_t i = 0; i < r->by_event_n[t]; i++)
-				if (r->by_event[t][i] == o)
-					one->by_event[t][0] = r->by_event[t][i];
-		}
-		one->by_event_n[t] = n;
-	}
-	return one;
-}
-
-static bool tell(struct teller *t, const struct rules *r, const struct story *s)
-{
-	const struct clause *first = &s->v[0];
-	wall_t start;
-
-	t->zone = zone_of(r, s);
-	t->day_0 = first->what == STORY_BEGIN ? first->day : first_day(t->o, t->zone);
-	start = zone_wall(t->zone,
-		(struct local){ t->day_0,
-			first->what == STORY_BEGIN && first->clock >= 0 ? first->clock : 0 });
-	t->nominal = start;
-	if (world_reset(t->w, alone(t->a, r, t->o), start) < 0 || make_member(t) < 0)
-		return store_fails(t, first);
-	for (size_t i = 0; i < s->n; i++)
-		if (!tell_clause(t, &s->v[i]))
-			return false;
-	return true;
-}
-
-/* True: it came true. Else *why (which is emptied first) says what did not. *log: what happened. */
-static bool story_tell(struct world *w, const struct rules *r, const struct offer *o,
-	struct str text, struct buf *why, struct buf *log)
-{
-	struct teller t = { .w = w, .o = o, .a = arena_new() };
-	struct story *s;
-	char wrong[300];
-	bool ok = false;
-
-	buf_reset(why);
-	buf_reset(log);
-	s = story_parse(t.a, text, wrong, sizeof wrong);
-	if (!s) {
-		buf_c(why, wrong);
-	} else {
-		w->left = on_left;
-		w->gone = on_gone;
-		w->ctx = &t;
-		ok = tell(&t, r, s);
-		w->left = w->gone = NULL;
-		buf_str(why, buf_view(&t.why));
-		buf_str(log, buf_view(&t.log));
-	}
-	buf_free(&t.receipt);
-	buf_free(&t.cashier);
-	buf_free(&t.log);
-	buf_free(&t.why);
-	arena_free(&t.a);
-	return ok;
-}
-
-static bool has_stories(const struct rules *r)
-{
-	for (size_t i = 0; i < r->offers_n; i++)
-		if (r->offers[i].conf->stories_n)
-			return true;
-	return false;
-}
-
-unsigned stories_run(struct rules *r, struct conf_faults *f)
-{
-	struct buf why = BUF_INIT, log = BUF_INIT;
-	struct err e = { 0 };
-	struct world *w;
-	unsigned n = 0;
-
-	if (!has_stories(r))
-		return 0;
-	w = world_open(r, &e);
-	if (!w) {
-		conf_fault_at(f, &r->conf->at, NULL, "stories: %s", e.text);
-		return 0;
-	}
-	for (size_t i = 0; i < r->offers_n; i++) {
-		const struct offer *o = &r->offers[i];
-
-		for (size_t k = 0; k < o->conf->stories_n; k++, n++)
-			if (!story_tell(w, r, o, str_of(o->conf->stories[k]), &why, &log))
-				conf_fault_at(f, &o->conf->at, "stories",
-					"offer %s, story %zu: %.*s%s%.*s", o->conf->name, k + 1,
-					STR_ARG(buf_view(&why)), log.n ? "; what happened: " : "",
-					STR_ARG(buf_view(&log)));
-	}
-	world_close(&w);
-	buf_free(&why);
-	buf_free(&log);
-	return n;
-}
-
-static void put_told(struct buf *out, bool json, bool ok, const struct offer *o, size_t k,
-	const struct buf *why, const struct buf *log)
-{
-	if (json) {
-		buf_printf(out, "%s{\"offer\":", out->n && out->p[out->n - 1] == '}' ? "," : "");
-		buf_json(out, str_of(o->conf->name));
-		buf_printf(out, ",\"story\":%zu,\"text\":", k + 1);
-		buf_json(out, str_of(o->conf->stories[k]));
-		buf_printf(out, ",\"ok\":%s", ok ? "true" : "false");
-		if (!ok) {
-			buf_c(out, ",\"why\":");
-			buf_json(out, buf_view(why));
-		}
-		buf_c(out, ",\"happened\":");
-		buf_json(out, buf_view(log));
-		buf_char(out, '}');
-		return;
-	}
-	buf_printf(out, "%s %s %zu: %s\n", ok ? "ok  " : "FAIL", o->conf->name, k + 1,
-		o->conf->stories[k]);
-	if (!ok)
-		buf_printf(out, "     %.*s\n", STR_ARG(buf_view(why)));
-	if (log->n)
-		buf_printf(out, "     %.*s\n", STR_ARG(buf_view(log)));
-}
-
-unsigned stories_tell(struct rules *r, struct str offer, struct buf *out, bool json)
-{
-	struct buf why = BUF_INIT, log = BUF_INIT;
-	struct err e = { 0 };
-	struct world *w = world_open(r, &e);
-	unsigned failed = 0;
-
-	if (!w) {
-		buf_printf(out, "%s\n", e.text);
-		return 1;
-	}
-	if (json)
-		buf_char(out, '[');
-	for (size_t i = 0; i < r->offers_n; i++) {
-		const struct offer *o = &r->offers[i];
-
-		if (offer.n && !str_is(offer, o->conf->name))
-			continue;
-		for (size_t k = 0; k < o->conf->stories_n; k++) {
-			bool ok = story_tell(w, r, o, str_of(o->conf->stories[k]), &why, &log);
-
-			failed += !ok;
-			put_told(out, json, ok, o, k, &why, &log);
-		}
-	}
-	if (json)
-		buf_char(out, ']');
-	world_close(&w);
-	buf_free(&why);
-	buf_free(&log);
-	return failed;
 }

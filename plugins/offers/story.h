@@ -93,5 +93,9 @@ unsigned stories_run(struct rules *r, struct conf_faults *f);
 /* The stories of one offer (name "": of all), told in words: for `posternctl offers test`. How many
  * failed. */
 unsigned stories_tell(struct rules *r, struct str offer, struct buf *out, bool json);
+/* A story of all offers together, and so long after its end: what happens, line by line. 0, 1: it
+ * failed, and out says where. */
+unsigned stories_simulate(
+	struct rules *r, struct str text, struct span after, struct buf *out, bool json);
 
 #endif

@@ -108,9 +108,42 @@ int world_reset(struct world *w, const struct rules *r, wall_t now)
 	w->rules = r;
 	w->now = now;
 	w->next_id = 0;
+	w->members = 0;
 	if (sql_begin(w->sql) < 0)
 		return sql_err(w->sql, &w->e, "beginning anew");
 	world_unit(w);
+	return 0;
+}
+
+static int put_contact(struct world *w, struct member *m, enum contact_kind kind, const char *value,
+	const char *sub)
+{
+	return contact_put(&w->w, m, kind, str_of(value), str_of(sub), CONTACT_VERIFIED, w->now);
+}
+
+int world_member(struct world *w, struct str ext, uint64_t *id_r)
+{
+	struct work *work = world_unit(w);
+	unsigned n = ++w->members;
+	const char *phone = arena_printf(work->arena, "371200%05u", n);
+	struct member *m;
+
+	if (member_create(work, ext, MEMBER_REGISTERED, &m) < 0)
+		return failed(w);
+	m->registered = w->now - 366 * DUR_DAY;
+	if (member_save(work, m) < 0 || put_contact(w, m, CONTACT_PHONE, phone, "") < 0 ||
+		put_contact(w, m, CONTACT_EMAIL,
+			arena_printf(work->arena, "member%u@example.com", n), "") < 0 ||
+		put_contact(w, m, CONTACT_VIBER, phone, "") < 0 ||
+		put_contact(w, m, CONTACT_SOCIAL, arena_printf(work->arena, "vk:member%u", n),
+			"vk") < 0 ||
+		put_contact(w, m, CONTACT_DEVICE, arena_printf(work->arena, "token-%u", n),
+			"fcm/android/device") < 0)
+		return failed(w);
+	for (int row = 0; row < ROW_COUNT; row++)
+		if (member_set_consent(work, m, row, -1, true, STR("story"), STR_NONE, true) < 0)
+			return failed(w);
+	*id_r = m->id;
 	return 0;
 }
 

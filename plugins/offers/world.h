@@ -34,7 +34,8 @@ struct world {
 	struct work w;           /* the unit at work, and the last one's remains */
 	struct world_message *v; /* in the order of being made */
 	size_t n, cap;
-	uint64_t next_id, sent_row;
+	uint64_t next_id;
+	unsigned members;
 	unsigned removed;    /* messages taken back since the user last looked */
 	struct buf upstream; /* commands for the platform, a line each: key, space, JSON */
 	/* told as it happens; may be NULL */
@@ -48,6 +49,11 @@ void world_close(struct world **wp);
 /* Nothing has happened, and it is that time. rules: those of world_open(), or a copy that leaves
  * some of them out. */
 int world_reset(struct world *w, const struct rules *r, wall_t now);
+/* A registered member who agrees to everything and is reached over every medium. The first has
+ * these addresses, the others have their like. */
+#define WORLD_PHONE "37120000001"
+#define WORLD_EMAIL "member1@example.com"
+int world_member(struct world *w, struct str ext, uint64_t *id_r);
 /* A unit of work at ->now; what it asked for is done by world_settle(). */
 struct work *world_unit(struct world *w);
 int world_settle(struct world *w);
