@@ -451,6 +451,25 @@ static int two(struct work *w, enum st which, uint64_t to, uint64_t from)
 	return run(w, st, "the ledger");
 }
 
+/* What recurring tasks told the one was told to the other. to 0: nobody. */
+static int told_move(struct work *w, uint64_t to, uint64_t from)
+{
+	for (size_t i = 0; i < w->rules->tasks_n; i++) {
+		uint32_t task = w->rules->tasks[i].number;
+		struct sql_stmt *st = to ? db_st(w->db, ST_TOLD_MERGE) : NULL;
+
+		if (st) {
+			sql_int(st, 1, (int64_t)to);
+			sql_int(st, 2, task);
+			sql_int(st, 3, (int64_t)from);
+		}
+		if ((to && run(w, st, "what members were told")) ||
+			two(w, ST_TOLD_ERASE, task, from))
+			return -1;
+	}
+	return 0;
+}
+
 int ledger_merge(struct work *w, const struct member *to, const struct member *from)
 {
 	struct sql_stmt *st = db_st(w->db, ST_LOTS_MERGE);
@@ -461,7 +480,7 @@ int ledger_merge(struct work *w, const struct member *to, const struct member *f
 		sql_int(st, 3, (int64_t)from->id);
 	}
 	if (run(w, st, "bonus lots") || two(w, ST_BALANCES_MERGE, to->id, from->id) ||
-		two(w, ST_BALANCES_ERASE, from->id, 0))
+		two(w, ST_BALANCES_ERASE, from->id, 0) || told_move(w, to->id, from->id))
 		return -1;
 	return two(w, ST_SPENT_MERGE, to->id, from->id);
 }
@@ -469,7 +488,7 @@ int ledger_merge(struct work *w, const struct member *to, const struct member *f
 int ledger_erase(struct work *w, uint64_t member)
 {
 	return two(w, ST_LOTS_ERASE, member, 0) || two(w, ST_BALANCES_ERASE, member, 0) ||
-			       two(w, ST_SPENT_ERASE, member, 0)
+			       two(w, ST_SPENT_ERASE, member, 0) || told_move(w, 0, member)
 		       ? -1
 		       : 0;
 }

@@ -11,12 +11,11 @@
 
 #include "plugins/offers/dispatch.h"
 
-/* One slice of what is due at w->now: at most so many members (0: any) or until that moment (0: no
- * limit). *sent_r: messages that were made; *left_r: there is more at once. A unit of its own for
- * each slice. 0, or -1 with w->e. */
+/* One slice of what is due at w->now, lots whose moment has come (lot.h) among it: at most so many
+ * members (0: any) or until that moment (0: no limit). *sent_r: messages that were made; *left_r:
+ * there is more at once. A unit of its own for each slice. 0, or -1 with w->e. */
 int task_fire(struct work *w, unsigned most, mono_t until, unsigned *sent_r, bool *left_r);
-/* When task_fire() is to be asked again, at most a quarter of an hour ahead; 0: there are no tasks.
- */
+/* When task_fire() is to be asked again, at most a quarter of an hour ahead. */
 int task_next_due(struct work *w, wall_t *due_r);
 /* As JSON for posternctl: each task's runs of its last dates. */
 int task_describe(struct work *w, struct buf *out);
