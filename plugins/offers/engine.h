@@ -35,6 +35,8 @@ struct intake {
 };
 /* Keeps the event, sets e->seq. */
 int intake_keep(struct work *w, struct event *e, struct intake *r);
+/* What became of an event that is kept: r->done, r->kept. */
+int intake_state(struct work *w, uint64_t seq, struct intake *r);
 /* Events that were kept and not worked on (a crash between the two): their numbers in (after,
  * last]; how many, at most `most`, or -1. */
 int intake_raw(struct work *w, uint64_t after, uint64_t last, uint64_t *seq, unsigned most);

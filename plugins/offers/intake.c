@@ -82,6 +82,24 @@ int intake_keep(struct work *w, struct event *e, struct intake *r)
 	return 0;
 }
 
+int intake_state(struct work *w, uint64_t seq, struct intake *r)
+{
+	struct sql_stmt *st = db_st(w->db, ST_EVENT_STATE);
+	int rc;
+
+	*r = (struct intake){ .seq = seq, .kept = STR_NONE };
+	if (!st)
+		return work_failed(w, "an event");
+	sql_int(st, 1, (int64_t)seq);
+	rc = sql_step(st);
+	if (rc == 1) {
+		r->done = (int)sql_col(st, 0);
+		r->kept = arena_str(w->arena, sql_col_str(st, 1));
+	}
+	sql_reset(st);
+	return rc < 0 ? work_failed(w, "an event") : 0;
+}
+
 int event_load(struct work *w, uint64_t seq, struct event **e_r)
 {
 	struct sql_stmt *st = db_st(w->db, ST_EVENT_GET);

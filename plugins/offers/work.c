@@ -29,7 +29,8 @@ static int deed_add(
 		return work_failed(w, "what is to be done");
 	sql_int(st, 1, kind);
 	sql_int(st, 2, (int64_t)msg);
-	sql_int(st, 3, w->now);
+	/* cancels are done by who asked for them; the row is for a crash before that */
+	sql_int(st, 3, w->now + (kind == DEED_CANCEL ? 10 * DUR_S : 0));
 	sql_text_or_null(st, 4, key);
 	if (body.n)
 		sql_blob(st, 5, body);

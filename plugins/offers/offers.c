@@ -1,0 +1,353 @@
+/* The offers plugin: what the gateway calls. See offers.h. */
+#include "plugins/offers/offers.h"
+#include "gateway/base/log.h"
+#include "plugins/offers/attrs.h"
+#include "plugins/offers/dispatch.h"
+#include "plugins/offers/feedback.h"
+#include "plugins/offers/story.h"
+
+#include <stdio.h>
+
+/* ---- units ---- */
+static uint64_t unit_send(struct work *w, struct message *m, struct outcome *why)
+{
+	return plugin_send(w->ctx, m, why);
+}
+
+struct work *unit_begin(struct unit *u, struct plugin_call *c)
+{
+	struct offers *o = offers_of(c->host);
+
+	unit_free(u);
+	u->w = (struct work){ .db = &o->db,
+		.rules = c->conf,
+		.now = c->now,
+		.arena = arena_new(),
+		.send = unit_send,
+		.ctx = c };
+	return &u->w;
+}
+
+int unit_end(struct unit *u, int rc)
+{
+	struct work *w = &u->w;
+
+	u->now = w->now;
+	u->next_due = w->next_due;
+	u->deeds = w->deeds;
+	u->removed = w->removed;
+	u->stale = w->stale;
+	u->late_cancel = w->late_cancel;
+	if (w->cancels_n) {
+		u->cancels_n = w->cancels_n;
+		u->cancels = mem_alloc(w->cancels_n * sizeof *u->cancels);
+		memcpy(u->cancels, w->cancels, w->cancels_n * sizeof *u->cancels);
+	}
+	if (rc < 0)
+		str_copy(u->why, sizeof u->why, str_of(w->e.text));
+	arena_free(&w->arena);
+	return rc < 0 ? -1 : 0;
+}
+
+void unit_settled(struct offers *o, struct unit *u)
+{
+	stat_add(&o->stale, u->stale);
+	stat_add(&o->late_cancels, u->late_cancel);
+	if (u->next_due)
+		timers_due(o, u->next_due, u->now);
+	if (u->deeds)
+		deeds_soon(o, u->cancels_n ? 15 * DUR_S : 0);
+}
+
+void unit_free(struct unit *u)
+{
+	arena_free(&u->w.arena);
+	mem_free(&u->cancels);
+	u->cancels_n = 0;
+}
+
+/* ---- what happens within the host's own calls ---- */
+/* loop: a call that is not ours made timers or deeds; it has been committed, or soon is. */
+static void nudge(struct letter *l)
+{
+	struct offers *o = CONTAINER(l, struct offers, nudge);
+
+	atomic_store(&o->nudged, false);
+	if (!o->begun)
+		return;
+	timer_in(o->h->loop, &o->fire, 100 * DUR_MS);
+	deeds_soon(o, 100 * DUR_MS);
+}
+
+static int host_unit_end(struct unit *u, struct plugin_call *c, int rc)
+{
+	struct offers *o = offers_of(c->host);
+
+	rc = unit_end(u, rc);
+	if (rc == 0 && (u->next_due || u->deeds) && !atomic_exchange(&o->nudged, true))
+		loop_post(c->host->loop, &o->nudge);
+	if (rc < 0)
+		log_error("news could not be worked on", F_STR("why", u->why));
+	unit_free(u);
+	return rc;
+}
+
+static int offers_note(struct plugin_call *c, const struct note *n)
+{
+	const struct sent_news news = { .msg = n->msg,
+		.state = n->state,
+		.reason = n->reason,
+		.at = n->at,
+		.words = str_of(n->err) };
+	struct unit u = { 0 };
+	struct work *w = unit_begin(&u, c);
+	struct event *e = NULL;
+	struct member *m;
+	uint64_t member;
+	int rc;
+
+	if (n->kind == NOTE_MO)
+		return host_unit_end(&u, c, 0); /* heard by mo() */
+	rc = sent_receipt(w, &news, &e, &member);
+	if (rc == 1)
+		rc = member_load(w, member, &m);
+	if (rc == 1)
+		rc = engine_made(w, m, e);
+	else
+		event_drop(&e);
+	return host_unit_end(&u, c, rc);
+}
+
+/* What a member writes is an event of theirs; STOP and START are more than that. */
+static int heard(struct work *w, const struct message *m)
+{
+	struct str from = message_get(m, FIELD_FROM), text = message_get(m, FIELD_TEXT);
+	enum feedback_word word;
+	struct member *who;
+	struct event *e;
+	char id[48];
+	int rc = feedback_mo(w, (enum media)m->media, from, text, &word);
+
+	if (rc < 0 || word == FEEDBACK_WORD_START)
+		return rc;
+	while (from.n && from.p[0] == '+')
+		from = str_skip(from, 1);
+	rc = member_find(w, m->media == MEDIA_EMAIL ? ALIAS_EMAIL : ALIAS_PHONE, from, &who);
+	if (rc != 1)
+		return rc;
+	snprintf(id, sizeof id, "mo:%llu:%llu", (unsigned long long)m->id,
+		(unsigned long long)w->now);
+	e = event_make(
+		word == FEEDBACK_WORD_STOP ? EVENT_MESSAGE_UNSUBSCRIBED : EVENT_MESSAGE_REPLIED,
+		w->now, STR("postern"), str_of(id));
+	e->who[ALIAS_MEMBER] = arena_str(e->arena, who->ext);
+	e->attr[ATTR_medium] = value_text(str_of(media_word((enum media)m->media)));
+	if (word == FEEDBACK_WORD_NONE && text.n)
+		e->attr[ATTR_text] = value_text(arena_str(e->arena, text));
+	event_seal(e);
+	return engine_made(w, who, e);
+}
+
+static int offers_mo(struct plugin_call *c, const struct message *m, const char *channel)
+{
+	struct unit u = { 0 };
+
+	return host_unit_end(&u, c, heard(unit_begin(&u, c), m));
+}
+
+static int offers_policy(struct plugin_call *c, const struct message *m, const char *account,
+	struct plugin_policy *p_r)
+{
+	struct str gate = message_get(m, FIELD_GATE);
+	struct unit u = { 0 };
+
+	return host_unit_end(&u, c,
+		policy_submitted(
+			unit_begin(&u, c), m, gate.n > 8 ? str_skip(gate, 8) : STR_NONE, p_r));
+}
+
+static wall_t offers_gate(const void *loaded, struct str more, wall_t now)
+{
+	return policy_gate(loaded, more, now);
+}
+
+/* ---- configuration ---- */
+static void *offers_load(const struct plugin_setup *s, const void *conf, struct conf_faults *f)
+{
+	size_t before = f->errors;
+	struct rules *r = rules_load(s->dir, plugin_routed_media(s), f);
+
+	if (!r)
+		return NULL;
+	str_copy(r->country.code, sizeof r->country.code, str_of(s->country ? s->country : ""));
+	str_copy(r->country.trunk, sizeof r->country.trunk, str_of(s->trunk ? s->trunk : ""));
+	if (f->errors == before)
+		stories_run(r, f);
+	if (f->errors > before)
+		rules_unref(&r);
+	return r;
+}
+
+static void offers_unload(void *loaded)
+{
+	struct rules *r = loaded;
+
+	rules_unref(&r);
+}
+
+static void offers_changes(const void *was, const void *is, struct buf *out)
+{
+	rules_compare(was, is, out);
+}
+
+static int offers_open(struct plugin_call *c, struct err *e)
+{
+	struct offers *o = offers_of(c->host);
+
+	o->h = c->host;
+	o->nudge.run = nudge;
+	if (offers_schema(c->db, e) < 0)
+		return -1;
+	db_open(&o->db, c->db);
+	o->open = true;
+	return 0;
+}
+
+/* Numbers are given and taken back: only whether they can be given is asked. */
+static int offers_check(struct plugin_call *c, const void *was, const void *is, struct err *e)
+{
+	struct rules *r = (struct rules *)(uintptr_t)is;
+	int rc;
+
+	if (sql_exec(c->db, "SAVEPOINT offers_check") < 0)
+		return sql_err(c->db, e, "offers");
+	rc = rules_number(r, &offers_of(c->host)->db, e);
+	if (sql_exec(c->db, "ROLLBACK TO offers_check; RELEASE offers_check") < 0)
+		return sql_err(c->db, e, "offers");
+	return rc;
+}
+
+static int offers_adopt(struct plugin_call *c, const void *was, const void *is)
+{
+	struct rules *r = (struct rules *)(uintptr_t)is;
+	struct offers *o = offers_of(c->host);
+	struct err e = { 0 };
+
+	attrs_close(&o->db.attrs);
+	o->db.attrs = attrs_open(c->db, r->attributes, r->attributes_n, true, &e);
+	if (!o->db.attrs || rules_number(r, &o->db, &e) < 0) {
+		log_error("offers", F_ERR(&e));
+		return -1;
+	}
+	if (!atomic_exchange(&o->nudged, true))
+		loop_post(c->host->loop, &o->nudge);
+	return 0;
+}
+
+static void offers_close(struct plugin_call *c)
+{
+	struct offers *o = offers_of(c->host);
+
+	if (!o->open)
+		return;
+	attrs_close(&o->db.attrs);
+	db_close(&o->db);
+	o->open = false;
+}
+
+/* ---- life ---- */
+static void stats(struct offers *o, bool on)
+{
+	const struct {
+		struct stat_cell *s;
+		const char *name, *help;
+	} all[] = {
+		{ &o->events, "postern_offers_events_total", "Events taken." },
+		{ &o->repeats, "postern_offers_repeats_total", "Events that were taken before." },
+		{ &o->conflicts, "postern_offers_conflicts_total",
+			"Events refused: their id had other contents before." },
+		{ &o->late, "postern_offers_late_answers_total",
+			"Events answered with nothing, because the budget was spent." },
+		{ &o->failed, "postern_offers_failed_total",
+			"Events that could not be worked on, and are kept without effect." },
+		{ &o->fired, "postern_offers_steps_total", "Steps of chains whose time came." },
+		{ &o->stale, "postern_offers_stale_total",
+			"What was due longer ago than max_lateness." },
+		{ &o->late_cancels, "postern_offers_late_cancels_total",
+			"Cancels that came after their message was sent." },
+		{ &o->commands, "postern_offers_commands_total",
+			"Commands that the platform took." },
+		{ &o->commands_failed, "postern_offers_commands_failed_total",
+			"Commands for the platform that were given up." },
+	};
+
+	for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
+		if (on)
+			stat_register(all[i].s, STAT_COUNTER, all[i].name, all[i].help, NULL);
+		else
+			stat_unregister(all[i].s);
+}
+
+static void offers_begin(struct plugin_host *h)
+{
+	struct offers *o = offers_of(h);
+
+	o->begun = true;
+	stats(o, true);
+	deeds_begin(o);
+	timers_begin(o);
+}
+
+static void offers_end(struct plugin_host *h)
+{
+	struct offers *o = offers_of(h);
+
+	o->begun = false;
+	timers_end(o);
+	deeds_end(o);
+	stats(o, false);
+}
+
+static void offers_describe(struct plugin_host *h, struct buf *b)
+{
+	struct offers *o = offers_of(h);
+
+	buf_printf(b,
+		"\"events\":%llu,\"repeats\":%llu,\"late\":%llu,\"failed\":%llu,\"fired\":%llu",
+		(unsigned long long)stat_get(&o->events), (unsigned long long)stat_get(&o->repeats),
+		(unsigned long long)stat_get(&o->late), (unsigned long long)stat_get(&o->failed),
+		(unsigned long long)stat_get(&o->fired));
+}
+
+static const struct conf_item offers_rows[] = { CONF_END };
+static const struct plugin_route offers_routes[] = {
+	{ .method = "POST",
+		.path = "/v1/events",
+		.scope = SCOPE_EVENTS,
+		.many = true,
+		.intake = true,
+		.run = intake_run },
+	{ 0 },
+};
+
+const struct plugin plugin_offers = {
+	.name = "offers",
+	.about = "Loyalty events become messages: offers, chains, counters, recurring tasks.",
+	.conf = offers_rows,
+	.size = sizeof(struct offers),
+	.load = offers_load,
+	.unload = offers_unload,
+	.changes = offers_changes,
+	.open = offers_open,
+	.check = offers_check,
+	.adopt = offers_adopt,
+	.begin = offers_begin,
+	.end = offers_end,
+	.close = offers_close,
+	.note = offers_note,
+	.mo = offers_mo,
+	.policy = offers_policy,
+	.gate = offers_gate,
+	.routes = offers_routes,
+	.describe = offers_describe,
+};

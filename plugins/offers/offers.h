@@ -1,0 +1,77 @@
+/* The offers plugin in the gateway: its state, and the units of work that its faces make.
+ *
+ *   offers.c         the plugin's struct: configuration, tables, news, subscribers, policy
+ *   offers_intake.c  POST /v1/events
+ *   offers_timers.c  chains, recurring tasks, what was left raw, what is old
+ *   offers_deeds.c   what is done after a commit: cancels, commands for the platform
+ *
+ * What is marked "loop" belongs to host->loop, "writer" to the store's writer.
+ */
+#ifndef POSTERN_PLUGINS_OFFERS_OFFERS_H
+#define POSTERN_PLUGINS_OFFERS_OFFERS_H
+
+#include "gateway/http/client.h"
+#include "plugins/offers/engine.h"
+#include "plugins/plugin.h"
+
+struct offers {
+	struct plugin_host *h;
+	/* writer */
+	struct db db;
+	bool open;
+	/* any thread */
+	_Atomic uint64_t second; /* of intake.rate: number of the second << 24 | events in it */
+	struct letter nudge;     /* the writer tells the loop that timers or deeds were made */
+	atomic_bool nudged;
+	/* loop */
+	bool begun;
+	struct timer fire, sweep, tidy;
+	bool firing, sweeping, tidying;
+	struct http_client *http;
+	struct stat_cell events, repeats, conflicts, late, failed, fired, stale, late_cancels,
+		commands, commands_failed;
+};
+
+/* One call with its unit of work; the first member of what is allocated for it. */
+struct unit {
+	struct plugin_call call; /* first */
+	struct work w;
+	/* what it left, for done() */
+	struct work_cancel *cancels;
+	size_t cancels_n;
+	unsigned removed;
+	wall_t next_due, now;
+	bool deeds;
+	unsigned stale, late_cancel;
+	char why[200]; /* of a unit that was undone */
+};
+/* In run(), which may come again: an empty unit. Then either end: what it leaves is kept. Returns
+ * rc. */
+struct work *unit_begin(struct unit *u, struct plugin_call *c);
+int unit_end(struct unit *u, int rc);
+/* In done(): timers and deeds that the unit made are seen to, but not its cancels. */
+void unit_settled(struct offers *o, struct unit *u);
+void unit_free(struct unit *u); /* what it left; not itself */
+static inline struct offers *offers_of(struct plugin_host *h)
+{
+	return h->self;
+}
+
+/* ---- offers_intake.c ---- */
+void intake_run(struct plugin_request *r, struct str body); /* HTTP */
+
+/* ---- offers_timers.c; loop ---- */
+void timers_begin(struct offers *o);
+void timers_end(struct offers *o);
+void timers_due(struct offers *o, wall_t due, wall_t now); /* something is due then */
+
+/* ---- offers_deeds.c; loop ---- */
+void deeds_begin(struct offers *o);
+void deeds_end(struct offers *o);
+void deeds_soon(struct offers *o, dur_t in);
+/* Cancels what a unit asked for, now; then done(arg, how many were taken back). The rows of of_deed
+ * go with the next sweep. */
+void deeds_cancel(struct offers *o, const struct work_cancel *v, size_t n,
+	void (*done)(void *arg, unsigned cancelled), void *arg);
+
+#endif

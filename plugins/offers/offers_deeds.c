@@ -1,0 +1,341 @@
+/* What is done after a commit, until it is done: messages are taken back, the platform is told.
+ *
+ * Rows of of_deed are the promise; a sweep picks those that are due, marks them as being done (due
+ * a while later, so that a crash repeats them), and another call strikes out what was done. A
+ * cancel that an event asked for is done at once by whoever made the event, since its answer says
+ * how many were removed; the row is there for the crash in between.
+ */
+#include "gateway/base/backoff.h"
+#include "gateway/base/log.h"
+#include "gateway/http/sign.h"
+#include "plugins/offers/offers.h"
+
+#include <stdio.h>
+
+enum { SWEEP_MOST = 128, COMMANDS_MOST = 16 };
+#define SWEEP_EVERY (30 * DUR_S)
+#define DOING       (2 * DUR_MIN) /* a deed that was begun is begun again after so long */
+
+struct deed {
+	uint64_t seq, msg;
+	int kind;
+	unsigned attempts;
+	char *key;
+	struct buf body;
+	/* what became of it */
+	bool done;
+	wall_t again;
+	struct http_call *ask;
+	struct sweep *sweep;
+};
+struct sweep {
+	struct unit u; /* first */
+	struct offers *o;
+	struct deed v[SWEEP_MOST];
+	unsigned n, asks; /* asks: commands under way */
+	bool cancelling, more;
+	struct plugin_cancels cancels;
+	struct plugin_cancel cancel[SWEEP_MOST];
+	unsigned of[SWEEP_MOST]; /* whose they are */
+	char *url, *secret;
+	bool private;
+	dur_t give_up;
+};
+
+/* ---- cancels of one event ---- */
+struct order {
+	struct plugin_cancels c;
+	void (*done)(void *arg, unsigned cancelled);
+	void *arg;
+	struct plugin_cancel v[];
+};
+
+static void order_done(struct plugin_cancels *c)
+{
+	struct order *w = CONTAINER(c, struct order, c);
+
+	w->done(w->arg, c->cancelled);
+	mem_free(&w);
+}
+
+void deeds_cancel(struct offers *o, const struct work_cancel *v, size_t n,
+	void (*done)(void *arg, unsigned cancelled), void *arg)
+{
+	struct order *w = mem_alloc(sizeof *w + n * sizeof w->v[0]);
+
+	w->done = done;
+	w->arg = arg;
+	for (size_t i = 0; i < n; i++) {
+		w->v[i].id = v[i].msg;
+		w->v[i].state = STATE_CANCELLED;
+		str_copy(w->v[i].words, sizeof w->v[i].words, STR("the chain was disarmed"));
+	}
+	w->c = (struct plugin_cancels){ .v = w->v, .n = (unsigned)n, .done = order_done };
+	plugin_cancel(o->h, &w->c);
+	deeds_soon(o, 15 * DUR_S);
+}
+
+/* ---- the sweep ---- */
+static void sweep_free(struct sweep *s)
+{
+	for (unsigned i = 0; i < s->n; i++) {
+		mem_free(&s->v[i].key);
+		buf_free(&s->v[i].body);
+	}
+	mem_free(&s->url);
+	mem_free(&s->secret);
+	unit_free(&s->u);
+	mem_free(&s);
+}
+
+static void sweep_empty(struct sweep *s)
+{
+	for (unsigned i = 0; i < s->n; i++) {
+		mem_free(&s->v[i].key);
+		buf_free(&s->v[i].body);
+	}
+	s->n = 0;
+	mem_free(&s->url);
+	mem_free(&s->secret);
+}
+
+static int deeds_load(struct work *w, struct sweep *s)
+{
+	struct sql_stmt *st = db_st(w->db, ST_DEEDS_DUE);
+	int rc;
+
+	if (!st)
+		return work_failed(w, "what is to be done");
+	sql_int(st, 1, w->now);
+	sql_int(st, 2, SWEEP_MOST);
+	while ((rc = sql_step(st)) == 1) {
+		struct deed *d = &s->v[s->n++];
+
+		*d = (struct deed){ .seq = (uint64_t)sql_col(st, 0),
+			.kind = (int)sql_col(st, 1),
+			.msg = (uint64_t)sql_col(st, 2),
+			.attempts = (unsigned)sql_col(st, 3),
+			.key = mem_dup(sql_col_str(st, 4)),
+			.sweep = s };
+		buf_str(&d->body, sql_col_str(st, 5));
+	}
+	return rc < 0 ? work_failed(w, "what is to be done") : 0;
+}
+
+static int deed_later(struct work *w, const struct deed *d, wall_t due, unsigned attempts)
+{
+	struct sql_stmt *st = db_st(w->db, ST_DEED_LATER);
+
+	if (!st)
+		return work_failed(w, "what is to be done");
+	sql_int(st, 1, due);
+	sql_int(st, 2, attempts);
+	sql_int(st, 3, (int64_t)d->seq);
+	return sql_run(st) < 0 ? work_failed(w, "what is to be done") : 0;
+}
+
+/* writer */
+static int sweep_pick(struct plugin_call *c)
+{
+	struct sweep *s = (struct sweep *)c;
+	struct work *w = unit_begin(&s->u, c);
+	const struct ledger_conf *l = &w->rules->conf->ledger;
+	int rc;
+
+	sweep_empty(s);
+	rc = deeds_load(w, s);
+	for (unsigned i = 0; i < s->n && rc == 0; i++)
+		rc = deed_later(w, &s->v[i], w->now + DOING, s->v[i].attempts);
+	s->url = mem_dup(str_of(l->webhook));
+	s->secret = mem_dup(str_of(l->webhook_secret));
+	s->private = l->webhook_private;
+	s->give_up = l->give_up;
+	return unit_end(&s->u, rc);
+}
+
+/* writer */
+static int sweep_strike(struct plugin_call *c)
+{
+	struct sweep *s = (struct sweep *)c;
+	struct work *w = unit_begin(&s->u, c);
+	int rc = 0;
+
+	for (unsigned i = 0; i < s->n && rc == 0; i++) {
+		struct sql_stmt *st;
+
+		if (!s->v[i].done) {
+			rc = deed_later(w, &s->v[i], s->v[i].again, s->v[i].attempts + 1);
+			continue;
+		}
+		st = db_st(w->db, ST_DEED_DEL);
+		if (!st)
+			rc = work_failed(w, "what is done");
+		else {
+			sql_int(st, 1, (int64_t)s->v[i].seq);
+			rc = sql_run(st) < 0 ? work_failed(w, "what is done") : 0;
+		}
+	}
+	return unit_end(&s->u, rc);
+}
+
+static void sweep_over(struct plugin_call *c)
+{
+	struct sweep *s = (struct sweep *)c;
+	struct offers *o = s->o;
+	dur_t in = SWEEP_EVERY;
+
+	for (unsigned i = 0; i < s->n; i++)
+		if (!s->v[i].done && s->v[i].again - s->u.now < in)
+			in = s->v[i].again - s->u.now;
+	o->sweeping = false;
+	deeds_soon(o, s->n == SWEEP_MOST ? 0 : in > 0 ? in : 0);
+	sweep_free(s);
+}
+
+static void sweep_consider(struct sweep *s)
+{
+	if (s->asks || s->cancelling)
+		return;
+	s->u.call.run = sweep_strike;
+	s->u.call.done = sweep_over;
+	plugin_call(s->o->h, &s->u.call);
+}
+
+static void cancels_done(struct plugin_cancels *c)
+{
+	struct sweep *s = CONTAINER(c, struct sweep, cancels);
+
+	for (unsigned i = 0; i < c->n; i++) {
+		struct deed *d = &s->v[s->of[i]];
+
+		d->done = c->v[i].result != REASON_STORE;
+		d->again = clock_wall() + DUR_S;
+	}
+	s->cancelling = false;
+	sweep_consider(s);
+}
+
+/* ---- commands ---- */
+static void command_answered(void *owner, const struct http_reply *r)
+{
+	struct deed *d = owner;
+	struct sweep *s = d->sweep;
+	dur_t wait = backoff_of(DUR_S, 10 * DUR_MIN, 2, d->attempts + 1), asked;
+
+	d->ask = NULL;
+	d->again = clock_wall() + wait;
+	if (r->status >= 200 && r->status < 300) {
+		d->done = true;
+		stat_inc(&s->o->commands);
+	} else if (d->attempts > 10 + (uint64_t)(s->give_up / (10 * DUR_MIN))) {
+		d->done = true;
+		stat_inc(&s->o->commands_failed);
+		log_error("a command for the platform was given up", F_STR("key", d->key),
+			F_U64("status", r->status), F_ERR(&r->why));
+	} else {
+		if (http_retry_after(r, &asked) && asked > wait)
+			d->again = clock_wall() + (asked < DUR_HOUR ? asked : DUR_HOUR);
+		log_warn("a command for the platform failed", F_STR("key", d->key),
+			F_U64("status", r->status), F_ERR(&r->why),
+			F_DUR("again_in", d->again - clock_wall()));
+	}
+	s->asks--;
+	sweep_consider(s);
+}
+
+static void command_ask(struct sweep *s, struct deed *d)
+{
+	const struct http_way way = { .allow_private = s->private };
+	struct buf sign = BUF_INIT, key = BUF_INIT;
+	const char *headers[4] = { "Content-Type: application/json" };
+	struct http_ask ask = {
+		.method = "POST", .url = s->url, .headers = headers, .body = &d->body, .way = &way
+	};
+
+	buf_printf(&key, "Idempotency-Key: %s", d->key);
+	headers[1] = buf_cstr(&key);
+	if (s->secret[0]) {
+		buf_c(&sign, "Postern-Signature: ");
+		http_sign(&sign, str_of(s->secret), clock_wall(), buf_view(&d->body));
+		headers[2] = buf_cstr(&sign);
+	}
+	s->asks++;
+	d->ask = http_call(s->o->http, &ask, command_answered, d);
+	buf_free(&sign);
+	buf_free(&key);
+}
+
+static void sweep_picked(struct plugin_call *c)
+{
+	struct sweep *s = (struct sweep *)c;
+	unsigned n = 0, commands = 0;
+
+	if (plugin_failed(c) || !s->n || !s->o->begun) {
+		s->o->sweeping = false;
+		deeds_soon(s->o, SWEEP_EVERY);
+		sweep_free(s);
+		return;
+	}
+	s->cancelling = true; /* until all are under way */
+	for (unsigned i = 0; i < s->n; i++) {
+		struct deed *d = &s->v[i];
+
+		if (d->kind == DEED_UPSTREAM) {
+			d->again = s->u.now + DUR_S;
+			if (!s->url[0])
+				d->done = true; /* nobody is to be told any more */
+			else if (commands++ < COMMANDS_MOST)
+				command_ask(s, d);
+			continue;
+		}
+		s->of[n] = i;
+		s->cancel[n++] = (struct plugin_cancel){ .id = d->msg,
+			.state = d->kind == DEED_WITHDRAW ? STATE_SUPPRESSED : STATE_CANCELLED,
+			.reason = d->kind == DEED_WITHDRAW ? REASON_CONSENT : REASON_NONE };
+	}
+	if (n) {
+		s->cancels =
+			(struct plugin_cancels){ .v = s->cancel, .n = n, .done = cancels_done };
+		plugin_cancel(s->o->h, &s->cancels);
+		return;
+	}
+	s->cancelling = false;
+	sweep_consider(s);
+}
+
+static void sweep_start(struct timer *t)
+{
+	struct offers *o = CONTAINER(t, struct offers, sweep);
+	struct sweep *s;
+
+	if (o->sweeping || !o->begun)
+		return;
+	o->sweeping = true;
+	s = mem_new(struct sweep);
+	s->o = o;
+	s->u.call.run = sweep_pick;
+	s->u.call.done = sweep_picked;
+	s->u.call.what = "deeds";
+	plugin_call(o->h, &s->u.call);
+}
+
+void deeds_soon(struct offers *o, dur_t in)
+{
+	mono_t at = loop_now(o->h->loop) + in;
+
+	if (o->begun && !o->sweeping && (!timer_is_set(&o->sweep) || o->sweep.at > at))
+		timer_set(o->h->loop, &o->sweep, at);
+}
+
+void deeds_begin(struct offers *o)
+{
+	o->http = http_client_new(o->h->loop, NULL);
+	o->sweep.fire = sweep_start;
+	deeds_soon(o, 0);
+}
+
+void deeds_end(struct offers *o)
+{
+	timer_cancel(o->h->loop, &o->sweep);
+	http_client_free(&o->http); /* commands under way are told again after the next start */
+}

@@ -1,0 +1,242 @@
+/* What happens because time passes: chains' steps, recurring tasks, points that become spendable or
+ * expire; and, in between, what was left raw by a crash and what is too old to be kept.
+ *
+ * One timer on the loop stands for the earliest of them; a million armed chains cost a row each.
+ * Work is done in slices of a few milliseconds, as bulk, so that tills pass it.
+ */
+#include "gateway/base/log.h"
+#include "plugins/offers/lot.h"
+#include "plugins/offers/offers.h"
+#include "plugins/offers/task.h"
+
+enum { SLICE_MOST = 128 };
+#define SLICE      (4 * DUR_MS)
+#define LOOK_EVERY (30 * DUR_S) /* zones, clocks and configurations change */
+#define TIDY_EVERY (10 * DUR_MIN)
+
+/* ---- firing ---- */
+struct slice {
+	struct unit u; /* first */
+	struct offers *o;
+	unsigned fired, sent;
+	bool left;
+	wall_t next;
+};
+
+static void earlier(wall_t *t, wall_t other)
+{
+	if (other && (!*t || other < *t))
+		*t = other;
+}
+
+/* writer */
+static int slice_run(struct plugin_call *c)
+{
+	struct slice *s = (struct slice *)c;
+	struct work *w = unit_begin(&s->u, c);
+	mono_t until = clock_mono() + SLICE;
+	bool chains = false, tasks = false, lots = false;
+	wall_t due = 0;
+	int rc;
+
+	s->next = 0;
+	rc = chain_fire(w, SLICE_MOST, until, &s->fired, &chains);
+	if (rc == 0 && !chains)
+		rc = task_fire(w, SLICE_MOST, until, &s->sent, &tasks);
+	if (rc == 0 && !chains && !tasks)
+		rc = ledger_sweep(w, SLICE_MOST, until, &lots);
+	s->left = chains || tasks || lots;
+	if (rc == 0 && !s->left && (rc = chain_next_due(w, &due)) == 0)
+		earlier(&s->next, due);
+	if (rc == 0 && !s->left && (rc = task_next_due(w, &due)) == 0)
+		earlier(&s->next, due);
+	return unit_end(&s->u, rc);
+}
+
+static void slice_done(struct plugin_call *c)
+{
+	struct slice *s = (struct slice *)c;
+	struct offers *o = s->o;
+
+	o->firing = false;
+	if (plugin_failed(c)) {
+		if (c->result < 0)
+			log_error("timers failed", F_STR("why", s->u.why));
+		timer_in(o->h->loop, &o->fire, o->begun ? DUR_S : 0);
+		if (!o->begun)
+			timer_cancel(o->h->loop, &o->fire);
+	} else {
+		stat_add(&o->fired, s->fired);
+		unit_settled(o, &s->u);
+		if (s->left && o->begun) {
+			o->firing = true;
+			unit_free(&s->u);
+			plugin_call(o->h, c);
+			return;
+		}
+		timers_due(o, s->next ? s->next : s->u.now + LOOK_EVERY, s->u.now);
+	}
+	unit_free(&s->u);
+	mem_free(&s);
+}
+
+static void fire(struct timer *t)
+{
+	struct offers *o = CONTAINER(t, struct offers, fire);
+	struct slice *s;
+
+	if (o->firing || !o->begun)
+		return;
+	o->firing = true;
+	s = mem_new(struct slice);
+	s->o = o;
+	s->u.call.run = slice_run;
+	s->u.call.done = slice_done;
+	s->u.call.bulk = true;
+	s->u.call.what = "timers";
+	plugin_call(o->h, &s->u.call);
+}
+
+void timers_due(struct offers *o, wall_t due, wall_t now)
+{
+	dur_t in = due > now ? due - now : 0;
+	mono_t at = loop_now(o->h->loop) + (in < LOOK_EVERY ? in : LOOK_EVERY);
+
+	if (o->begun && !o->firing && (!timer_is_set(&o->fire) || o->fire.at > at))
+		timer_set(o->h->loop, &o->fire, at);
+}
+
+/* ---- what a crash left raw ---- */
+struct rest {
+	struct unit u; /* first */
+	struct offers *o;
+	uint64_t last, seq; /* up to which; the one at work, 0: none is left */
+	bool known;         /* last is */
+};
+
+/* writer */
+static int rest_run(struct plugin_call *c)
+{
+	struct rest *r = (struct rest *)c;
+	struct work *w = unit_begin(&r->u, c);
+	struct reply reply = { 0 };
+	struct event *e = NULL;
+	uint64_t seq = 0;
+	int rc = r->known ? 0 : intake_last(w, &r->last);
+
+	r->known = true;
+	if (rc == 0)
+		rc = intake_raw(w, r->seq, r->last, &seq, 1);
+	r->seq = rc == 1 ? seq : 0;
+	if (rc == 1)
+		rc = event_load(w, seq, &e);
+	if (rc == 1)
+		rc = engine_event(w, e, &reply);
+	else if (rc == 0 && seq)
+		rc = intake_spoilt(w, seq); /* its text is damaged */
+	reply_free(&reply);
+	event_drop(&e);
+	return unit_end(&r->u, rc);
+}
+
+/* writer */
+static int rest_spoilt(struct plugin_call *c)
+{
+	struct rest *r = (struct rest *)c;
+
+	return unit_end(&r->u, intake_spoilt(unit_begin(&r->u, c), r->seq));
+}
+
+static void rest_done(struct plugin_call *c)
+{
+	struct rest *r = (struct rest *)c;
+
+	if (!plugin_failed(c)) {
+		unit_settled(r->o, &r->u);
+		if (r->u.cancels_n)
+			deeds_soon(r->o, 15 * DUR_S);
+		c->run = rest_run;
+	} else if (c->run == rest_run && c->result < 0 && r->seq) {
+		log_error("an event could not be worked on", F_ID("event", r->seq),
+			F_STR("why", r->u.why));
+		stat_inc(&r->o->failed);
+		c->run = rest_spoilt;
+	} else {
+		r->seq = 0;
+	}
+	unit_free(&r->u);
+	if (r->seq && r->o->begun)
+		plugin_call(r->o->h, c);
+	else
+		mem_free(&r);
+}
+
+/* ---- what is old ---- */
+struct tidying {
+	struct unit u; /* first */
+	struct offers *o;
+	bool left;
+};
+
+/* writer */
+static int tidy_run(struct plugin_call *c)
+{
+	struct tidying *t = (struct tidying *)c;
+
+	return unit_end(&t->u, intake_purge(unit_begin(&t->u, c), 500, &t->left));
+}
+
+static void tidy_done(struct plugin_call *c)
+{
+	struct tidying *t = (struct tidying *)c;
+	struct offers *o = t->o;
+
+	unit_free(&t->u);
+	if (t->left && !plugin_failed(c) && o->begun) {
+		plugin_call(o->h, c);
+		return;
+	}
+	o->tidying = false;
+	if (o->begun)
+		timer_in(o->h->loop, &o->tidy, TIDY_EVERY);
+	mem_free(&t);
+}
+
+static void tidy(struct timer *timer)
+{
+	struct offers *o = CONTAINER(timer, struct offers, tidy);
+	struct tidying *t;
+
+	if (o->tidying || !o->begun)
+		return;
+	o->tidying = true;
+	t = mem_new(struct tidying);
+	t->o = o;
+	t->u.call.run = tidy_run;
+	t->u.call.done = tidy_done;
+	t->u.call.bulk = true;
+	t->u.call.what = "tidy";
+	plugin_call(o->h, &t->u.call);
+}
+
+void timers_begin(struct offers *o)
+{
+	struct rest *r = mem_new(struct rest);
+
+	o->fire.fire = fire;
+	o->tidy.fire = tidy;
+	timer_in(o->h->loop, &o->fire, 0);
+	timer_in(o->h->loop, &o->tidy, TIDY_EVERY);
+	r->o = o;
+	r->u.call.run = rest_run;
+	r->u.call.done = rest_done;
+	r->u.call.bulk = true;
+	r->u.call.what = "raw";
+	plugin_call(o->h, &r->u.call);
+}
+
+void timers_end(struct offers *o)
+{
+	timer_cancel(o->h->loop, &o->fire);
+	timer_cancel(o->h->loop, &o->tidy);
+}
