@@ -12,6 +12,7 @@
 
 #define OTHERS_BUDGET (10 * DUR_S) /* of events that no till waits for */
 #define LOOK_AGAIN    (20 * DUR_MS)
+#define MARGIN        (30 * DUR_MS)
 
 enum stage { KEEPING, WORKING, LOOKING, OVER };
 struct taking {
@@ -365,6 +366,9 @@ void intake_run(struct plugin_request *r, struct str body)
 	t->u.call.refusable = true;
 	t->u.call.what = "keep";
 	r->state = t;
-	plugin_deadline(r, t->till ? budget : OTHERS_BUDGET, late);
+	/* the answer has to travel, too */
+	plugin_deadline(r,
+		t->till ? budget - (budget < 10 * MARGIN ? budget / 10 : MARGIN) : OTHERS_BUDGET,
+		late);
 	post(t, keep_run, keep_done);
 }
