@@ -9,8 +9,8 @@
 #include "plugins/offers/offers.h"
 #include "plugins/offers/task.h"
 
-enum { SLICE_MOST = 128 };
-#define SLICE      (4 * DUR_MS)
+enum { SLICE_MOST = 256 };
+#define SLICE      (8 * DUR_MS) /* each costs a commit */
 #define LOOK_EVERY (30 * DUR_S) /* zones, clocks and configurations change */
 #define TIDY_EVERY (10 * DUR_MIN)
 
