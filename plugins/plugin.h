@@ -229,7 +229,9 @@ void plugin_put_gate(struct draft *d, wall_t open_until, struct str more);
 
 /* ---- taking back ---- */
 /* Cancels what is queued and not in flight. For each exactly one of two is true afterwards: it is
- * in the state asked for and was never sent, or result says why not. */
+ * in the state asked for and was never sent, or result says why not. Of a message with a fallback
+ * the attempts that wait are cancelled and no further ones begin, TOO_LATE or not; the whole then
+ * ends as undeliverable, with the reason given. */
 struct plugin_cancel {
 	uint64_t id;
 	enum state state;   /* STATE_CANCELLED or STATE_SUPPRESSED */

@@ -1,6 +1,8 @@
 /* Fault injection for tests: the n-th write, fsync, allocation or connect fails.
  * FAULT=fsync:3 in the environment makes the third call of fault_hit("fsync") true, once;
- * FAULT=fsync:3+ from the third on. Costs one load of a flag when unset. Thread-safe.
+ * FAULT=fsync:3+ from the third on. FAULT=stall-WHAT:3 lets the third call of a plugin that says so
+ * of itself (plugin_call.what) stand still for five seconds, on the store's writer.
+ * Costs one load of a flag when unset. Thread-safe.
  */
 #ifndef POSTERN_BASE_FAULT_H
 #define POSTERN_BASE_FAULT_H

@@ -198,6 +198,18 @@ static void add_gate(struct intake *in, const struct plugin_policy *p)
 
 static void not_kept(struct store_op *op) {} /* judged_done() answers */
 
+/* An attempt of a whole that was taken back meanwhile: 1, 0, -1. */
+static int is_stopped(struct plugin_call *c, const struct message *m)
+{
+	struct str id = message_get(m, FIELD_CLIENT_ID), parent;
+	uint64_t whole;
+
+	if (!message_has(m, FIELD_ON_BEHALF) || !str_cut(&id, ':', &parent) ||
+		!str_u64(parent, &whole))
+		return 0;
+	return store_call_has_event(&c->op, whole, FALLBACK_STOPPED);
+}
+
 /* The writer; perhaps once more after its transaction was undone. */
 static int judge(struct plugin_call *c)
 {
@@ -205,11 +217,16 @@ static int judge(struct plugin_call *c)
 	struct intake *in = j->in;
 	struct store_op *op = &in->op;
 	struct plugin_policy p = { 0 };
+	int stopped = is_stopped(c, j->as_came);
 
+	if (stopped < 0)
+		return -1;
 	j->known = false;
 	message_unref(&in->msg);
 	in->msg = message_ref(j->as_came);
-	if (c->host->plugin->policy(c, in->msg, j->account, &p) < 0)
+	if (stopped)
+		p = (struct plugin_policy){ .verdict = POLICY_SUPPRESS, .reason = REASON_DISARMED };
+	else if (c->host->plugin->policy(c, in->msg, j->account, &p) < 0)
 		return -1;
 	op->accept.state = STATE_QUEUED;
 	op->accept.reason = p.verdict == POLICY_GO ? REASON_NONE : p.reason;

@@ -4,25 +4,32 @@
  * where it is taken out of memory or barred, and ends by the store's word. One that was on its way
  * from one queue to another is looked for again, after what the writer had to do by then: it is
  * there then, or it has left.
+ *
+ * A whole with several attempts (fallback.c) is stopped first, by a line of its history that the
+ * writer looks at before it accepts an attempt; then those that wait are taken back, one a round.
  */
 #include "gateway/base/log.h"
 #include "gateway/base/mem.h"
 #include "gateway/flow/flow.h"
 
-enum { TRIES = 4, AT_ONCE = 1000 };
+enum { TRIES = 4, TRIES_OF_WHOLE = 20, AT_ONCE = 1000 };
+
+struct one {
+	unsigned index;
+	unsigned tries;
+	bool again;
+	bool stopped; /* a whole, no attempt begins any more */
+	bool some;    /* of a whole: an attempt was taken back */
+};
 
 struct taking {
-	struct chore work;      /* first */
+	struct chore chore;     /* first */
 	struct store_op behind; /* waits for the writer */
 	struct letter letter;
 	struct flow_plugin *p;
 	struct plugin_cancels *c;
-	struct one {
-		unsigned index;
-		bool again;
-	} * v;
+	struct one *v;
 	unsigned n; /* to be looked for */
-	unsigned tries;
 	_Atomic unsigned open;
 };
 
@@ -45,24 +52,22 @@ static void one_over(struct order *o)
 {
 	struct taken *x = (struct taken *)o;
 	struct taking *t = x->t;
+	struct one *one = x->one;
 
-	t->c->v[x->one->index].result = o->reason;
-	x->one->again = o->reason == REASON_TOO_LATE;
+	t->c->v[one->index].result = o->reason;
+	one->some |= o->reason == REASON_NONE;
+	one->again = one->stopped || o->reason == REASON_TOO_LATE;
 	mem_free(&x);
 	less(t);
 }
 
+/* About the message at v, which is the one itself or an attempt of it. */
 static enum reason order_one(struct taking *t, struct one *one, const struct store_view *v)
 {
 	const struct plugin_cancel *c = &t->c->v[one->index];
-	struct taken *x;
+	struct taken *x = mem_new(struct taken);
 	enum reason r;
 
-	if (!v->id || v->submitter != t->p->pub.submitter)
-		return REASON_NOT_FOUND;
-	if (v->state != STATE_QUEUED)
-		return REASON_TOO_LATE;
-	x = mem_new(struct taken);
 	x->t = t;
 	x->one = one;
 	x->o.gw = t->p->gw;
@@ -85,10 +90,97 @@ static enum reason order_one(struct taking *t, struct one *one, const struct sto
 	return r;
 }
 
-/* A worker. */
-static void look_call(struct chore *w)
+/* ---- wholes ---- */
+static void stop_written(struct store_op *op)
 {
-	struct taking *t = (struct taking *)w;
+	struct taken *x = (struct taken *)op;
+	struct taking *t = x->t;
+
+	x->one->stopped = x->one->again = op->fault == STORE_OK;
+	t->c->v[x->one->index].result = op->fault == STORE_OK ? REASON_TOO_LATE : REASON_STORE;
+	mem_free(&x);
+	less(t);
+}
+
+static void stop_whole(struct taking *t, struct one *one, uint64_t id)
+{
+	struct taken *x = mem_new(struct taken);
+	struct store_op *op = &x->o.op;
+
+	x->t = t;
+	x->one = one;
+	op->kind = OP_EVENT;
+	op->done = stop_written;
+	op->event.id = id;
+	op->event.reason = t->c->v[one->index].reason;
+	str_copy(op->event.what, sizeof op->event.what, STR(FALLBACK_STOPPED));
+	atomic_fetch_add(&t->open, 1);
+	store_do(gateway_store(t->p->gw), op);
+}
+
+/* The next attempt that waits. Too late is what has left already, and did not fail. True: an order
+ * is given. */
+static bool order_attempt(struct taking *t, struct one *one, enum reason *r)
+{
+	struct store *st = gateway_store(t->p->gw);
+	struct store_view whole, v[FALLBACK_STEPS];
+	uint64_t id[FALLBACK_STEPS];
+	const struct store_view *waits = NULL;
+	bool left = false;
+	struct err e;
+	int n = store_find(st, t->c->v[one->index].id, false, &whole, &e);
+
+	*r = n < 0 ? REASON_STORE : REASON_NOT_FOUND;
+	if (n <= 0)
+		return false;
+	*r = REASON_STORE;
+	n = fallback_begun(t->p->gw, &whole, id);
+	store_view_free(&whole);
+	if (n < 0 || store_find_places(st, id, (unsigned)n, v, &e) < 0)
+		return false;
+	for (int i = 0; i < n; i++) {
+		if (v[i].id && v[i].state == STATE_QUEUED && !waits)
+			waits = &v[i];
+		left |= v[i].id && (v[i].state == STATE_SENDING || v[i].state == STATE_SENT ||
+					   v[i].state == STATE_DELIVERED ||
+					   v[i].state == STATE_READ || v[i].state == STATE_UNKNOWN);
+	}
+	if (waits) {
+		*r = order_one(t, one, waits);
+		return *r == REASON_NONE;
+	}
+	*r = left || !one->some ? REASON_TOO_LATE : REASON_NONE;
+	return false;
+}
+
+/* ---- rounds ---- */
+/* Looks at one. False: it is decided, *r says how. */
+static bool look_at(struct taking *t, struct one *one, const struct store_view *v, enum reason *r)
+{
+	struct flow_channel *whole = gateway_fallback(t->p->gw);
+
+	one->again = false;
+	if (one->stopped)
+		return order_attempt(t, one, r);
+	*r = REASON_NONE;
+	if (!v->id || v->submitter != t->p->pub.submitter) {
+		*r = REASON_NOT_FOUND;
+	} else if (v->state == STATE_SENT && v->channel == whole->pub.number) {
+		stop_whole(t, one, v->id);
+		return true;
+	} else if (v->state != STATE_QUEUED) {
+		*r = REASON_TOO_LATE;
+	} else {
+		*r = order_one(t, one, v);
+		return *r == REASON_NONE;
+	}
+	return false;
+}
+
+/* A worker. */
+static void look_call(struct chore *chore)
+{
+	struct taking *t = (struct taking *)chore;
 	uint64_t ids[AT_ONCE];
 	struct store_view *views = mem_alloc(AT_ONCE * sizeof *views);
 
@@ -103,12 +195,9 @@ static void look_call(struct chore *w)
 		found = store_find_places(gateway_store(t->p->gw), ids, n, views, &e);
 		for (unsigned i = 0; i < n; i++) {
 			struct one *one = &t->v[at + i];
-			enum reason r = found < 0 ? REASON_STORE : REASON_NONE;
+			enum reason r = REASON_STORE;
 
-			one->again = false;
-			if (r == REASON_NONE)
-				r = order_one(t, one, &views[i]);
-			if (r != REASON_NONE)
+			if (found < 0 || !look_at(t, one, &views[i], &r))
 				t->c->v[one->index].result = r;
 		}
 	}
@@ -139,7 +228,7 @@ static void written(struct store_op *op)
 {
 	struct taking *t = CONTAINER(op, struct taking, behind);
 
-	workers_do(&t->work);
+	workers_do(&t->chore);
 }
 
 /* All of this round are decided; on whatever thread was last. */
@@ -148,10 +237,10 @@ static void next_round(struct taking *t)
 	unsigned n = 0;
 
 	for (unsigned i = 0; i < t->n; i++)
-		if (t->v[i].again)
+		if (t->v[i].again && ++t->v[i].tries < (t->v[i].stopped ? TRIES_OF_WHOLE : TRIES))
 			t->v[n++] = t->v[i];
 	t->n = n;
-	if (!n || ++t->tries == TRIES) {
+	if (!n) {
 		t->letter.run = all_over;
 		loop_post(t->c->loop ? t->c->loop : t->p->pub.loop, &t->letter);
 		return;
@@ -171,6 +260,6 @@ void plugin_cancel(struct plugin_host *h, struct plugin_cancels *c)
 	t->v = mem_alloc((c->n + 1) * sizeof *t->v);
 	for (unsigned i = 0; i < c->n; i++)
 		t->v[i].index = i;
-	t->work.call = look_call;
-	workers_do(&t->work);
+	t->chore.call = look_call;
+	workers_do(&t->chore);
 }

@@ -17,7 +17,7 @@
 
 #include <stdio.h>
 
-enum { SWEEP_MOST = 500, STEPS_MOST = 16 };
+enum { SWEEP_MOST = 500, STEPS_MOST = FALLBACK_STEPS };
 #define SWEEP_EVERY (2 * DUR_S)
 #define SWEEP_MORE  (100 * DUR_MS)
 
@@ -160,6 +160,36 @@ static void find_attempts(const struct store_view *p, uint64_t id[STEPS_MOST])
 	}
 }
 
+/* One that was accepted just now is not in the history yet, but under its client id. */
+int fallback_begun(struct gateway *g, const struct store_view *whole, uint64_t id[STEPS_MOST])
+{
+	uint32_t attempts = gateway_number(g, STORE_SUBMITTER, STR("fallback/attempts"));
+	struct err e;
+	int n = 0, found = 1;
+
+	find_attempts(whole, id);
+	for (; n < STEPS_MOST && found == 1; n++) {
+		char client_id[48];
+
+		if (id[n] == REFUSED)
+			id[n] = 0;
+		else if (id[n] == 0) {
+			snprintf(client_id, sizeof client_id, "%lu:%d", whole->id, n);
+			found = store_find_client(
+				gateway_store(g), attempts, str_of(client_id), &id[n], &e);
+		}
+	}
+	return found < 0 ? -1 : found ? n : n - 1;
+}
+
+static bool is_stopped(const struct store_view *whole)
+{
+	for (unsigned i = 0; i < whole->history_n; i++)
+		if (strcmp(whole->history[i].what, FALLBACK_STOPPED) == 0)
+			return true;
+	return false;
+}
+
 /* The next step starts when all before it have failed or its time has come; the whole ends when one
  * was delivered, or none is open and none is left. */
 static void look_at(struct gateway *g, struct look *l)
@@ -204,7 +234,7 @@ static void look_at(struct gateway *g, struct look *l)
 	}
 	if (l->end.at && (l->end.state == STATE_DELIVERED || l->end.state == STATE_READ)) {
 		l->decision = DECIDE_END;
-	} else if (k < steps) {
+	} else if (k < steps && !is_stopped(&p)) {
 		dur_t after;
 
 		l->child = child_of(p.msg, store_name(st, STORE_SUBMITTER, p.submitter), k, &after);
@@ -215,6 +245,9 @@ static void look_at(struct gateway *g, struct look *l)
 			message_unref(&l->child);
 	} else if (!open && steps) {
 		l->decision = DECIDE_END;
+		/* what has been `sent` as a whole can only fail */
+		if (l->end.state == STATE_CANCELLED || l->end.state == STATE_SUPPRESSED)
+			l->end.state = STATE_UNDELIVERABLE;
 	}
 	store_view_free(&p);
 }

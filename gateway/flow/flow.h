@@ -346,6 +346,11 @@ struct order {
 enum reason order_give(struct order *o);
 
 /* fallback.c */
+#define FALLBACK_STOPPED "stopped" /* in a whole's history: no further attempts */
+enum { FALLBACK_STEPS = 16 };
+/* The attempts of a whole that have begun, in order: their ids, 0 for those refused at the door.
+ * Returns how many; -1: not known now. Blocks. */
+int fallback_begun(struct gateway *g, const struct store_view *whole, uint64_t id[FALLBACK_STEPS]);
 void fallback_put(struct buf *b, dur_t after, const struct message *m);
 bool fallback_next(struct str *rest, dur_t *after_r, struct message **m_r);
 void fallback_join(struct flow_channel *c, struct listener *l, struct account *a); /* its loop */

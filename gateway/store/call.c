@@ -122,6 +122,19 @@ int store_call_event(
 	return history_add(call->call.store, id, call->call.store->now, what, 0, reason, words);
 }
 
+int store_call_has_event(struct store_op *call, uint64_t id, const char *what)
+{
+	struct sql_stmt *q = call->call.store->q[Q_EVENT_FIND];
+	int got;
+
+	sql_int(q, 1, (int64_t)id);
+	sql_text(q, 2, str_of(what));
+	got = sql_step(q);
+	if (got == 1)
+		sql_reset(q);
+	return got;
+}
+
 wall_t store_call_now(const struct store_op *call)
 {
 	return call->call.store->now;

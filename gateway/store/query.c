@@ -234,6 +234,7 @@ int store_find_places(
 	if (!db)
 		return -1;
 	q = sql_prepare(db, VIEW FROM " WHERE msg.id = $1");
+	got = q ? 0 : -1;
 	for (unsigned i = 0; q && i < n; i++) {
 		v[i] = (struct store_view){ 0 };
 		sql_int(q, 1, (int64_t)ids[i]);

@@ -267,6 +267,8 @@ int store_call_noted(struct store_op *call, uint32_t outlet, uint64_t seq);
 /* What OP_EVENT does. */
 int store_call_event(struct store_op *call, uint64_t id, const char *what, enum reason reason,
 	const char *words);
+/* Does its history have such a line? 1, 0, -1. */
+int store_call_has_event(struct store_op *call, uint64_t id, const char *what);
 wall_t store_call_now(const struct store_op *call); /* the transaction's time */
 
 /* ---- refills: the reader thread reads ahead for a queue or an outlet ---- */
