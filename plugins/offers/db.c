@@ -71,7 +71,8 @@ static const char version_1[] =
 	 * amount: event_amount(); receipt: a hash, 0 none */
 	"CREATE TABLE of_past(member INTEGER, type INTEGER, occurred INTEGER, seq INTEGER, amount "
 	"INTEGER,"
-	" receipt INTEGER NOT NULL DEFAULT 0, PRIMARY KEY(member, type, occurred, seq)) WITHOUT ROWID;"
+	" receipt INTEGER NOT NULL DEFAULT 0, PRIMARY KEY(member, type, occurred, seq)) WITHOUT "
+	"ROWID;"
 	/* what an event was to an offer: enum mark_kind bits (arms, disarms), by member and offer
 	 * in the order of time; the chain is a fold over these rows. receipt and key: hashes, 0
 	 * none */
@@ -80,11 +81,13 @@ static const char version_1[] =
 	" PRIMARY KEY(member, offer, occurred, seq)) WITHOUT ROWID;"
 
 	/* ---- chains: the present fold of each. run: seq of the event that the anchor comes from;
-	 * first: steps before it are not this run's; step: the next one, from 0; due: when, NULL: nothing more; until: of the window (0 none)
+	 * first: steps before it are not this run's; step: the next one, from 0; due: when, NULL:
+	 * nothing more; until: of the window (0 none)
 	 */
 	"CREATE TABLE of_chain(id INTEGER PRIMARY KEY, offer INTEGER NOT NULL, member INTEGER NOT "
 	"NULL,"
-	" key INTEGER NOT NULL, run INTEGER NOT NULL, anchor INTEGER NOT NULL, first INTEGER NOT NULL DEFAULT 0,"
+	" key INTEGER NOT NULL, run INTEGER NOT NULL, anchor INTEGER NOT NULL, first INTEGER NOT "
+	"NULL DEFAULT 0,"
 	" step INTEGER NOT NULL,"
 	" due INTEGER, restarts INTEGER NOT NULL DEFAULT 0, version INTEGER NOT NULL, pin INTEGER "
 	"NOT NULL DEFAULT 0,"

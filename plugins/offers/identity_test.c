@@ -244,7 +244,8 @@ static void chain(const struct member *m, int offer, int run, int64_t anchor, co
 		"INSERT INTO of_chain(offer, member, key, run, anchor, step, due, version)"
 		" VALUES(%d, %lld, 0, %d, %lld, 0, %s, 1);"
 		"INSERT INTO of_mark VALUES(%lld, %d, %lld, %d, 1, 0, 0);"
-		"INSERT INTO of_past(member, type, occurred, seq, amount) VALUES(%lld, 5, %lld, %d, 100)",
+		"INSERT INTO of_past(member, type, occurred, seq, amount) VALUES(%lld, 5, %lld, "
+		"%d, 100)",
 		offer, (long long)m->id, run, (long long)anchor, due, (long long)m->id, offer,
 		(long long)anchor, run, (long long)m->id, (long long)anchor, run);
 	assert_int_equal(sql_exec(mf.sql, text), 0);

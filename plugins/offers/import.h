@@ -26,10 +26,10 @@ struct import_conf {
 	enum import_what what;
 	struct rules *rules; /* referenced */
 	struct address_country country;
-	bool verified;    /* see struct member_reader */
-	const char *by;   /* the token: who vouches for consent; borrowed */
-	int media;        /* suppressions that name no medium, -1: they must */
-	int row;          /* and no row: -1 all */
+	bool verified;  /* see struct member_reader */
+	const char *by; /* the token: who vouches for consent; borrowed */
+	int media;      /* suppressions that name no medium, -1: they must */
+	int row;        /* and no row: -1 all */
 };
 struct import *import_new(const struct import_conf *c);
 void import_free(struct import **ip);

@@ -132,7 +132,8 @@ static void test_lines_and_arrays(void **state)
 		7));
 	is_report(im,
 		"{\"rows\":5,\"created\":1,\"changed\":1,\"refused\":3,\"faults\":[{\"line\":3,"
-		"\"field\":\"first_nam\",\"text\":\"is not known here; did you mean \\\"first_name\\\"?\"},"
+		"\"field\":\"first_nam\",\"text\":\"is not known here; did you mean "
+		"\\\"first_name\\\"?\"},"
 		"{\"line\":4,\"field\":\"\",\"text\":\"is not JSON: line 1, column 8 (byte 8): "
 		"string or '}' expected near end of file\"},"
 		"{\"line\":5,\"field\":\"attributes/children\",\"text\":\"is not a good int\"}]}");

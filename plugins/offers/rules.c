@@ -4,7 +4,6 @@
 #include "plugins/offers/rules_private.h"
 
 #include <inttypes.h>
-#include <stdatomic.h>
 #include <stdio.h>
 
 static const char *const globs[] = { "policy.conf", "offers.d/*.conf", "tasks.d/*.conf",
@@ -18,7 +17,7 @@ static struct rules *rules_finish(struct arena *a, void *conf, const char *dir, 
 	r->arena = a;
 	r->conf = conf;
 	r->media = media;
-	atomic_init(&r->refs, 1);
+	r->refs = 1;
 	if (!f->incomplete)
 		rules_make(r, dir, f);
 	if (f->errors > before || f->incomplete) {
@@ -51,7 +50,7 @@ struct rules *rules_load_text(
 
 struct rules *rules_ref(struct rules *r)
 {
-	atomic_fetch_add(&r->refs, 1);
+	r->refs++; /* atomic, as its type says */
 	return r;
 }
 
@@ -60,7 +59,7 @@ void rules_unref(struct rules **rp)
 	struct rules *r = *rp;
 
 	*rp = NULL;
-	if (r && atomic_fetch_sub(&r->refs, 1) == 1) {
+	if (r && --r->refs == 0) {
 		struct arena *a = r->arena;
 
 		arena_free(&a);
