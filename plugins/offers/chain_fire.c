@@ -76,7 +76,10 @@ static int next_goes(struct work *w, const struct offer *o, const struct firing 
 	if (rc < 0)
 		return work_failed(w, "the step before");
 	done = rc == 1 && (sql_col(st, 0) == STATE_DELIVERED || sql_col(st, 0) == STATE_READ);
-	sent = done || (rc == 1 && sql_col(st, 0) == STATE_SENT);
+	/* a message was made and not taken back: whether a receipt came, or which, does not matter
+	 */
+	sent = done || (rc == 1 && sql_col(st, 2) && sql_col(st, 0) != STATE_CANCELLED &&
+			       sql_col(st, 0) != STATE_SUPPRESSED);
 	sql_reset(st);
 	return o->conf->next_if == NEXT_SENT ? sent : done;
 }

@@ -5,6 +5,7 @@
 #include "plugins/offers/dispatch.h"
 #include "plugins/offers/feedback.h"
 #include "plugins/offers/story.h"
+#include "plugins/offers/story_verbs.h"
 
 #include <stdio.h>
 
@@ -330,6 +331,8 @@ static const struct plugin_route offers_routes[] = {
 	{ 0 },
 };
 
+static const struct plugin_verb offers_verbs[] = { STORY_VERBS, { 0 } };
+
 const struct plugin plugin_offers = {
 	.name = "offers",
 	.about = "Loyalty events become messages: offers, chains, counters, recurring tasks.",
@@ -349,5 +352,6 @@ const struct plugin plugin_offers = {
 	.policy = offers_policy,
 	.gate = offers_gate,
 	.routes = offers_routes,
+	.verbs = offers_verbs,
 	.describe = offers_describe,
 };

@@ -15,6 +15,7 @@ static struct rules *rules_finish(struct arena *a, void *conf, const char *dir, 
 	struct rules *r = arena_new_of(a, struct rules);
 
 	r->arena = a;
+	r->dir = arena_cstr(a, str_of(dir));
 	r->conf = conf;
 	r->media = media;
 	r->refs = 1;

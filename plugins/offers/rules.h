@@ -332,6 +332,7 @@ struct quiet_country {
 struct rules {
 	_Atomic unsigned refs;
 	struct arena *arena;
+	const char *dir; /* folder that it was loaded from; "" from text */
 	const struct rules_conf *conf;
 	struct offer *offers;
 	size_t offers_n;

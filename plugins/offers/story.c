@@ -116,6 +116,21 @@ bool story_store_fails(struct teller *t, const struct clause *c)
 
 /* ---- clauses ---- */
 
+/* An event in full says itself when it happened; it may come later than that, never earlier. */
+static void raw_time(const struct clause *c, wall_t *at_r)
+{
+	struct json_faults f = { 0 };
+	json_t *v = c->raw.n ? json_read(c->raw, &f) : NULL;
+	wall_t at;
+
+	if (v &&
+		clock_parse_rfc3339(
+			str_of(json_string_value(json_object_get(v, "occurred_at"))), &at) &&
+		at > *at_r)
+		*at_r = at;
+	json_decref(v);
+}
+
 /* When it happens, and, for what is expected of a day as a whole, that day's end. */
 static bool clause_time(struct teller *t, const struct clause *c, wall_t *at_r)
 {
@@ -125,6 +140,7 @@ static bool clause_time(struct teller *t, const struct clause *c, wall_t *at_r)
 
 	switch (c->when) {
 	case STORY_NOW:
+		raw_time(c, &at);
 		break;
 	case STORY_AFTER:
 		at = zone_add(t->zone, t->w->now, c->after);
@@ -212,6 +228,51 @@ static void put_json(struct teller *t, const struct clause *c, struct buf *b)
 	buf_free(&data);
 }
 
+static void set_missing(json_t *v, const char *name, json_t *value)
+{
+	if (json_object_get(v, name))
+		json_decref(value);
+	else
+		json_object_set_new(v, name, value);
+}
+
+/* The event as JSON: as it was written in full, or made of the clause. */
+static json_t *event_json(struct teller *t, const struct clause *c, struct json_faults *f)
+{
+	struct buf b = BUF_INIT;
+	char id[32];
+	json_t *v;
+
+	if (!c->raw.n) {
+		put_json(t, c, &b);
+		v = json_read(buf_view(&b), f);
+		buf_free(&b);
+		return v;
+	}
+	v = json_read(c->raw, f);
+	if (!json_is_object(v))
+		return v;
+	snprintf(id, sizeof id, "story-%u", ++t->events);
+	clock_put_rfc3339(&b, t->w->now);
+	set_missing(v, "id", json_string(id));
+	set_missing(v, "source", json_string("story"));
+	set_missing(v, "occurred_at", json_string(buf_cstr(&b)));
+	set_missing(v, "member", json_string("story"));
+	buf_free(&b);
+	return v;
+}
+
+/* Whoever is named by id can be reached, like the story's own member. */
+static int meet(struct teller *t, const struct event *e)
+{
+	struct str ext = e->who[ALIAS_MEMBER];
+	struct member *m;
+	uint64_t id;
+	int rc = ext.n ? member_find(world_unit(t->w), ALIAS_MEMBER, ext, &m) : 1;
+
+	return rc == 0 ? world_member(t->w, ext, &id) : rc < 0 ? -1 : 0;
+}
+
 static bool tell_event(struct teller *t, const struct clause *c)
 {
 	static const struct address_country nowhere;
@@ -220,23 +281,22 @@ static bool tell_event(struct teller *t, const struct clause *c)
 		.ahead = 5 * DUR_MIN,
 		.too_far = DUR_DAY };
 	struct json_faults f = { 0 };
-	struct buf b = BUF_INIT;
 	struct reply reply = { 0 };
 	struct event *e = NULL;
-	json_t *v;
+	json_t *v = event_json(t, c, &f);
 	int rc;
 
-	put_json(t, c, &b);
-	v = json_read(buf_view(&b), &f);
 	if (!v || event_read(v, t->w->now, &how, &e, &f) != EVENT_OK) {
 		fails(t, c, "%s %s", f.n ? f.v[0].at : "", f.n ? f.v[0].text : "no event");
 		json_decref(v);
-		buf_free(&b);
 		return false;
 	}
 	json_decref(v);
-	buf_free(&b);
-	log_line(t, "%s", event_kinds[c->type].word);
+	log_line(t, "%s", event_kinds[e->type].word);
+	if (meet(t, e) < 0) {
+		event_drop(&e);
+		return story_store_fails(t, c);
+	}
 	rc = world_event(t->w, e, &reply);
 	if (reply.receipt.n)
 		log_line(t, "on the receipt: %.*s", STR_ARG(buf_view(&reply.receipt)));

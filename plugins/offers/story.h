@@ -23,7 +23,7 @@
  * it names; "nothing" is: none left. Messages that were suppressed are not looked at unless asked
  * for. A story ends with its last clause.
  *
- * The member of a story is registered, agrees to everything and can be reached over every medium;
+ * The member of a story, and whoever else is named by id, is registered, agrees to everything and can be reached over every medium;
  * "member" says otherwise. A story runs with its offer alone: policy, counters, templates and
  * audiences are those of the configuration. The same engine runs it as runs the gateway, over a
  * store in memory.
@@ -62,6 +62,7 @@ struct clause {
 	struct span after;
 	enum story_what what;
 	/* event, member */
+	struct str raw; /* a whole event as JSON, instead of the rest; "" none */
 	enum event_type type;
 	const char *kind; /* of "phone.linked" and its like: "phone"; else "" */
 	struct story_pair *pairs;

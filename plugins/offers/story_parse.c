@@ -77,25 +77,32 @@ static void take_quoted(struct parser *p)
 	p->at = i < p->text.n ? i + 1 : i;
 }
 
-/* [ … ] and { … } up to their end, as JSON: quotes become double ones. */
+/* [ … ] and { … } up to their end, as JSON: single quotes become double ones. */
 static void take_json(struct parser *p)
 {
 	char *out = arena_alloc(p->a, 2 * (p->text.n - p->at) + 1);
 	size_t n = 0, i = p->at;
 	unsigned depth = 0;
-	bool in = false;
+	char in = 0; /* the quote that we are in */
 
 	for (; i < p->text.n; i++) {
 		char c = p->text.p[i];
 
-		if (c == '\'') {
-			in = !in;
+		if (!in && (c == '\'' || c == '"')) {
+			in = c;
 			out[n++] = '"';
 			continue;
 		}
-		if (in && (c == '"' || c == '\\'))
+		if (in == c) {
+			in = 0;
+			out[n++] = '"';
+			continue;
+		}
+		if (in == '\'' && (c == '"' || c == '\\'))
 			out[n++] = '\\';
 		out[n++] = c;
+		if (in == '"' && c == '\\' && i + 1 < p->text.n)
+			out[n++] = p->text.p[++i];
 		if (in)
 			continue;
 		depth += c == '[' || c == '{';
@@ -501,6 +508,11 @@ static bool take_deed(struct parser *p, struct clause *c)
 		return true;
 	}
 	c->what = STORY_EVENT;
+	if (p->json && p->token.p[0] == '{') {
+		c->raw = p->token;
+		next(p);
+		return true;
+	}
 	if (p->quoted || !event_type_parse(p->token, &c->type, &c->kind)) {
 		near = event_type_near(p->token);
 		return fault(p, "\"%.*s\" is no event%s%s%s", STR_ARG(p->token),

@@ -1,15 +1,28 @@
 /* Whole stories: told one after the other, for checks and for people. See story.h. */
 #include "plugins/offers/story_private.h"
+#include "plugins/offers/task.h"
 
 #include <stdio.h>
 
 /* ---- whole stories ---- */
 
-static int64_t first_day(const struct offer *o, const struct zone *z)
+static int64_t first_day(const struct teller *t, const struct clause *first)
 {
-	if (o && o->by_member && o->from_local.day)
-		return o->from_local.day;
-	return o && o->from ? zone_local(z, o->from).day : date_of_civil(2026, 3, 2);
+	const struct offer *o = t->o;
+	struct json_faults f = { 0 };
+	json_t *v = first->raw.n ? json_read(first->raw, &f) : NULL;
+	int64_t day = date_of_civil(2026, 3, 2);
+	wall_t at;
+
+	if (v && clock_parse_rfc3339(
+			 str_of(json_string_value(json_object_get(v, "occurred_at"))), &at))
+		day = zone_local(t->zone, at).day;
+	else if (o && o->by_member && o->from_local.day)
+		day = o->from_local.day;
+	else if (o && o->from)
+		day = zone_local(t->zone, o->from).day;
+	json_decref(v);
+	return day;
 }
 
 /* The zone of the story's member comes with its first clause; days count by it from the outset. */
@@ -53,7 +66,7 @@ static bool tell(struct teller *t, const struct rules *r, const struct story *s)
 	wall_t start;
 
 	t->zone = zone_of(r, s);
-	t->day_0 = first->what == STORY_BEGIN ? first->day : first_day(t->o, t->zone);
+	t->day_0 = first->what == STORY_BEGIN ? first->day : first_day(t, first);
 	start = zone_wall(t->zone,
 		(struct local){ t->day_0,
 			first->what == STORY_BEGIN && first->clock >= 0 ? first->clock : 0 });
@@ -252,6 +265,8 @@ unsigned stories_simulate(
 	bool ok = false;
 
 	if (w) {
+		w->task_fire = task_fire;
+		w->task_next_due = task_next_due;
 		ok = story_tell(w, r, NULL, text, after, &why, &log);
 	} else {
 		buf_c(&why, e.text);

@@ -101,6 +101,30 @@ static void test_QH_4_cancelled_while_it_is_held(void **state)
 		      "nothing\" ); };");
 }
 
+static void test_next_if_sent_does_not_wait_for_receipts(void **state)
+{
+	comes_true(TEXTS
+		"offer = { name = \"c\"; when = \"registration.completed\"; next_if = \"sent\"; "
+		"steps "
+		"= ( { after = \"1 day\"; send = \"one\"; via = [ \"sms\" ]; }, { after = \"1 "
+		"day\"; "
+		"send = \"two\"; via = [ \"sms\" ]; } ); stories = ( "
+		"\"day 0 registration.completed; day 1 expect one; day 2 expect two\","
+		"\"day 0 registration.completed; day 1 expect one; undelivered; day 2 expect two\","
+		"\"member no phone; day 0 registration.completed; day 1 expect suppressed one for "
+		"no_contact; day 9 expect nothing\" ); };");
+}
+
+static void test_events_in_full(void **state)
+{
+	comes_true(TEXTS CHAIN("restart",
+		"\"{ 'type': 'registration.completed', 'occurred_at': '2026-05-01T10:00:00Z', "
+		"'member': { 'id': 'b' } }; 2026-05-15 expect one\","
+		"\"day 0 registration.completed as id b; day 0 registration.completed; day 14 "
+		"expect 2 "
+		"one\""));
+}
+
 static void test_counters_receipts_and_status(void **state)
 {
 	comes_true(TEXTS
@@ -254,6 +278,8 @@ int main(void)
 		cmocka_unit_test(test_the_two_examples_of_the_seeds),
 		cmocka_unit_test(test_what_stories_can_say),
 		cmocka_unit_test(test_QH_4_cancelled_while_it_is_held),
+		cmocka_unit_test(test_next_if_sent_does_not_wait_for_receipts),
+		cmocka_unit_test(test_events_in_full),
 		cmocka_unit_test(test_counters_receipts_and_status),
 		cmocka_unit_test(test_failing_stories_are_faults_with_place_and_history),
 		cmocka_unit_test(test_told_in_words_and_json),

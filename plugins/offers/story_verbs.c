@@ -1,0 +1,156 @@
+/* `posternctl offers …`: test, why, why-not, simulate. On a worker's thread, which may block. */
+#include "plugins/offers/story_verbs.h"
+#include "plugins/offers/attrs.h"
+#include "plugins/offers/story.h"
+#include "plugins/offers/why.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+enum { FILE_MOST = 1 << 20 };
+
+const char offers_usage[] =
+	"offers test [OFFER]             the stories of the files as they are now\n"
+	"offers why MEMBER OFFER         what was sent and what comes next\n"
+	"offers why-not MEMBER OFFER     what stands in the way\n"
+	"offers simulate STORY|FILE [--for SPAN]\n"
+	"                                what would happen, by the files as they are now\n";
+
+/* The files beside the main one, read afresh: what a reload would take. NULL and e, with the faults
+ * in out. */
+static struct rules *load_now(struct plugin_words *w, struct err *e)
+{
+	struct conf_faults f = { 0 };
+	struct rules *now, *fresh;
+	unsigned entered, media;
+	char *dir;
+
+	now = (struct rules *)(uintptr_t)plugin_enter(w->host, &entered);
+	dir = mem_dup(str_of(now->dir));
+	media = now->media;
+	plugin_leave(w->host, entered);
+	fresh = rules_load(dir, media, &f);
+	if (!fresh) {
+		struct buf b = BUF_INIT;
+
+		conf_faults_text(&f, &b);
+		err_set(e, ERR_CONF, "%.*s", STR_ARG(buf_view(&b)));
+		buf_free(&b);
+	}
+	conf_faults_free(&f);
+	mem_free(&dir);
+	return fresh;
+}
+
+static int verb_test(struct plugin_words *w, struct err *e)
+{
+	struct str offer = w->args_n > 1 ? str_of(w->args[1]) : STR_NONE;
+	struct rules *r = load_now(w, e);
+	unsigned failed;
+
+	if (!r)
+		return -1;
+	if (offer.n && !rules_offer(r, offer)) {
+		rules_unref(&r);
+		return err_set(e, ERR_INPUT, "there is no offer \"%.*s\"", STR_ARG(offer));
+	}
+	failed = stories_tell(r, offer, w->out, w->as_json);
+	rules_unref(&r);
+	if (failed && !w->as_json)
+		buf_printf(w->out, "%u failed\n", failed);
+	return 0;
+}
+
+static int verb_why(struct plugin_words *w, bool why_not, struct err *e)
+{
+	struct db db;
+	struct sql *sql;
+	unsigned entered;
+	struct work work = { 0 };
+	int rc;
+
+	if (w->args_n != 3)
+		return err_set(
+			e, ERR_INPUT, "which member and offer? offers %s MEMBER OFFER", w->args[0]);
+	sql = plugin_read(w->host, e);
+	if (!sql)
+		return -1;
+	db_open(&db, sql);
+	work.rules = plugin_enter(w->host, &entered);
+	db.attrs =
+		attrs_open(sql, work.rules->attributes, work.rules->attributes_n, false, &work.e);
+	work.db = &db;
+	work.now = clock_wall();
+	work.arena = arena_new();
+	rc = db.attrs ? why_tell(&work, str_of(w->args[1]), str_of(w->args[2]), why_not, w->as_json,
+				w->out)
+		      : -1;
+	if (rc < 0)
+		err_set(e, ERR_AGAIN, "%s", work.e.text);
+	plugin_leave(w->host, entered);
+	arena_free(&work.arena);
+	attrs_close(&db.attrs);
+	db_close(&db);
+	plugin_read_end(w->host, &sql);
+	return rc < 0 ? -1 : 0;
+}
+
+/* Lines of a file as clauses of one story; events as JSON, a line each, are such clauses, too. */
+static int read_story(const char *path, struct buf *text, struct err *e)
+{
+	FILE *f = fopen(path, "re");
+	char line[8192];
+
+	if (!f)
+		return err_set(e, ERR_INPUT, "%s: %s", path, strerror(errno));
+	while (fgets(line, sizeof line, f) && text->n < FILE_MOST) {
+		struct str s = str_trim(str_of(line));
+
+		if (s.n == 0 || s.p[0] == '#')
+			continue;
+		buf_str(text, s);
+		buf_char(text, ';');
+	}
+	fclose(f);
+	return 0;
+}
+
+static int verb_simulate(struct plugin_words *w, struct err *e)
+{
+	const char *option = w->option(w, "for"), *wrong;
+	struct span after = { .days = 60 };
+	struct buf text = BUF_INIT;
+	struct rules *r;
+
+	if (w->args_n != 2)
+		return err_set(e, ERR_INPUT, "simulate what? a story, or a file of one");
+	if (option && (wrong = span_parse(str_of(option), &after)))
+		return err_set(e, ERR_INPUT, "--for: %s", wrong);
+	if (w->args[1][0] == '/') {
+		if (read_story(w->args[1], &text, e) < 0)
+			return -1;
+	} else {
+		buf_c(&text, w->args[1]);
+	}
+	r = load_now(w, e);
+	if (r)
+		stories_simulate(r, buf_view(&text), after, w->out, w->as_json);
+	buf_free(&text);
+	if (!r)
+		return -1;
+	rules_unref(&r);
+	return 0;
+}
+
+int offers_verb(struct plugin_words *w, struct err *e)
+{
+	const char *what = w->args_n ? w->args[0] : "";
+
+	if (strcmp(what, "test") == 0)
+		return verb_test(w, e);
+	if (strcmp(what, "why") == 0 || strcmp(what, "why-not") == 0)
+		return verb_why(w, what[3] != '\0', e);
+	if (strcmp(what, "simulate") == 0)
+		return verb_simulate(w, e);
+	return err_set(e, ERR_INPUT, "offers what? test, why, why-not or simulate");
+}
