@@ -100,6 +100,30 @@ static void fn_lower(const struct sql_value *a, int n, struct sql_value *r, stru
 	r->s = buf_view(text);
 }
 
+/* The member's zone, or the programme's. */
+static const struct zone *zone_of(const struct sql_value *a)
+{
+	const struct zone *z = a[0].kind == SQL_V_TEXT && a[0].s.n ? zone_find(a[0].s, NULL) : NULL;
+
+	return z ? z : zone_find(a[1].s, NULL);
+}
+
+/* zone, the programme's zone, now */
+static void fn_today(const struct sql_value *a, int n, struct sql_value *r, struct buf *text)
+{
+	if (a[1].kind == SQL_V_TEXT && all_ints(a + 2, 1))
+		give(r, true, zone_local(zone_of(a), a[2].i).day);
+}
+
+/* zone, the programme's zone, now, months, days, exact: when a period that ends now began */
+static void fn_since(const struct sql_value *a, int n, struct sql_value *r, struct buf *text)
+{
+	struct span back = { (int32_t)-a[3].i, (int32_t)-a[4].i, -a[5].i };
+
+	if (a[1].kind == SQL_V_TEXT && all_ints(a + 2, 4))
+		give(r, true, zone_add(zone_of(a), a[2].i, back));
+}
+
 static const struct {
 	const char *name;
 	int n;
@@ -127,6 +151,8 @@ static const struct {
 	{ "of_shift_time", 5, fn_shift_time },
 	{ "of_len", 1, fn_len },
 	{ "of_lower", 1, fn_lower },
+	{ "of_today", 3, fn_today },
+	{ "of_since", 6, fn_since },
 };
 
 int filter_sql_define(struct sql *db, struct err *e)

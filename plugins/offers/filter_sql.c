@@ -530,6 +530,50 @@ int filter_sql_truth(struct filter_sql *q, const struct filter *f, struct err *e
 	return whole(q, f, true, e);
 }
 
+/* Of what cannot be said nothing stays. False: it was so. */
+static bool try_condition(struct writer *w, const struct node *n)
+{
+	struct filter_sql *q = w->q;
+	size_t text = q->text.n, params = q->n;
+
+	scoped(w, n, false);
+	if (!q->failed)
+		return true;
+	q->failed = false;
+	q->text.n = text;
+	q->n = params;
+	return false;
+}
+
+static bool narrow(struct writer *w, const struct node *n)
+{
+	bool exact = true;
+
+	if (try_condition(w, n))
+		return true;
+	if (n->kind != N_AND && n->kind != N_OR) {
+		filter_sql_c(w->q, "1");
+		return false;
+	}
+	filter_sql_c(w->q, "(");
+	for (unsigned i = 0; i < n->n; i++) {
+		if (i)
+			filter_sql_c(w->q, n->kind == N_OR ? " OR " : " AND ");
+		exact &= narrow(w, n->kids[i]);
+	}
+	filter_sql_c(w->q, ")");
+	return exact;
+}
+
+void filter_sql_narrow(struct filter_sql *q, const struct filter *f, bool *exact_r)
+{
+	struct writer w = { .q = q, .f = f };
+
+	filter_sql_c(q, "(");
+	*exact_r = narrow(&w, f->root);
+	filter_sql_c(q, ")");
+}
+
 void filter_sql_bind(struct filter_sql *q, struct sql_stmt *st)
 {
 	for (size_t i = 0; i < q->n; i++)

@@ -53,7 +53,11 @@ void filter_sql_param(struct filter_sql *q, struct value v);
 /* Appends the condition in parentheses: true, or false or NULL; for WHERE, AND, OR. -1: e says
  * which part has no meaning in tables. */
 int filter_sql_condition(struct filter_sql *q, const struct filter *f, struct err *e);
-/* The same, but true or false for certain: for NOT, and as a value. */
+/* A condition that holds wherever the filter holds: parts that the map cannot say are left out
+ * (they count as true), and *exact_r is false when that happened: what is found then is to be
+ * looked at again by filter_eval(). */
+void filter_sql_narrow(struct filter_sql *q, const struct filter *f, bool *exact_r);
+/* The same as filter_sql_condition(), but true or false for certain: for NOT, and as a value. */
 int filter_sql_truth(struct filter_sql *q, const struct filter *f, struct err *e);
 /* The statement, its parameters bound: q must outlive its use. NULL: e says why. */
 struct sql_stmt *filter_sql_prepare(struct filter_sql *q, struct sql *db, struct err *e);
