@@ -1,0 +1,218 @@
+/* The plugin through a gateway with its API: what a till hears, and when; what is taken back; what
+ * a reload does; that many askers at once are one effect.
+ */
+#include "gateway/base/fault.h"
+#include "gateway/control/api_private.h"
+#include "gateway/control/control.h"
+#include "tests/flow_fixture.h"
+
+#include <arpa/inet.h>
+#include <sys/socket.h>
+
+#define CONF                                                                   \
+	"channels = ( { name = \"a\"; type = \"probe\"; media = \"sms\"; } );" \
+	" routes = ( { via = [ \"a\" ]; } );"                                  \
+	" http = { listen = \"127.0.0.1:0\"; tokens = ("                       \
+	" { name = \"pos\"; token = \"t-pos\"; scopes = \"events\"; } ); };"   \
+	" plugins = ( { name = \"offers\"; intake_most = 10000; } );"
+
+static const char rules[] =
+	"policy = { consent_default = \"all\"; unverified = true; default_clock = \"UTC\"; };"
+	"templates = { sum = { en = { sms = \"You saved ${Discount:money}.\"; }; };"
+	" back = { en = { sms = \"Come back.\"; }; }; };"
+	"offers = ( { name = \"till\"; kind = \"legal\"; when = \"discount.calculated\"; actions = "
+	"("
+	" { do = \"receipt\"; text = \"WORD ${Discount:money} ${Currency}.\"; },"
+	" { do = \"send\"; template = \"sum\"; via = \"sms\"; } ); },"
+	" { name = \"chain\"; kind = \"legal\"; when = \"registration.completed\";"
+	" unless = \"purchase.completed\"; then = \"stop\";"
+	" steps = ( { after = \"1 s\"; send = \"back\"; via = \"sms\"; } ); } );";
+
+static struct api *api;
+static char got[1 << 16];
+
+static void write_rules(const char *word)
+{
+	char path[200];
+	struct str rest = str_of(rules);
+	ptrdiff_t at = str_find(rest, STR("WORD"));
+	FILE *f;
+
+	snprintf(path, sizeof path, "%s/policy.conf", fx.dir);
+	f = fopen(path, "we");
+	assert_non_null(f);
+	fprintf(f, "%.*s%s%s", (int)at, rules, word, rules + at + 4);
+	fclose(f);
+}
+
+static void start(void)
+{
+	static char files[160];
+	struct err e = { 0 };
+
+	fx_prepare();
+	snprintf(files, sizeof files, "%s/", fx.dir);
+	fx.files = files;
+	write_rules("Saved");
+	fx_start(CONF);
+	api = api_start(fx.g, &e);
+	if (!api)
+		fail_msg("%s", e.text);
+}
+
+static int end(void **state)
+{
+	char path[200];
+
+	fault_init("");
+	api_stop_accepting(api);
+	fx_stop();
+	api_stop(&api);
+	snprintf(path, sizeof path, "%s/policy.conf", fx.dir);
+	unlink(path);
+	fx_forget();
+	return 0;
+}
+
+static int ask_begin(const char *json)
+{
+	struct sockaddr_in to = { .sin_family = AF_INET,
+		.sin_port = htons(http_server_port(api->server, 0)),
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+	struct buf b = BUF_INIT;
+
+	assert_int_equal(connect(fd, (struct sockaddr *)&to, sizeof to), 0);
+	buf_printf(&b,
+		"POST /v1/events HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+		"Authorization: Bearer t-pos\r\nContent-Length: %zu\r\n\r\n%s",
+		strlen(json), json);
+	assert_int_equal(send(fd, b.p, b.n, MSG_NOSIGNAL), b.n);
+	buf_free(&b);
+	return fd;
+}
+
+/* The status; the whole answer is in got. */
+static int ask_end(int fd)
+{
+	size_t at = 0;
+	ssize_t n;
+
+	while ((n = recv(fd, got + at, sizeof got - 1 - at, 0)) > 0)
+		at += (size_t)n;
+	got[at] = '\0';
+	close(fd);
+	assert_true(at > 12);
+	return (int)strtol(got + 9, NULL, 10);
+}
+
+static int ask(const char *json)
+{
+	return ask_end(ask_begin(json));
+}
+
+static const char *discount(const char *id, int sum)
+{
+	static char text[300];
+
+	snprintf(text, sizeof text,
+		"{\"id\":\"%s\",\"type\":\"discount.calculated\",\"member\":{\"id\":\"m\","
+		"\"phone\":"
+		"\"+46700000001\"},\"receipt\":\"r-%s\",\"data\":{\"discount\":%d,\"currency\":"
+		"\"EUR\"}}",
+		id, id, sum);
+	return text;
+}
+
+static bool says(const char *words)
+{
+	return strstr(got, words) != NULL;
+}
+
+static int64_t metric(const char *name)
+{
+	uint64_t v = 0;
+
+	return stat_lookup(name, "", &v) ? (int64_t)v : -1;
+}
+
+static void test_AC_1_a_till_hears_its_lines(void **state)
+{
+	start();
+	assert_int_equal(ask(discount("a", 8)), 200);
+	assert_true(says("\"duplicate\":false") && says("\"receipt\":[\"Saved 8 EUR.\"]"));
+	assert_int_equal(ask(discount("a", 8)), 200);
+	assert_true(says("\"duplicate\":true") && says("\"receipt\":[\"Saved 8 EUR.\"]"));
+	assert_int_equal(ask(discount("a", 9)), 409);
+	assert_int_equal(ask("{\"id\":\"b\",\"type\":\"purchase.complete\"}"), 422);
+	assert_true(says("purchase.completed"));
+	assert_int_equal(ask("{\"id\":\"b\",\"type\":\"form.completed\",\"member\":\"m\"}"), 202);
+	assert_int_equal(ask("{\"id\":"), 400);
+}
+
+static void test_EV_1_many_at_once_are_one(void **state)
+{
+	enum { N = 60 };
+	int fd[N];
+
+	start();
+	for (unsigned i = 0; i < N; i++)
+		fd[i] = ask_begin(discount("a", 8));
+	for (unsigned i = 0; i < N; i++) {
+		assert_int_equal(ask_end(fd[i]), 200);
+		assert_true(says("\"receipt\":[\"Saved 8 EUR.\"]"));
+	}
+	assert_int_equal(metric("postern_offers_events_total"), 1);
+	assert_int_equal(metric("postern_offers_repeats_total"), N - 1);
+}
+
+static void test_AC_4_AC_5_a_stalled_plugin_does_not_hold_the_till(void **state)
+{
+	mono_t began;
+
+	start();
+	fault_init("stall-event:1");
+	began = clock_mono();
+	assert_int_equal(ask(discount("a", 8)), 200);
+	assert_true(clock_mono() - began < DUR_S); /* the stall is five */
+	assert_true(says("\"duplicate\":false") && says("\"receipt\":[],\"cashier\":[]"));
+	/* the store is stalled with it: what is not on disk is not taken */
+	assert_int_equal(ask(discount("b", 8)), 503);
+	assert_true(says("Retry-After"));
+	while (clock_mono() - began < 6 * DUR_S)
+		usleep(100000);
+	assert_int_equal(ask(discount("a", 8)), 200);
+	assert_true(says("\"duplicate\":true") && says("\"receipt\":[],\"cashier\":[]"));
+	assert_int_equal(ask(discount("c", 8)), 200);
+	assert_true(says("\"receipt\":[\"Saved 8 EUR.\"]"));
+}
+
+static void test_a_chain_fires_and_a_purchase_stops_it(void **state)
+{
+	start();
+	assert_int_equal(ask("{\"id\":\"1\",\"type\":\"registration.completed\",\"member\":{\"id\":"
+			     "\"m\",\"phone\":\"+46700000001\"}}"),
+		202);
+	assert_int_equal(ask("{\"id\":\"2\",\"type\":\"registration.completed\",\"member\":{\"id\":"
+			     "\"n\",\"phone\":\"+46700000002\"}}"),
+		202);
+	assert_int_equal(
+		ask("{\"id\":\"3\",\"type\":\"purchase.completed\",\"member\":\"n\"}"), 200);
+	for (unsigned i = 0; i < 200 && metric("postern_offers_steps_total") < 1; i++)
+		usleep(20000);
+	usleep(300000);
+	assert_int_equal(metric("postern_offers_steps_total"), 1);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+#define T(name) cmocka_unit_test_teardown(name, end)
+		T(test_AC_1_a_till_hears_its_lines),
+		T(test_EV_1_many_at_once_are_one),
+		T(test_AC_4_AC_5_a_stalled_plugin_does_not_hold_the_till),
+		T(test_a_chain_fires_and_a_purchase_stops_it),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
