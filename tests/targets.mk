@@ -109,6 +109,8 @@ install: all man ## into DESTDIR, below PREFIX (/usr); the configuration into SY
 	sed 's|/usr/sbin|$(PREFIX)/sbin|; s|/etc/postern|$(SYSCONFDIR)/postern|g' packaging/debian/postern.service \
 		> $(DESTDIR)$(UNITDIR)/postern.service
 	install -m 644 conf/examples/*.conf $(DESTDIR)$(PREFIX)/share/doc/postern/examples/
+	cd conf/examples && find offers -name '*.conf' -exec \
+		install -D -m 644 {} $(abspath $(DESTDIR)$(PREFIX))/share/doc/postern/examples/{} \;
 	install -m 644 README.md NOTICE $(DESTDIR)$(PREFIX)/share/doc/postern/
 
 deb: ## Debian packages postern and postern-sim, in build/deb/
