@@ -125,6 +125,28 @@ static uint64_t whole_of(const struct message *m)
 	return 0;
 }
 
+static enum reason reason_of(const struct policy_ruling *r)
+{
+	switch (r->hold) {
+	case HOLD_NONE: /* it waits: for the hours, or for what a cap leaves free */
+		return strncmp(r->words, "cap", 3) == 0 ? REASON_CAP : REASON_QUIET_HOURS;
+	case HOLD_QUIET:
+		return REASON_QUIET_HOURS;
+	case HOLD_CONSENT:
+		return REASON_CONSENT;
+	case HOLD_BLOCKED:
+		return REASON_SUPPRESSION;
+	case HOLD_CAP:
+		return REASON_CAP;
+	case HOLD_LEFT:
+		return REASON_LEFT;
+	case HOLD_EXPIRED:
+		return REASON_EXPIRED;
+	default:
+		return REASON_POLICY;
+	}
+}
+
 int policy_submitted(
 	struct work *w, const struct message *m, struct str more, struct plugin_policy *p)
 {
@@ -155,9 +177,7 @@ int policy_submitted(
 		return -1;
 	p->verdict = r.hold ? POLICY_SUPPRESS : r.due > w->now ? POLICY_HOLD : POLICY_GO;
 	p->until = r.due;
-	p->reason = r.hold == HOLD_EXPIRED    ? REASON_EXPIRED
-		    : p->verdict == POLICY_GO ? REASON_NONE
-					      : REASON_POLICY;
+	p->reason = p->verdict == POLICY_GO ? REASON_NONE : reason_of(&r);
 	snprintf(p->words, sizeof p->words, "%s%s%.*s", r.hold ? hold_word(r.hold) : "",
 		r.hold && r.words[0] ? ": " : "", (int)sizeof p->words - 16, r.words);
 	if (r.hold)

@@ -462,11 +462,12 @@ static void test_other_senders_under_marketing(void **state)
 	is_at(p.open_until, "2026-06-01T21:00:00+03:00");
 	p = ask("37120000002", "b", false, "2026-06-01T13:00:00+03:00");
 	assert_int_equal(p.verdict, POLICY_SUPPRESS);
-	assert_int_equal(p.reason, REASON_POLICY);
+	assert_int_equal(p.reason, REASON_CAP);
 	assert_string_equal(p.words, "cap: cap \"1 per day\"");
 	/* the member's own clock: 21:30 in India; and the gate knows it */
 	p = ask("37120000001", "c", false, "2026-06-01T16:00:00Z");
 	assert_int_equal(p.verdict, POLICY_HOLD);
+	assert_int_equal(p.reason, REASON_QUIET_HOURS);
 	is_at(p.until, "2026-06-02T03:30:00Z");
 	is_at(policy_gate(&mf.rules, str_n(p.more, p.more_n), at("2026-06-02T16:00:00Z")),
 		"2026-06-03T03:30:00Z");
@@ -484,6 +485,7 @@ static void test_other_senders_under_marketing(void **state)
 		0);
 	p = ask("37120000001", "e", false, "2026-06-05T09:00:00Z");
 	assert_int_equal(p.verdict, POLICY_SUPPRESS);
+	assert_int_equal(p.reason, REASON_CONSENT);
 	assert_non_null(strstr(p.words, "consent"));
 }
 

@@ -357,7 +357,7 @@ struct rules {
 	struct class_rules classes[CLASS_COUNT];
 	struct quiet_country *countries; /* of marketing; longer prefixes first */
 	size_t countries_n;
-	const struct zone *zone; /* the programme's */
+	const struct zone *zone;        /* the programme's */
 	struct address_country country; /* where national phone numbers are of; set by who loads */
 	struct span keep_events, max_lateness, settle, expires;
 	dur_t spread;

@@ -23,10 +23,10 @@
  * it names; "nothing" is: none left. Messages that were suppressed are not looked at unless asked
  * for. A story ends with its last clause.
  *
- * The member of a story, and whoever else is named by id, is registered, agrees to everything and can be reached over every medium;
- * "member" says otherwise. A story runs with its offer alone: policy, counters, templates and
- * audiences are those of the configuration. The same engine runs it as runs the gateway, over a
- * store in memory.
+ * The member of a story, and whoever else is named by id, is registered, agrees to everything and
+ *can be reached over every medium; "member" says otherwise. A story runs with its offer alone:
+ *policy, counters, templates and audiences are those of the configuration. The same engine runs it
+ *as runs the gateway, over a store in memory.
  */
 #ifndef POSTERN_PLUGINS_OFFERS_STORY_H
 #define POSTERN_PLUGINS_OFFERS_STORY_H

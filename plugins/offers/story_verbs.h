@@ -6,6 +6,9 @@
 
 extern const char offers_usage[];
 int offers_verb(struct plugin_words *w, struct err *e);
-#define STORY_VERBS { "offers", offers_usage, offers_verb }
+#define STORY_VERBS                                 \
+	{                                           \
+		"offers", offers_usage, offers_verb \
+	}
 
 #endif
