@@ -1,3 +1,4 @@
+/* clang-format off */
 /* Stories: an offer's tests, one line each, on a virtual clock.
  *
  *	day 0 registration.completed; day 5 purchase.completed total=20;
@@ -5,16 +6,24 @@
  *
  * A story is a row of clauses, separated by ';', each with a time and a deed:
  *
- *	story   = clause { ";" clause }
- *	clause  = [ time ] deed
- *	time    = "day" N [ [ "at" ] clock ] | date [ [ "at" ] clock ] | [ "at" ] clock | "after"
- *span deed    = "begin"                       (with a date: that is day 0) | "member" fact { ","
- *fact }    fact = name "=" value | "no" contact | ( "agree" | "refuse" ) ( row [ "by" medium ] |
- *medium | "all" ) | ( "delivered" | "undelivered" | "read" ) [ template ] | event { name "=" value
- *} [ "as" alias value ] [ "late" span ] | "expect" wish { ( "," | "and" ) wish } wish    =
- *"nothing" | [ N ] template [ "by" medium ] [ "saying" text ] | ( "receipt" | "cashier" ) text |
- *"suppressed" [ template ] [ "for" reason ] | "counter" name "=" N | "status" [ system ] "=" value
- *	value   = word | 'text' | [ JSON with ' for " ] | { JSON }
+ *	story  = clause { ";" clause }
+ *	clause = [ time ] deed
+ *	time   = "day" N [ [ "at" ] clock ] | date [ [ "at" ] clock ]
+ *	       | [ "at" ] clock | "after" span
+ *	deed   = "begin"                          (with a date: that is day 0)
+ *	       | "member" fact { "," fact }       fact = name "=" value | "no" contact
+ *	       | ( "agree" | "refuse" ) ( row [ "by" medium ] | medium | "all" )
+ *	       | ( "delivered" | "undelivered" | "read" ) [ template ]
+ *	       | event { name "=" value } [ "as" ( alias value | "nobody" ) ] [ "late" span ]
+ *	       | { JSON }                         (an event as POST /v1/events takes it)
+ *	       | "expect" wish { ( "," | "and" ) wish }
+ *	wish   = "nothing"
+ *	       | [ N ] template [ "by" medium ] [ "saying" text ]
+ *	       | ( "receipt" | "cashier" ) text
+ *	       | "suppressed" [ template ] [ "for" reason ]
+ *	       | "counter" name "=" N
+ *	       | "status" [ system ] "=" value
+ *	value  = word | 'text' | [ JSON with ' for " ] | { JSON }
  *
  * Days are the member's; day 0 is the offer's first day, else 2026-03-02. A deed without a clock is
  * done at noon, or a second after the one before it, whichever is later. "expect" without a time
@@ -24,10 +33,11 @@
  * for. A story ends with its last clause.
  *
  * The member of a story, and whoever else is named by id, is registered, agrees to everything and
- *can be reached over every medium; "member" says otherwise. A story runs with its offer alone:
- *policy, counters, templates and audiences are those of the configuration. The same engine runs it
- *as runs the gateway, over a store in memory.
+ * can be reached over every medium; "member" says otherwise. A story runs with its offer alone:
+ * policy, counters, templates and audiences are those of the configuration. The same engine runs
+ * it as runs the gateway, over a store in memory.
  */
+/* clang-format on */
 #ifndef POSTERN_PLUGINS_OFFERS_STORY_H
 #define POSTERN_PLUGINS_OFFERS_STORY_H
 
