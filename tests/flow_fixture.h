@@ -13,6 +13,7 @@
 #include "gateway/base/map.h"
 #include "gateway/base/mem.h"
 #include "gateway/flow/flow.h"
+#include "tests/share.h"
 
 #include <pthread.h>
 #include <setjmp.h>

@@ -20,11 +20,12 @@ need() { # PROGRAM...: ends the script with a clear word when the build lacks on
 		[ -x "$p" ] || { fail "$p has not been built"; exit 1; }
 	done
 }
-# free_port: a TCP port of the loopback on which nobody listens at the moment.
+# free_port: a TCP port of the loopback on which nobody listens at the moment, and which no script
+# that runs beside this one may take.
 free_port() {
 	local p
 	while :; do
-		p=$((20000 + RANDOM % 12000))
+		p=$((${PORTS:-31000} + RANDOM % 1000))
 		ss -Hltn "sport = :$p" | grep -q . || { echo "$p"; return; }
 	done
 }

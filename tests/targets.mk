@@ -37,20 +37,30 @@ check-long-run:
 # ---- the same rules with other flags ----------------------------------------------------------
 .PHONY: asan tsan fuzz cov
 asan: ## every test under AddressSanitizer and UBSan, in build-asan/
-	@$(MAKE) $(PARALLEL) OUT=build-asan SAN="$(ASAN)" CFLAGS="-O1 -g" all tests fuzzers
+	@$(MAKE) $(PARALLEL) OUT=build-asan SAN="$(ASAN)" CFLAGS="-O1 -g1" all tests fuzzers
 	@OUT=build-asan FLAVOUR=asan tests/run-check tests/check.d "$(T)"
 
 # A newer kernel places memory where gcc 12's TSan has its shadow: hence no randomisation.
 tsan: ## every test under ThreadSanitizer, in build-tsan/
-	@$(MAKE) $(PARALLEL) OUT=build-tsan SAN="$(TSAN)" CFLAGS="-O1 -g" all tests fuzzers
+	+@$(TSAN_BUILD) all tests fuzzers
 	@OUT=build-tsan FLAVOUR=tsan setarch -R tests/run-check tests/check.d "$(T)"
 
 FUZZ_SECONDS ?= 60
-# clang objects to NULL + 0, which C has come to define (N3322)
 fuzz: ## fuzz each parser in turn: FUZZ_SECONDS=60 each, T=name for one, MERGE=1 keeps what was found
-	@$(MAKE) $(PARALLEL) OUT=build-fuzz CC=clang FUZZ=1 CFLAGS="-O1 -g" \
-		SAN="$(ASAN) -fno-sanitize=pointer-overflow -fsanitize=fuzzer-no-link" fuzzers
+	+@$(FUZZ_BUILD) fuzzers
 	@MERGE=$(MERGE) tests/fuzz/run build-fuzz $(FUZZ_SECONDS) $(T)
+
+# What the shares within make check are built with.
+.PHONY: fuzz-build tsan-build
+TSAN_BUILD = $(MAKE) $(PARALLEL) OUT=build-tsan SAN="$(TSAN)" CFLAGS="-O1 -g1"
+# clang objects to NULL + 0, which C has come to define (N3322); it does not say as gcc does that it
+# sanitizes.
+FUZZ_BUILD = $(MAKE) $(PARALLEL) OUT=build-fuzz CC=clang FUZZ=1 CFLAGS="-O1 -g1" \
+	SAN="$(ASAN) -fno-sanitize=pointer-overflow -fsanitize=fuzzer-no-link -D__SANITIZE_ADDRESS__"
+fuzz-build:
+	+@$(FUZZ_BUILD) all tests fuzzers
+tsan-build:
+	+@$(TSAN_BUILD) $(foreach w,$(WANT),$(filter build-tsan/tests/$w%,$(TESTS:$(OUT)/%=build-tsan/%)))
 
 cov: ## line coverage of the unit tests and corpora, per file
 	@$(MAKE) $(PARALLEL) OUT=build-cov SAN="--coverage" CFLAGS="-O0 -g" tests fuzzers

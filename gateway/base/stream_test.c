@@ -651,7 +651,7 @@ static void connect_fails(void **state)
 		connect(fill[i], &at.sa, n);
 	}
 	fails_with("127.0.0.1", addr_port(&at), NULL, 60 * DUR_MS,
-		"connect 127.0.0.1:*: timed out after 6?ms");
+		"connect 127.0.0.1:*: timed out after *ms");
 	for (size_t i = 0; i < sizeof fill / sizeof *fill; i++)
 		close(fill[i]);
 	close(full);

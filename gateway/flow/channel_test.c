@@ -240,7 +240,7 @@ static void open_window(void *arg)
 
 static void test_evacuation(void **state)
 {
-	enum { N = 3000 };
+	unsigned n = share_of(3000);
 	struct flow_channel *a;
 	uint64_t own;
 
@@ -249,7 +249,7 @@ static void test_evacuation(void **state)
 	fx_small_memory("a", 100);
 	gateway_call(fx.g, a->pub.loop, close_window, a);
 	own = fx_send((struct fx_msg){ .channel = "a" });
-	for (int i = 0; i < N; i++)
+	for (unsigned i = 0; i < n; i++)
 		fx_post((struct fx_msg){ .text = i % 5 ? "1" : "3" }, NULL);
 	fx_answers();
 	for (int i = 0; i < 10000 && fx_queued() > 1; i++)
@@ -259,7 +259,7 @@ static void test_evacuation(void **state)
 	gateway_call(fx.g, a->pub.loop, open_window, a);
 	fx_state_becomes(own, STATE_SENT);
 	fx_drain(10 * DUR_S);
-	fx_check_all(N + 1);
+	fx_check_all(n + 1);
 	fx_end();
 }
 

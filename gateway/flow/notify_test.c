@@ -57,17 +57,17 @@ static void test_backlog(void **state)
 /* They are told again until taken; others come meanwhile. */
 static void test_told_again(void **state)
 {
-	enum { N = 2000 };
+	unsigned n = share_of(2000);
 
 	fx_begin(CONF);
 	fx.chances = (struct chances){ .tell_again = 300, .latency = DUR_MS };
-	for (unsigned i = 0; i < N; i++) {
+	for (unsigned i = 0; i < n; i++) {
 		fx_post((struct fx_msg){ .account = i % 2, .wants = WANT_DELIVERED }, NULL);
 		if (i % 400 == 0)
 			usleep(20000);
 	}
 	fx_drain(90 * DUR_S);
-	fx_check_all(N);
+	fx_check_all(n);
 	fx_end();
 }
 
@@ -89,29 +89,30 @@ static void receipts_run(void *arg)
 
 static void test_order_of_one(void **state)
 {
-	enum { N = 300 };
-	uint64_t id[N];
+	enum { MOST = 300 };
+	unsigned n = share_of(MOST);
+	uint64_t id[MOST];
 
 	fx_begin(CONF);
 	fx.chances = (struct chances){ .receipts = true, .mute = 1000, .tell_again = 400 };
-	for (unsigned i = 0; i < N; i++)
+	for (unsigned i = 0; i < n; i++)
 		fx_post((struct fx_msg){ .account = i % 2,
 				.media = MEDIA_VIBER,
 				.wants = WANT_DELIVERED | WANT_FAILED | WANT_INTERMEDIATE },
 			&id[i]);
 	fx_answers();
-	for (unsigned i = 0; i < N; i++)
+	for (unsigned i = 0; i < n; i++)
 		fx_state_becomes(id[i], STATE_SENT);
-	for (unsigned i = 0; i < N; i++) {
+	for (unsigned i = 0; i < n; i++) {
 		struct store_view v = fx_view(id[i]);
 
 		gateway_call(fx.g, fx_channel("a")->pub.loop, receipts_run, v.far_id);
 		store_view_free(&v);
 	}
-	for (unsigned i = 0; i < N; i++)
+	for (unsigned i = 0; i < n; i++)
 		fx_state_becomes(id[i], STATE_READ);
 	fx_drain(60 * DUR_S);
-	for (unsigned i = 0; i < N; i++) {
+	for (unsigned i = 0; i < n; i++) {
 		struct entry *e = map_get_u64(&fx.entries, id[i]);
 
 		assert_int_equal(e->told, 4);

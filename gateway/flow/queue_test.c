@@ -38,12 +38,12 @@ static void check_order(void)
 
 static void test_order(void **state)
 {
-	enum { N = 6000 };
+	unsigned n = share_of(6000);
 
 	fx_begin(ONE);
 	fx.chances.latency = DUR_MS;
 	fx_small_memory("a", 50);
-	for (unsigned i = 0; i < N; i++) {
+	for (unsigned i = 0; i < n; i++) {
 		fx_post((struct fx_msg){ .priority = any_priority(),
 				.wants = i % 2 ? WANT_DELIVERED : 0 },
 			NULL);
@@ -51,7 +51,7 @@ static void test_order(void **state)
 			usleep(20000);
 	}
 	fx_drain(60 * DUR_S);
-	fx_check_all(N);
+	fx_check_all(n);
 	check_order();
 	fx_no_credit_is_out("a");
 	fx_end();
@@ -87,14 +87,14 @@ static void test_shares(void **state)
  * them; and retries at the same moment as acceptances neither. */
 static void test_due_soon(void **state)
 {
-	enum { N = 8000 };
+	unsigned n = share_of(8000);
 
 	fx_begin(ONE);
 	fx.chances.latency = 500 * DUR_US;
 	fx.chances.temporary = 200;
 	fx.chances.lose = 50;
 	fx_small_memory("a", 2000);
-	for (unsigned i = 0; i < N; i++) {
+	for (unsigned i = 0; i < n; i++) {
 		wall_t soon = clock_wall() + (dur_t)fx_random(8000) * DUR_US;
 
 		fx_post((struct fx_msg){ .priority = any_priority(),
@@ -112,15 +112,15 @@ static void test_due_soon(void **state)
 /* ---- parts ---- */
 static void test_parts_resume(void **state)
 {
-	enum { N = 1500 };
+	unsigned n = share_of(1500);
 	struct entry *e;
 
 	fx_begin(ONE);
 	fx.chances = (struct chances){ .fail_part = 400, .latency = DUR_MS };
-	for (unsigned i = 0; i < N; i++)
+	for (unsigned i = 0; i < n; i++)
 		fx_post((struct fx_msg){ .text = i % 2 ? "3" : "4" }, NULL);
 	fx_drain(60 * DUR_S);
-	fx_check_all(N);
+	fx_check_all(n);
 	for (size_t i = 0; (e = map_next(&fx.entries, &i)) != NULL;)
 		assert_int_equal(e->sent[2], 1);
 	fx_no_credit_is_out("a");
@@ -294,19 +294,20 @@ static void test_asks(void **state)
 /* Replaced while loads run past them: neither forgotten nor sent twice. */
 static void test_replace_races(void **state)
 {
-	enum { N = 3000 };
-	static uint64_t id[N];
+	enum { MOST = 3000 };
+	unsigned n = share_of(MOST);
+	static uint64_t id[MOST];
 	struct asked q = { 0 };
 	unsigned replaced = 0;
 
 	fx_begin(ONE);
 	fx.chances.latency = 2 * DUR_MS;
 	fx_small_memory("a", 30);
-	for (unsigned i = 0; i < N; i++)
+	for (unsigned i = 0; i < n; i++)
 		fx_post((struct fx_msg){ .priority = PRIORITY_BULK, .text = "1" }, &id[i]);
 	fx_answers();
 	for (unsigned i = 0; i < 300; i++) {
-		unsigned k = fx_random(N);
+		unsigned k = fx_random(n);
 
 		if (i % 3) {
 			q.ask = (struct ask){ .kind = ASK_REPLACE, .id = id[k] };
@@ -320,7 +321,7 @@ static void test_replace_races(void **state)
 		}
 	}
 	fx_drain(60 * DUR_S);
-	fx_check_all(N);
+	fx_check_all(n);
 	assert_true(replaced > 0);
 	fx_no_credit_is_out("a");
 	fx_end();
@@ -387,7 +388,7 @@ static void storm(unsigned n, struct chances ch, bool reloads)
 
 static void test_storm(void **state)
 {
-	storm(4000,
+	storm(share_of(4000),
 		(struct chances){ .temporary = 60,
 			.refuse = 20,
 			.fail_part = 100,
@@ -398,7 +399,7 @@ static void test_storm(void **state)
 
 static void test_storm_reloads(void **state)
 {
-	storm(4000,
+	storm(share_of(4000),
 		(struct chances){ .temporary = 30,
 			.refuse = 20,
 			.fail_part = 50,
@@ -420,7 +421,7 @@ static bool all_final(void *arg)
 
 static void test_receipts(void **state)
 {
-	enum { N = 4000 };
+	unsigned n = share_of(4000);
 
 	fx_begin(STORM("x", "20"));
 	fx.chances = (struct chances){ .receipts = true,
@@ -431,7 +432,7 @@ static void test_receipts(void **state)
 		.tell_again = 100,
 		.latency = 2 * DUR_MS,
 		.receipt_delay = 50 * DUR_MS };
-	for (unsigned i = 0; i < N; i++) {
+	for (unsigned i = 0; i < n; i++) {
 		fx_post((struct fx_msg){ .account = i % 2,
 				.text = fx_chance(200) ? "3" : "1",
 				.priority = any_priority(),
@@ -443,7 +444,7 @@ static void test_receipts(void **state)
 	fx_answers();
 	assert_true(fx_until(all_final, NULL, 90 * DUR_S));
 	fx_drain(30 * DUR_S);
-	fx_check_all(N);
+	fx_check_all(n);
 	fx_end();
 }
 

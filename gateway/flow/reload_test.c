@@ -84,12 +84,12 @@ static void test_in_place(void **state)
 /* Opened anew over and over, with all that is in flight and on its way to the disk. */
 static void test_anew_under_load(void **state)
 {
-	enum { N = 3000 };
+	unsigned n = share_of(3000);
 
 	fx_begin(A(""));
 	fx.chances = (struct chances){ .latency = 5 * DUR_MS, .temporary = 50, .fail_part = 100 };
 	fx_small_memory("a", 60);
-	for (unsigned i = 0; i < N; i++) {
+	for (unsigned i = 0; i < n; i++) {
 		fx_post((struct fx_msg){ .text = fx_chance(300) ? "3" : "1",
 				.priority = (enum priority)fx_random(3),
 				.wants = WANT_DELIVERED },
@@ -98,7 +98,7 @@ static void test_anew_under_load(void **state)
 			fx_reload(i / 100 % 2 ? A("word = \"x\";") : A("word = \"y\";"));
 	}
 	fx_drain(60 * DUR_S);
-	fx_check_all(N);
+	fx_check_all(n);
 	fx_no_credit_is_out("a");
 	fx_end();
 }

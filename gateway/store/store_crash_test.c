@@ -434,7 +434,7 @@ static void test_kill(void **state)
 {
 	const char *path = fx_path("kill");
 	struct ledger book = { 0 };
-	unsigned kills = 5 * rounds;
+	unsigned kills = share_of(5 * rounds);
 
 	for (unsigned k = 0; k < kills; k++) {
 		uint64_t word[2];
@@ -599,7 +599,7 @@ static void test_power_cut(void **state)
 		for (size_t i = 0; i < tape.n; i++)
 			turns += tape.e[i].what == W_WRITE && tape.e[i].file == 1 &&
 				 tape.e[i].at == 0;
-		for (unsigned i = 0; i < 40; i++) {
+		for (unsigned i = 0; i < share_of(40); i++) {
 			size_t k = 1 + (size_t)random() % tape.n;
 
 			/* an acknowledgement is the sharpest place to cut after */
@@ -703,12 +703,13 @@ static unsigned calls_of(enum what w, const char *path)
 static void faults(const char *what, enum what w)
 {
 	const char *path = fx_path(what);
-	unsigned most = calls_of(w, path), opened = 0, step = rounds > 1 ? 1 : 3;
+	unsigned most = calls_of(w, path), opened = 0,
+		 step = rounds > 1 ? 1 : 300 / share_of(100);
 	char spec[40];
 
 	assert_true(most > 10);
 	refused_n = 0;
-	for (unsigned n = 1; n <= most; n += n < 40 ? 1 : step) {
+	for (unsigned n = 1; n <= most; n += n < share_of(40) ? 1 : step) {
 		fault_book.n = 0;
 		snprintf(spec, sizeof spec, "%s:%u", what, n);
 		fault_init(spec);

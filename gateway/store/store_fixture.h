@@ -4,6 +4,7 @@
 
 #include "gateway/base/mem.h"
 #include "gateway/store/store.h"
+#include "tests/share.h"
 
 #include <pthread.h>
 #include <setjmp.h>

@@ -44,8 +44,9 @@ static void zones_are_found_once(void **state)
 		"/etc/passwd", "Europe/../Europe/Riga", "Europe//Riga", "Europe/", "/Europe",
 		"Europe", "tzdata.zi", "zone.tab", "iso3166.tab", ".", "right/Europe/Riga", "+5:30",
 		"+05:60", "+24:00", "05:30", "+05:3", "Europe/Riga\n",
-		"Aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
-		"aa" };
+		("Aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+		 "a"
+		 "aa") };
 
 	assert_ptr_equal(zone("Europe/Riga"), zone("Europe/Riga"));
 	assert_ptr_equal(zone("UTC"), zone_utc());

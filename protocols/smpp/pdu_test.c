@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include <time.h>
 #include <cmocka.h>
 
 #define BODY(lit) ((struct str){ (lit), sizeof(lit) - 1 })
@@ -1009,20 +1010,20 @@ static void fast_enough(void **state)
 	struct pdu p;
 	uint32_t status = 0;
 	char text[160];
-	mono_t start;
+	clock_t start;
 	dur_t each;
 
 	memset(text, 'x', sizeof text);
 	ok(&p, SM, 0, BODY("\0" SRC DST TAIL "\x02\x04\0\x02\x01\x02"));
 	p.sm.short_message = str_n(text, sizeof text);
 	pdu_encode(&b, &p);
-	start = clock_mono();
+	start = clock();
 	for (int i = 0; i < TURNS; i++) {
 		status |= (uint32_t)pdu_decode(&p, buf_view(&b), 0, &status);
 		buf_reset(&out);
 		status |= pdu_encode(&out, &p);
 	}
-	each = (clock_mono() - start) / TURNS;
+	each = (dur_t)(clock() - start) * (DUR_S / CLOCKS_PER_SEC) / TURNS; /* of the processor */
 	assert_int_equal(status, 0);
 	assert_true(str_eq(buf_view(&out), buf_view(&b)));
 	print_message("decode and encode of a submit_sm: %lld ns\n", (long long)each);

@@ -1,6 +1,7 @@
 #!/bin/bash
 # The Debian packages build, please lintian, install and go again without a trace.
 # Installs them on this machine for a moment, with daemons forbidden to start.
+# alone: yes
 # timeout: 900
 . tests/lib.sh
 if dpkg-query -W -f='${db:Status-Status}' postern 2>/dev/null | grep -q '^installed$'; then
