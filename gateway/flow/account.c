@@ -167,9 +167,15 @@ void account_sessions(struct account *pub, unsigned n)
 	stat_set(&flow_account(pub)->sessions, n);
 }
 
-/* ---- passwords ---- */
+/* ---- passwords ----
+ *
+ * A hash is slow to verify by intention, some 90 ms: too slow for applications that bind again and
+ * again. So the last password that fitted is known again by a digest, which only this run can make.
+ */
 struct verify {
 	struct chore work; /* first */
+	struct flow_account *a;
+	struct keyed digest; /* of hash and given password */
 	void (*done)(void *ctx, bool ok);
 	void *ctx;
 	char *given, *hash;
@@ -192,6 +198,10 @@ static void verify_done(struct chore *w)
 {
 	struct verify *v = (struct verify *)w;
 
+	if (v->ok && v->a) {
+		v->a->verified_any = true;
+		v->a->verified = v->digest;
+	}
 	v->done(v->ctx, v->ok);
 	explicit_bzero(v->given, v->given_n);
 	mem_free(&v->given);
@@ -217,13 +227,19 @@ void account_verify(
 	v->hash = mem_dup(str_of(want));
 	/* crypt(3) reads up to a NUL: what stands behind one must not count for nothing */
 	if (want && want[0] == '$' && !memchr(v->given, '\0', password.n)) {
+		v->a = flow_account(a);
+		v->digest = keyed_digest(str_of(want), password);
+		v->ok = v->a->verified_any && keyed_equal(&v->a->verified, &v->digest);
+	}
+	if (v->a && !v->ok) {
 		v->work.reply = loop_self();
 		v->work.call = verify_call;
 		v->work.done = verify_done;
 		workers_do(&v->work);
 		return;
 	}
-	v->ok = want && want[0] != '$' && str_eq_secret(password, str_of(want));
+	if (!v->a)
+		v->ok = want && want[0] != '$' && str_eq_secret(password, str_of(want));
 	v->work.letter.run = verify_now;
 	loop_later(loop_self(), &v->work.letter);
 }

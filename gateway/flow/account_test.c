@@ -75,7 +75,9 @@ static void test_passwords(void **state)
 		str_copy(hash, sizeof hash, str_of(data.output));
 		fx.aconf[0].password = hash;
 		assert_true(verify(fx.account[0], STR("sesam")));
+		assert_true(verify(fx.account[0], STR("sesam"))); /* known again */
 		assert_false(verify(fx.account[0], STR("Sesam")));
+		assert_false(verify(fx.account[1], STR("sesam"))); /* the other has none */
 		assert_false(verify(fx.account[0], STR("")));
 		assert_false(verify(fx.account[0], str_of(hash))); /* the hash is no password */
 		assert_false(verify(fx.account[0], str_n("sesam\0x", 7)));
@@ -83,6 +85,41 @@ static void test_passwords(void **state)
 	fx.aconf[0].password = "$y$broken";
 	assert_false(verify(fx.account[0], STR("$y$broken")));
 	assert_false(verify(fx.account[0], STR("x")));
+	fx_end();
+}
+
+/* A hash is slow; whoever was let in is known again at once, until the hash is another. */
+static void test_known_again(void **state)
+{
+	char salt[CRYPT_GENSALT_OUTPUT_SIZE], hash[2][CRYPT_OUTPUT_SIZE];
+	struct crypt_data data = { 0 };
+	dur_t first, rest;
+	mono_t at;
+
+	fx_begin(CONF);
+	for (int i = 0; i < 2; i++) {
+		assert_non_null(crypt_gensalt_rn("$6$", 200000, NULL, 0, salt, sizeof salt));
+		assert_non_null(crypt_r(i ? "other" : "sesam", salt, &data));
+		str_copy(hash[i], sizeof hash[i], str_of(data.output));
+	}
+	fx.aconf[0].password = hash[0];
+	at = clock_mono();
+	assert_true(verify(fx.account[0], STR("sesam")));
+	first = clock_mono() - at;
+	at = clock_mono();
+	for (int i = 0; i < 10; i++)
+		assert_true(verify(fx.account[0], STR("sesam")));
+	rest = clock_mono() - at;
+	if (rest > 5 * first)
+		fail_msg("%lld ms, and %lld ms for ten more", (long long)(first / DUR_MS),
+			(long long)(rest / DUR_MS));
+	assert_false(verify(fx.account[0], STR("other")));
+	assert_true(verify(fx.account[0], STR("sesam")));
+	fx.aconf[0].password = hash[1];
+	assert_false(verify(fx.account[0], STR("sesam")));
+	assert_true(verify(fx.account[0], STR("other")));
+	fx.aconf[0].password = "";
+	assert_false(verify(fx.account[0], STR("other")));
 	fx_end();
 }
 
@@ -238,6 +275,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_passwords),
+		cmocka_unit_test(test_known_again),
 		cmocka_unit_test(test_allow),
 		cmocka_unit_test(test_senders),
 		cmocka_unit_test(test_rate),

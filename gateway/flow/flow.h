@@ -8,6 +8,7 @@
 #define POSTERN_FLOW_FLOW_H
 
 #include "gateway/base/backoff.h"
+#include "gateway/base/keyed.h"
 #include "gateway/base/map.h"
 #include "gateway/flow/gateway.h"
 #include "gateway/flow/pace.h"
@@ -135,7 +136,9 @@ void channel_stop(struct flow_channel *c, dur_t grace, struct waiter *w);
 void channel_judge(struct flow_channel *c);
 void channel_pump(struct flow_channel *c); /* its loop: soon sends what may go */
 void channel_set_mode(struct flow_channel *c, enum channel_mode m); /* its loop */
-void channel_describe(struct flow_channel *c, struct buf *json);    /* its loop */
+/* describe.c: as an operator left it in an earlier run. Any thread that may block. */
+enum channel_mode channel_mode_kept(const struct flow_channel *c);
+void channel_describe(struct flow_channel *c, struct buf *json); /* its loop */
 /* All store numbers that such a channel needs are given. Any thread that may block. */
 int channel_numbers(struct gateway *gw, const struct channel_conf *conf, struct err *e);
 /* deliver.c */
@@ -223,10 +226,12 @@ struct flow_account {
 	double tokens; /* rate */
 	mono_t counted;
 	struct outlet *outlet;
-	bool internal;      /* of an internal listener: its settings are that listener's affair */
-	char full_name[96]; /* "smpp/shop" */
-	unsigned declared;  /* generation of settings that named it last */
-	_Atomic bool gone;  /* no settings name it: pub.conf is account_none */
+	bool internal; /* of an internal listener: its settings are that listener's affair */
+	bool verified_any;
+	struct keyed verified; /* of its hashed password and what was last found to fit it */
+	char full_name[96];    /* "smpp/shop" */
+	unsigned declared;     /* generation of settings that named it last */
+	_Atomic bool gone;     /* no settings name it: pub.conf is account_none */
 	struct stat_cell accepted, refused, throttled, notes_sent, notes_waiting, sessions;
 };
 static inline struct flow_account *flow_account(const struct account *a)
@@ -338,6 +343,7 @@ struct order {
 	struct barred *barred; /* or it is on disk alone */
 	unsigned attempt;
 	uint8_t parts;
+	wall_t due;   /* REPLACE: it waits for another time; 0: it does not */
 	bool resumes; /* REQUEUE: some parts have been sent */
 	enum reason reason;
 };
