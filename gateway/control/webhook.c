@@ -301,7 +301,8 @@ void webhook_configure(struct account *a, const struct token_conf *t)
 			give_all_back(h);
 		return;
 	}
-	h->way = (struct http_way){ .allow_private = t->webhook_private };
+	h->way = (struct http_way){ .allow_private = t->webhook_private,
+		.ca_file = t->webhook_ca_file };
 	if (!h->client)
 		h->client = http_client_new(a->loop, NULL);
 	h->stopping = false;

@@ -263,6 +263,7 @@ static int open_store(struct gateway *g, struct err *e)
 		.retention = s->retention,
 		.dedupe_window = s->dedupe_window,
 		.orphan_wait = s->store.orphan_wait,
+		.mo_wait = s->store.mo_wait,
 		.node = (unsigned)s->node_number,
 		.batch_most = (unsigned)s->store.batch,
 	};

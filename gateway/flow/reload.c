@@ -197,7 +197,8 @@ static int check_fixed(
 		return err_set(e, ERR_CONF, "state and store.engine change by a restart only");
 	if (strcmp(s->node, is->node) != 0 || s->node_number != is->node_number ||
 		s->store.cache != is->store.cache || s->store.batch != is->store.batch ||
-		s->store.orphan_wait != is->store.orphan_wait || s->loops != is->loops ||
+		s->store.orphan_wait != is->store.orphan_wait ||
+		s->store.mo_wait != is->store.mo_wait || s->loops != is->loops ||
 		s->retention != is->retention || s->dedupe_window != is->dedupe_window ||
 		s->control_mode != is->control_mode)
 		buf_c(changes, "node, node_number, store, loops, retention, dedupe_window and "

@@ -179,9 +179,12 @@ const struct conf_item token_rows[] = { CONF_WHERE(struct token_conf, at),
 	CONF_STR(struct token_conf, webhook, "",
 		"URL that receipts and subscribers' messages go to."),
 	CONF_SECRET(struct token_conf, webhook_secret, "Key of the signature of webhooks."),
+	CONF_PATH(struct token_conf, webhook_ca_file, NULL,
+		"Authorities of the webhook's certificate (PEM); not given: the system's.",
+		.flags = CONF_READABLE),
 	CONF_BOOL(struct token_conf, webhook_private, false,
 		"The webhook may be at a private or loopback address."),
-	CONF_DURATION(struct token_conf, webhook_give_up, "1m", NULL, "3d",
+	CONF_DURATION(struct token_conf, webhook_give_up, "1s", NULL, "3d",
 		"How long a webhook is tried."),
 	CONF_INLINE(struct token_conf, common, account_rows), CONF_END };
 
@@ -245,6 +248,9 @@ static const struct conf_item store_rows[] = { CONF_WHERE(struct store_settings,
 	CONF_SIZE(struct store_settings, cache, "4MiB", NULL, "96MiB", "Page cache."),
 	CONF_DURATION(struct store_settings, orphan_wait, "1m", NULL, "24h",
 		"How long a receipt that matches nothing is kept for a late response."),
+	CONF_DURATION(struct store_settings, mo_wait, "1s", "1d", "30m",
+		"How long parts of a subscriber's message wait for the others; then they are "
+		"handed over as they are."),
 	CONF_INT(struct store_settings, batch, 1, 65536, 4096, "Most operations in one commit."),
 	CONF_END };
 
@@ -392,6 +398,13 @@ static void check_channels(struct settings *s, struct conf_faults *f)
 				c->type);
 		if (c->retry_first > c->retry_most)
 			conf_fault_at(f, &c->at, "retry_first", "is longer than retry_most");
+		/* Without a receipt a sent message goes after the retention, counted from its
+		 * sending. */
+		if (c->receipt_wait > s->retention)
+			conf_warn_at(f, &c->at, "receipt_wait",
+				"is longer than retention: what has no receipt by then is "
+				"forgotten, "
+				"not called unknown");
 	}
 }
 

@@ -12,7 +12,7 @@ struct token_conf {
 	struct conf_where at;
 	const char *name, *token;
 	unsigned scopes;
-	const char *webhook, *webhook_secret;
+	const char *webhook, *webhook_secret, *webhook_ca_file;
 	bool webhook_private;
 	dur_t webhook_give_up;
 	struct account_conf common;
@@ -47,7 +47,7 @@ struct store_settings {
 	struct conf_where at;
 	const char *engine;
 	uint64_t cache;
-	dur_t orphan_wait;
+	dur_t orphan_wait, mo_wait;
 	int batch;
 };
 

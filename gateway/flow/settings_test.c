@@ -167,6 +167,22 @@ static void test_faults(void **state)
 	}
 }
 
+/* A warning is no fault. */
+static void test_warnings(void **state)
+{
+	char said[4000];
+	struct settings *s = load("retention = \"2d\"; " CH, said, sizeof said);
+
+	assert_non_null(s);
+	assert_non_null(strstr(said, "receipt_wait"));
+	assert_non_null(strstr(said, "warning"));
+	settings_free(&s);
+	s = load("retention = \"4d\"; " CH, said, sizeof said);
+	assert_non_null(s);
+	assert_null(strstr(said, "receipt_wait"));
+	settings_free(&s);
+}
+
 /* Not only the first; each with its line; no secret among them. */
 static void test_all_faults(void **state)
 {
@@ -213,6 +229,7 @@ int main(void)
 		cmocka_unit_test(test_references),
 		cmocka_unit_test(test_faults),
 		cmocka_unit_test(test_all_faults),
+		cmocka_unit_test(test_warnings),
 		cmocka_unit_test(test_references_counted),
 	};
 

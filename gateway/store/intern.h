@@ -83,8 +83,8 @@ struct young {  /* the writer's: awaited receipts of late, in order of sending *
 struct orphan; /* orphan.c */
 
 struct store_stats {
-	struct stat_cell ops, commits, failures, refused, orphans, orphans_lost, repeats, purged,
-		batch, wal, box, health, awaited, commit_time, batch_time, checkpoint_time;
+	struct stat_cell ops, commits, failures, refused, orphans, orphans_lost, mo_alone, repeats,
+		purged, batch, wal, box, health, awaited, commit_time, batch_time, checkpoint_time;
 	struct stat_hist commit_hist, batch_hist, checkpoint_hist;
 };
 

@@ -4,13 +4,13 @@
  * When the last is there they are joined, and stay for a day with a row of part -1, so that a part
  * sent again is known and starts nothing new. References come round, with telephones that count
  * to 256 or choose at random: another text under the same key begins another message. Parts whose
- * siblings do not come, within a day or before that, are handed over one by one: better in pieces
- * than not at all.
+ * siblings do not come, within mo_wait or before that, are handed over one by one: better in
+ * pieces than not at all.
  */
 #include "gateway/base/log.h"
 #include "gateway/store/intern.h"
 
-#define MO_WAIT DUR_DAY
+#define MO_CLOSED DUR_DAY
 
 /* The message enters the history, and its account is told. */
 static int mo_deliver(struct store *s, uint32_t outlet, struct message *m, struct store_op *tap)
@@ -110,6 +110,16 @@ static int mo_is_again(struct store *s, struct str key, int part, const struct m
 	return got;
 }
 
+/* All under the key is as old as to go when MO_CLOSED is over. */
+static int mo_keep(struct store *s, struct str key)
+{
+	struct sql_stmt *q = s->q[Q_MO_KEEP];
+
+	sql_int(q, 1, s->now + MO_CLOSED - s->conf.mo_wait);
+	sql_text(q, 2, key);
+	return sql_run(q);
+}
+
 /* What lies under the key goes to its account as it came, and is forgotten. */
 static int mo_hand_over(struct store *s, struct str key, uint32_t submitter)
 {
@@ -119,6 +129,10 @@ static int mo_hand_over(struct store *s, struct str key, uint32_t submitter)
 
 	if (n < 0)
 		return -1;
+	log_info("parts of a subscriber's message without the others",
+		F_SLICE("from", n ? message_get(list[0], FIELD_FROM) : STR_NONE),
+		F_U64("parts", (uint64_t)n));
+	stat_inc(&s->stat.mo_alone);
 	for (int i = 0; i < n; i++) {
 		if (r == 0)
 			r = mo_deliver(s, outlet, list[i], NULL);
@@ -139,6 +153,8 @@ static int mo_join(struct store *s, struct store_op *op, struct str key)
 		op->mo.complete = true;
 		whole = op->mo.join((struct message *const *)list, (unsigned)n);
 		r = mo_insert(s, key, -1, 0, 0, NULL);
+		if (r == 0)
+			r = mo_keep(s, key);
 		if (r == 0 && whole)
 			r = mo_deliver(s, op->mo.outlet, whole, op->mo.tap);
 		else if (r == 0)
@@ -192,7 +208,7 @@ int mo_slice(struct store *s, mono_t until)
 		struct str key;
 		int closed, n;
 
-		sql_int(q, 1, s->now - MO_WAIT);
+		sql_int(q, 1, s->now - s->conf.mo_wait);
 		n = sql_step(q);
 		if (n <= 0)
 			return n;

@@ -17,6 +17,7 @@ enum {
 	CACHE_LEAST = 2 << 20,
 	LOG_TURN = 48 << 20,
 };
+#define MO_WAIT (30 * DUR_MIN)
 
 static const char *const hot_texts[Q_COUNT] = {
 #define HOT(NAME, text) [Q_##NAME] = text,
@@ -146,6 +147,8 @@ struct store *store_open(const struct store_conf *c, bool *unclean_r, struct err
 		s->conf.engine = "sqlite";
 	if (!s->conf.batch_most || s->conf.batch_most > BATCH_MOST)
 		s->conf.batch_most = BATCH_MOST;
+	if (s->conf.mo_wait <= 0 || s->conf.mo_wait > DUR_DAY)
+		s->conf.mo_wait = MO_WAIT;
 	if (!s->conf.log_turn)
 		s->conf.log_turn = LOG_TURN;
 	s->temporary = strcmp(c->path, ":memory:") == 0;

@@ -36,7 +36,9 @@ struct store_conf {
 	dur_t retention;     /* finished messages are kept that long */
 	dur_t dedupe_window; /* client ids are remembered that long */
 	dur_t orphan_wait;   /* receipts that match nothing are kept that long for late responses */
-	unsigned node;       /* 0..1023, part of every id */
+	dur_t mo_wait; /* parts of a subscriber's message wait that long for the others; at most
+			  a day, 0: 30 minutes */
+	unsigned node; /* 0..1023, part of every id */
 	unsigned batch_most; /* operations in one commit, 0: 4096 */
 	uint64_t log_turn;   /* bytes of write-ahead log after which it starts afresh, 0: 48 MiB */
 };
@@ -61,6 +63,12 @@ enum store_name_kind { STORE_SUBMITTER = 1, STORE_CHANNEL = 2 };
 uint32_t store_number(struct store *s, enum store_name_kind kind, const char *name, struct err *e);
 /* "" when unknown. The string lives as long as the store. Any thread. */
 const char *store_name(struct store *s, enum store_name_kind kind, uint32_t number);
+
+/* Numbers that somebody wants to find again after a restart, by a name of at most 100 octets.
+ * Synchronous and seldom; 0, or -1 and why it could not be kept. */
+int store_keep(struct store *s, const char *name, int64_t value, struct err *e);
+/* `other` where nothing was kept, or cannot be read. */
+int64_t store_kept(struct store *s, const char *name, int64_t other);
 
 /* ---- notes (model/note.h): news for a submitter (or a subscriber's message for an account),
  * durable until taken
@@ -156,6 +164,9 @@ struct store_op {
 			wall_t at;
 			char far_id[OUTCOME_ID], key[OUTCOME_ID];
 			uint16_t concat_ref;
+			unsigned early; /* out: receipts that had come before it and changed the
+					   state */
+			enum state now; /* out: the state after them, if early */
 		} sent;
 		struct {
 			uint64_t id;
@@ -211,6 +222,9 @@ struct store_op {
 			uint64_t id;
 			struct message *msg; /* the new one, id set; borrowed until done */
 			uint8_t parts;       /* of the new text; 0: as many as before */
+			wall_t due;          /* it waits for another time: this one, or now when it
+						is over; 0: its place is not changed */
+			struct place place;  /* in: where it waits, with due; out: where now */
 			bool applied;
 		} replace;
 		struct {
@@ -337,7 +351,7 @@ struct store_view {
 	enum state state;
 	enum reason reason;
 	uint32_t submitter, channel;
-	uint8_t media, priority, wants, parts;
+	uint8_t media, priority, wants, parts, flags; /* enum message_flag */
 	struct sms_attrs sms;
 	wall_t accepted, due, expires, sent_at, final_at;
 	unsigned attempt;
@@ -362,6 +376,7 @@ int store_find_places(
 
 struct store_filter {
 	struct str to, from;         /* exact; "" any */
+	struct str client_id;        /* likewise */
 	int state;                   /* -1 any */
 	uint32_t submitter, channel; /* 0 any */
 	int media;                   /* -1 any */

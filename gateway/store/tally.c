@@ -200,6 +200,8 @@ void tally_open(struct store *s)
 		"Receipts that matched nothing when they came.");
 	COUNTER(orphans_lost, "postern_store_receipts_unknown_total",
 		"Parked receipts given up: nothing ever matched.");
+	COUNTER(mo_alone, "postern_store_subscriber_messages_incomplete_total",
+		"Subscribers' messages of which some parts never came: handed over in pieces.");
 	COUNTER(repeats, "postern_store_receipts_repeated_total",
 		"Receipts that brought nothing new.");
 	COUNTER(purged, "postern_store_purged_total", "Messages removed after the retention.");
@@ -225,8 +227,9 @@ void tally_close(struct store *s)
 {
 	struct store_stats *t = &s->stat;
 	struct stat_cell *all[] = { &t->ops, &t->commits, &t->failures, &t->refused, &t->orphans,
-		&t->orphans_lost, &t->repeats, &t->purged, &t->batch, &t->wal, &t->box, &t->health,
-		&t->awaited, &t->commit_time, &t->batch_time, &t->checkpoint_time };
+		&t->orphans_lost, &t->mo_alone, &t->repeats, &t->purged, &t->batch, &t->wal,
+		&t->box, &t->health, &t->awaited, &t->commit_time, &t->batch_time,
+		&t->checkpoint_time };
 
 	for (size_t i = 0; i < sizeof all / sizeof *all; i++)
 		stat_unregister(all[i]);
