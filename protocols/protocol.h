@@ -142,7 +142,8 @@ struct channel {
 	const void *specific; /* conf->specific */
 	void *self;           /* protocol's state, channel_size bytes, zeroed */
 	uint32_t number;      /* the store's */
-	const char *country;  /* calling code for national numbers, "" none */
+	const char *country,
+		*trunk; /* calling code and trunk prefix of national numbers, "" none */
 };
 struct listener {
 	const char *name;
@@ -272,20 +273,25 @@ enum ask_kind { ASK_QUERY, ASK_CANCEL, ASK_REPLACE };
 struct ask {
 	enum ask_kind kind;
 	/* 0: the message with this client_id; without that, too: CANCEL means all queued ones that
-	 * match from and to, REPLACE the newest of them (with service_type, which must be equal) */
+	 * match from and to (and service_type, if not ""), REPLACE the newest of them (with
+	 * service_type, which must be equal) */
 	uint64_t id;
 	char client_id[72];
+	/* The id as its submitter sees it: if it is that of a submit_multi, all of the set are
+	 * meant, whose others carry it as client_id with MSG_ALIAS. QUERY, CANCEL. */
+	char set[72];
 	bool check_from; /* from (and to, if not "") must be the message's */
 	char from[72], to[72], service_type[8];
 	/* ASK_REPLACE: new content, in the old one's coding; with MSG_REPLACE its flags and coding
-	 * are taken over as well. Taken. */
+	 * are taken over as well. send_at and expires: 0, as they were. Taken. */
 	struct message *msg;
 	struct loop *loop;
 	void (*done)(struct ask *a); /* on loop */
 	/* out */
 	enum reason reason; /* REASON_NONE: done */
 	unsigned count;     /* cancelled */
-	uint64_t found;     /* the message's id; REPLACE, QUERY */
+	uint64_t found;     /* the message's id; REPLACE, QUERY; REPLACE of the newest: client_id is
+			       its own, too */
 	enum state state;   /* ASK_QUERY, and all down to err */
 	uint8_t media;
 	struct sms_attrs sms;

@@ -49,7 +49,8 @@ bool str_cut(struct str *rest, char sep, struct str *head_r);
 /* Whole slice is a decimal number that fits: true and *v_r. No sign, no spaces. */
 bool str_u64(struct str s, uint64_t *v_r);
 bool str_i64(struct str s, int64_t *v_r); /* one leading '-' allowed */
-/* Shell-like pattern: '*' any run, '?' one byte, all else itself. Linear time. */
+/* Shell-like pattern: '*' any run, '?' one byte, all else itself. Never worse than pattern.n * s.n
+ * steps, since only the last '*' is ever tried anew; nearly always s.n. */
 bool str_glob(struct str pattern, struct str s);
 /* Copies into a C buffer of cap bytes, cut if need be, always NUL-terminated; returns s.n. */
 size_t str_copy(char *dst, size_t cap, struct str s);

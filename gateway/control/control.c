@@ -182,7 +182,7 @@ static bool number_option(
 	const char *v = option(r, name);
 
 	if (v && !(*number_r = gateway_number(r->c->g, kind, str_of(v)))) {
-		fail(r, "%s: \"%s\" has never been known", name, v);
+		fail(r, "there is no %s \"%s\"", name, v);
 		return false;
 	}
 	return true;

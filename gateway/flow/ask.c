@@ -15,7 +15,20 @@ static void order_over(struct letter *l)
 {
 	struct order *o = CONTAINER(l, struct order, letter);
 	bool stays = o->deed == DEED_REPLACE && o->op.replace.applied;
+	struct place *to = &o->op.replace.place;
 
+	if (stays && o->due) { /* a row anew, at another place */
+		if (o->flight)
+			flight_free(&o->flight);
+		if (o->barred)
+			queue_unbar(o->c, o->barred, false);
+		if (to->channel == o->c->pub.number)
+			queue_offer(o->c, message_ref(o->msg), to, o->attempt, o->parts,
+				to->due == o->due ? OFFER_LATER : OFFER_NOW);
+		channel_pump(o->c);
+		o->over(o);
+		return;
+	}
 	if (o->flight && stays) {
 		message_unref(&o->flight->d.msg);
 		o->flight->d.msg = message_ref(o->msg);
@@ -81,6 +94,8 @@ static void order_fill(struct order *o)
 		op->replace.id = o->id;
 		op->replace.msg = o->msg;
 		op->replace.parts = o->parts;
+		op->replace.due = o->due;
+		op->replace.place = o->place;
 		break;
 	case DEED_REQUEUE:
 		op->kind = OP_RETRY;
@@ -272,6 +287,24 @@ static bool is_the_askers(const struct asking *q, const struct store_view *v)
 	return ask->to[0] == '\0' || strcmp(ask->to, v->to) == 0;
 }
 
+/* When the new text is to go, if not when the old one was. A submit_sm that replaces (MSG_REPLACE)
+ * and names no time means at once; replace_sm then means as before. */
+static enum reason replace_when(
+	const struct message *with, const struct store_view *v, wall_t *due_r, struct draft *d)
+{
+	wall_t now = clock_wall();
+
+	*due_r = with->send_at;
+	if (!*due_r && with->flags & MSG_REPLACE && v->msg->send_at > now)
+		*due_r = now;
+	if (!*due_r)
+		return REASON_NONE;
+	if (v->due > INT64_MAX / 4)
+		return REASON_TOO_LATE; /* held for the operator: it may have been sent */
+	d->head.send_at = *due_r;
+	return d->head.expires && d->head.expires <= *due_r ? REASON_BAD_TIME : REASON_NONE;
+}
+
 static enum reason replace_one(struct asking *q, const struct store_view *v)
 {
 	struct waiting w = { .o = { .gw = q->a->gw, .deed = DEED_REPLACE } };
@@ -290,12 +323,11 @@ static enum reason replace_one(struct asking *q, const struct store_view *v)
 	if (with->flags & MSG_REPLACE) {
 		d.head.sms = with->sms;
 		d.head.flags = with->flags & (uint8_t)~MSG_REPLACE;
-		if (with->send_at)
-			d.head.send_at = with->send_at;
 	}
 	d.head.wants = with->wants;
 	if (with->expires)
 		d.head.expires = with->expires;
+	r = replace_when(with, v, &o->due, &d);
 	o->msg = draft_seal(&d);
 	draft_free(&d);
 	o->msg->id = v->id;
@@ -306,7 +338,8 @@ static enum reason replace_one(struct asking *q, const struct store_view *v)
 	parts = way ? way_parts(way, o->msg, &why) : 0;
 	gateway_leave(o->gw, entered);
 	o->parts = (uint8_t)parts;
-	r = !way ? REASON_NO_CHANNEL : !parts ? why.reason : REASON_NONE;
+	if (r == REASON_NONE)
+		r = !way ? REASON_NO_CHANNEL : !parts ? why.reason : REASON_NONE;
 	for (unsigned i = 0; i < v->part_n; i++)
 		if (v->part_list[i].sent_at)
 			r = REASON_TOO_LATE; /* the old text has begun to leave */
@@ -314,6 +347,92 @@ static enum reason replace_one(struct asking *q, const struct store_view *v)
 		r = give_order(&w, v);
 	message_unref(&o->msg);
 	return r;
+}
+
+/* ---- the set of a submit_multi ----
+ *
+ * Its others were accepted right behind the first, one or two commits later. */
+enum { SET_MOST = 256 };
+#define SET_SPAN (10 * DUR_S)
+struct set {
+	struct set_member {
+		uint64_t id;
+		enum state state;
+		enum reason why;
+		wall_t final_at;
+		char err[NOTE_ERR];
+	} of[SET_MOST];
+	unsigned n;
+};
+
+static bool note_member(void *ctx, const struct store_view *v)
+{
+	struct set *set = ctx;
+	struct set_member *m = &set->of[set->n++];
+
+	*m = (struct set_member){ v->id, v->state, v->reason, v->final_at, "" };
+	memcpy(m->err, v->err, sizeof m->err);
+	return set->n < SET_MOST;
+}
+
+/* The others; false: the store does not say. */
+static bool set_of(struct asking *q, const struct store_view *v, struct set *set)
+{
+	struct store_filter f = {
+		.client_id = str_of(q->ask->set),
+		.state = -1,
+		.submitter = v->submitter,
+		.media = -1,
+		.since = v->accepted,
+		.until = v->accepted + SET_SPAN,
+		.most = SET_MOST,
+	};
+	struct err e;
+
+	set->n = 0;
+	return store_search(gateway_store(q->a->gw), &f, note_member, set, &e) >= 0;
+}
+
+/* One word for all: under way while one is; then delivered only if all are. */
+static void query_set(struct asking *q, const struct set *set)
+{
+	struct ask *ask = q->ask;
+
+	for (unsigned i = 0; i < set->n; i++) {
+		const struct set_member *m = &set->of[i];
+		bool good = ask->state == STATE_DELIVERED || ask->state == STATE_READ;
+
+		if (m->final_at > ask->final_at)
+			ask->final_at = m->final_at;
+		if (!state_is_final(ask->state) || (state_is_final(m->state) && !good))
+			continue;
+		ask->state = m->state;
+		ask->why = m->why;
+		memcpy(ask->err, m->err, sizeof ask->err);
+	}
+}
+
+static void cancel_set(struct asking *q, const struct set *set)
+{
+	for (unsigned i = 0; i < set->n; i++)
+		if (set->of[i].id != q->ask->found)
+			q->ask->count += gateway_cancel(q->a->gw, set->of[i].id,
+						 q->a->pub.submitter) == REASON_NONE;
+	if (q->ask->count)
+		q->ask->reason = REASON_NONE;
+}
+
+static void whole_set(struct asking *q, const struct store_view *v)
+{
+	struct set *set = mem_new(struct set);
+
+	if (!set_of(q, v, set))
+		q->ask->reason = REASON_STORE;
+	else if (q->ask->kind == ASK_QUERY)
+		query_set(q, set);
+	else
+		cancel_set(q, set);
+	mem_free(&set);
 }
 
 static void one_message(struct asking *q)
@@ -355,12 +474,14 @@ static void one_message(struct asking *q)
 			ask->reason = replace_one(q, &v);
 		break;
 	}
+	if (v.flags & MSG_LEADS && ask->set[0] && ask->kind != ASK_REPLACE)
+		whole_set(q, &v);
 	store_view_free(&v);
 }
 
-enum { CANCEL_MOST = 1000 };
+enum { PAGE = 1000 };
 struct matches {
-	uint64_t id[CANCEL_MOST];
+	uint64_t id[PAGE];
 	unsigned n;
 };
 
@@ -369,7 +490,21 @@ static bool note_match(void *ctx, const struct store_view *v)
 	struct matches *m = ctx;
 
 	m->id[m->n++] = v->id;
-	return m->n < CANCEL_MOST;
+	return m->n < PAGE;
+}
+
+/* Only with its content; messages are seldom asked for so. */
+static bool has_service_type(struct asking *q, uint64_t id)
+{
+	struct store_view v;
+	struct err e;
+	bool has;
+
+	if (store_find(gateway_store(q->a->gw), id, true, &v, &e) <= 0)
+		return false;
+	has = str_is(message_get(v.msg, FIELD_SERVICE_TYPE), q->ask->service_type);
+	store_view_free(&v);
+	return has;
 }
 
 static void all_that_match(struct asking *q)
@@ -382,15 +517,22 @@ static void all_that_match(struct asking *q)
 		.state = STATE_QUEUED,
 		.submitter = q->a->pub.submitter,
 		.media = -1,
-		.most = CANCEL_MOST,
+		.most = PAGE,
 	};
 	struct err e;
 
-	if (store_search(gateway_store(q->a->gw), &f, note_match, m, &e) < 0)
-		ask->reason = REASON_STORE;
-	for (unsigned i = 0; i < m->n; i++)
-		ask->count +=
-			gateway_cancel(q->a->gw, m->id[i], q->a->pub.submitter) == REASON_NONE;
+	do {
+		m->n = 0;
+		if (store_search(gateway_store(q->a->gw), &f, note_match, m, &e) < 0)
+			ask->reason = REASON_STORE;
+		for (unsigned i = 0; i < m->n; i++) {
+			f.before_id = m->id[i];
+			if (ask->service_type[0] && !has_service_type(q, m->id[i]))
+				continue;
+			ask->count +=
+				gateway_cancel(q->a->gw, m->id[i], f.submitter) == REASON_NONE;
+		}
+	} while (m->n == PAGE && ask->reason == REASON_NONE);
 	if (ask->reason == REASON_NONE && ask->count == 0)
 		ask->reason = REASON_NOT_FOUND;
 	mem_free(&m);
@@ -423,6 +565,7 @@ static void newest_that_matches(struct asking *q)
 			str_is(message_get(v.msg, FIELD_SERVICE_TYPE), ask->service_type)) {
 			ask->reason = replace_one(q, &v);
 			ask->found = v.id;
+			memcpy(ask->client_id, v.client_id, sizeof ask->client_id);
 		}
 		store_view_free(&v);
 	}
@@ -433,6 +576,8 @@ static void asking_call(struct chore *w)
 {
 	struct asking *q = (struct asking *)w;
 
+	if (q->ask->reason != REASON_NONE)
+		return; /* refused already */
 	if (q->ask->id || q->ask->client_id[0] || q->ask->kind == ASK_QUERY)
 		one_message(q);
 	else if (q->ask->kind == ASK_CANCEL)
@@ -454,11 +599,18 @@ static void asking_done(struct chore *w)
 void account_ask(struct account *a, struct ask *ask)
 {
 	struct asking *q = mem_new(struct asking);
+	struct outcome why;
+	bool keeps = ask->msg && ask->msg->expires == 0;
 
 	q->a = flow_account(a);
 	q->ask = ask;
 	ask->reason = REASON_NONE;
 	ask->count = 0;
+	if (ask->msg &&
+		!admit_times(gateway_settings(q->a->gw), a->conf->valid_most, ask->msg, &why))
+		ask->reason = why.reason;
+	if (keeps)
+		ask->msg->expires = 0;
 	q->work.reply = ask->loop;
 	q->work.call = asking_call;
 	q->work.done = asking_done;

@@ -107,6 +107,7 @@ static void take_conf(struct flow_channel *c, const struct channel_conf *conf, s
 	c->pub.conf = conf;
 	c->pub.specific = conf->specific;
 	c->pub.country = s->country;
+	c->pub.trunk = s->trunk;
 	settings_swap(&c->settings, s);
 	c->number = ids_number(gateway_store(c->gw), conf, &e);
 	resolve_mo(c);
@@ -135,7 +136,10 @@ struct flow_channel *channel_new(struct gateway *gw, const struct channel_conf *
 	c->timer.fire = timer_fired;
 	c->sweep.fire = sweep_fired;
 	c->breaker_wait = (struct backoff){ .first = DUR_S, .most = DUR_MIN, .factor = 2 };
-	atomic_init(&c->mode, CHANNEL_RUNS);
+	atomic_init(&c->mode, (int)channel_mode_kept(c));
+	if (atomic_load(&c->mode) != CHANNEL_RUNS)
+		log_warn("channel is still as the operator left it", F_STR("channel", conf->name),
+			F_STR("mode", atomic_load(&c->mode) == CHANNEL_HELD ? "held" : "drains"));
 	atomic_init(&c->down_since, clock_mono());
 	pace_init(&c->pace, conf->rate, clock_mono());
 	take_conf(c, conf, s);

@@ -224,7 +224,13 @@ static void sent_done(struct store_op *op)
 	struct flow_channel *c = o->c;
 
 	inflight_drop(gateway_inflight(c->gw), o->slot);
-	credit_back(c, o->credit);
+	if (o->credit)
+		credit_back(c, o->credit);
+	if (op->sent.early) {
+		stat_add(&c->stats.receipts, op->sent.early);
+		if (op->sent.now == STATE_DELIVERED)
+			stat_inc(&c->stats.delivered);
+	}
 	mem_free(&o);
 }
 
@@ -559,7 +565,7 @@ void delivery_late(struct channel *pub, uint64_t msg, unsigned part, const struc
 
 	if (out->verdict != VERDICT_SENT || out->final_word)
 		return;
-	op = store_op_new(OP_SENT, NULL, NULL);
+	op = &op_new(c, OP_SENT, c->pub.loop, sent_done)->op;
 	op->sent.id = msg;
 	op->sent.channel = c->number;
 	op->sent.part = (uint8_t)part;

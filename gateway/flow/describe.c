@@ -125,6 +125,21 @@ void gateway_status(struct gateway *g, struct buf *b)
 	buf_char(b, '}');
 }
 
+/* Where an operator's hold is kept over a restart. */
+static const char *mode_key(const struct flow_channel *c, char *out, size_t cap)
+{
+	snprintf(out, cap, "mode:%u", c->pub.number);
+	return out;
+}
+
+enum channel_mode channel_mode_kept(const struct flow_channel *c)
+{
+	char key[32];
+	int64_t m = store_kept(gateway_store(c->gw), mode_key(c, key, sizeof key), CHANNEL_RUNS);
+
+	return m == CHANNEL_HELD || m == CHANNEL_DRAINS ? (enum channel_mode)m : CHANNEL_RUNS;
+}
+
 static void mode_run(void *arg)
 {
 	struct describe_call *d = arg;
@@ -140,9 +155,14 @@ int gateway_channel_verb(struct gateway *g, const char *name, enum gateway_verb 
 		[GATEWAY_DRAIN] = CHANNEL_DRAINS,
 	};
 	struct describe_call d = { .c = gateway_channel_named(g, name), .mode = modes[v] };
+	struct err why;
+	char key[32];
 
 	if (!d.c)
 		return err_set(e, ERR_INPUT, "there is no channel \"%s\"", name);
 	loop_call(d.c->pub.loop, mode_run, &d);
+	if (store_keep(gateway_store(g), mode_key(d.c, key, sizeof key), d.mode, &why) != 0)
+		log_warn("the channel's mode will not survive a restart", F_STR("channel", name),
+			F_ERR(&why));
 	return 0;
 }

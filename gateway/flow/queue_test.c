@@ -448,6 +448,27 @@ static void test_receipts(void **state)
 	fx_end();
 }
 
+/* A receipt that was parked first counts as one, too. */
+static void test_early_counted(void **state)
+{
+	uint64_t receipts, delivered;
+
+	fx_begin(ONE);
+	fx.chances = (struct chances){ .receipts = true, .early = 1000 };
+	for (unsigned i = 0; i < 100; i++)
+		fx_post((struct fx_msg){ .wants = WANT_DELIVERED }, NULL);
+	fx_answers();
+	assert_true(fx_until(all_final, NULL, 30 * DUR_S));
+	fx_drain(30 * DUR_S);
+	fx_check_all(100);
+	fx_no_credit_is_out("a");
+	assert_true(stat_lookup("postern_channel_receipts_total", "channel=\"a\"", &receipts));
+	assert_true(stat_lookup("postern_channel_delivered_total", "channel=\"a\"", &delivered));
+	assert_int_equal(receipts, 100);
+	assert_int_equal(delivered, 100);
+	fx_end();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -462,6 +483,7 @@ int main(void)
 		cmocka_unit_test(test_storm),
 		cmocka_unit_test(test_storm_reloads),
 		cmocka_unit_test(test_receipts),
+		cmocka_unit_test(test_early_counted),
 	};
 	const char *only = getenv("ONLY");
 

@@ -127,6 +127,30 @@ static void test_type(void **state)
 	fx_end();
 }
 
+/* What an operator holds stays held over a restart, until it is let go. */
+static void test_held_over_a_restart(void **state)
+{
+	struct err e;
+	uint64_t id;
+
+	fx_begin(AB);
+	assert_int_equal(gateway_channel_verb(fx.g, "b", GATEWAY_HOLD, &e), 0);
+	assert_int_equal(gateway_channel_verb(fx.g, "a", GATEWAY_DRAIN, &e), 0);
+	id = fx_send((struct fx_msg){ .channel = "b" });
+	fx_stop();
+	fx_start(AB);
+	assert_int_equal(atomic_load(&fx_channel("a")->mode), CHANNEL_DRAINS);
+	assert_int_equal(atomic_load(&fx_channel("b")->mode), CHANNEL_HELD);
+	usleep(50000);
+	assert_int_equal(fx_state(id), STATE_QUEUED);
+	assert_int_equal(gateway_channel_verb(fx.g, "b", GATEWAY_RESUME, &e), 0);
+	fx_state_becomes(id, STATE_SENT);
+	fx_stop();
+	fx_start(AB);
+	assert_int_equal(atomic_load(&fx_channel("b")->mode), CHANNEL_RUNS);
+	fx_end();
+}
+
 /* ---- channels that go ---- */
 static void test_removed(void **state)
 {
@@ -391,6 +415,7 @@ int main(void)
 		cmocka_unit_test(test_in_place),
 		cmocka_unit_test(test_anew_under_load),
 		cmocka_unit_test(test_type),
+		cmocka_unit_test(test_held_over_a_restart),
 		cmocka_unit_test(test_removed),
 		cmocka_unit_test(test_unknown_channel),
 		cmocka_unit_test(test_listeners),

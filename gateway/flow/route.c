@@ -39,6 +39,7 @@ static void way_fill(struct way *w, const struct plan *in, struct flow_channel *
 		.specific = conf->specific,
 		.number = c->pub.number,
 		.country = s->country,
+		.trunk = s->trunk,
 	};
 	w->media = conf->media ? conf->media : p->media;
 	w->queue_most = conf->queue_most;

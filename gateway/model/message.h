@@ -41,6 +41,7 @@ enum message_flag {
 	MSG_MO = 8,      /* from a subscriber, towards an account */
 	MSG_ALIAS = 16,  /* FIELD_CLIENT_ID is another name that we gave it, not a key that must not
 			    come twice */
+	MSG_LEADS = 32,  /* the first of a set: the others carry its id so */
 };
 
 enum field {

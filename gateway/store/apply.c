@@ -454,7 +454,7 @@ static int sent_whole(struct store *s, const struct store_op *op, struct str far
 }
 
 /* A receipt that overtook its response lies parked: it is due now. */
-static int sent_early_receipt(struct store *s, const struct store_op *op, struct str key)
+static int sent_early_receipt(struct store *s, struct store_op *op, struct str key)
 {
 	struct op_receipt_in in;
 	bool moved;
@@ -471,6 +471,8 @@ static int sent_early_receipt(struct store *s, const struct store_op *op, struct
 
 		if (receipt_apply(s, &s->row, op->sent.part, &in, &moved) < 0)
 			return -1;
+		op->sent.early += moved;
+		op->sent.now = s->row.state;
 		for (unsigned i = 0; i < n && state_is_final(in.state); i++)
 			if (f[i].id == op->sent.id && f[i].part == op->sent.part &&
 				awaited_settle(s, op->sent.channel, key, &f[i],
@@ -485,6 +487,7 @@ static int apply_sent(struct store *s, struct store_op *op)
 	struct str far_id = str_of(op->sent.far_id), key = str_of(op->sent.key);
 	struct row *r = NULL;
 
+	op->sent.early = 0;
 	if (!op->sent.at)
 		op->sent.at = s->now;
 	if (!key.n)
@@ -629,6 +632,30 @@ static int apply_mark(struct store *s, struct store_op *op)
 	return sql_run(q);
 }
 
+/* To another time in the same queue; like OP_RETRY never before what this batch has queued. */
+static int replace_place(struct store *s, struct store_op *op, struct row *r, unsigned parts)
+{
+	struct place *p = &op->replace.place;
+	struct sql_stmt *q = s->q[Q_ST_PLACE];
+
+	if (unqueue(s, p, r) < 0)
+		return -1;
+	p->channel = r->channel;
+	p->priority = r->priority;
+	p->due = op->replace.due > s->now ? op->replace.due : ++s->now;
+	if (queue_insert(s, p, r->id, op->replace.msg->expires, r->attempt, parts) < 0)
+		return -1;
+	sql_int(q, 1, (int64_t)r->id);
+	sql_int(q, 2, REASON_NONE);
+	sql_int(q, 3, r->attempt);
+	sql_int(q, 4, p->channel);
+	sql_int(q, 5, p->priority);
+	sql_int(q, 6, p->due);
+	sql_null(q, 7);
+	sql_int(q, 8, parts);
+	return sql_run(q);
+}
+
 static int apply_replace(struct store *s, struct store_op *op)
 {
 	const struct message *m = op->replace.msg;
@@ -661,6 +688,12 @@ static int apply_replace(struct store *s, struct store_op *op)
 	sql_int(q, 2, (int64_t)r->id);
 	if (sql_run(q) < 0)
 		return -1;
+	if (op->replace.due) {
+		if (replace_place(s, op, r, parts) < 0)
+			return -1;
+		op->replace.applied = true;
+		return history_add(s, r->id, s->now, "replaced", r->channel, REASON_NONE, "");
+	}
 	q = s->q[Q_Q_REPLACE];
 	sql_int(q, 1, m->expires);
 	sql_int(q, 2, parts);

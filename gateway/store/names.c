@@ -1,4 +1,5 @@
-/* Small stable numbers for the names of accounts, tokens and channels.
+/* Small stable numbers for the names of accounts, tokens and channels; and numbers that are kept
+ * under a name.
  *
  * Read by any thread without a lock: pages of pointers that only grow. New ones are written by
  * the writer, at start and reload, while the caller waits.
@@ -9,9 +10,10 @@ enum { NAMES_MOST = NAME_PAGES * NAME_PAGE };
 
 struct asking {
 	struct store_op op;
-	enum store_name_kind kind;
+	enum store_name_kind kind; /* 0: a value to be kept */
 	const char *name;
 	uint32_t number;
+	int64_t value;
 	bool answered;
 	pthread_mutex_t lock;
 	pthread_cond_t done;
@@ -89,6 +91,8 @@ int number_op(struct store *s, struct store_op *op)
 	struct asking *a = CONTAINER(op, struct asking, op);
 	struct sql_stmt *q = s->q[Q_NAME_INSERT];
 
+	if (!a->kind)
+		return meta_set(s, a->name, a->value);
 	a->number = s->name_n[a->kind - 1] + 1;
 	sql_int(q, 1, a->kind);
 	sql_int(q, 2, a->number);
@@ -107,6 +111,26 @@ static void number_done(struct store_op *op)
 	pthread_mutex_unlock(&a->lock);
 }
 
+static void ask_writer(struct store *s, struct asking *a)
+{
+	a->op.kind = (enum op_kind)OP_NUMBER;
+	a->op.done = number_done;
+	pthread_mutex_init(&a->lock, NULL);
+	pthread_cond_init(&a->done, NULL);
+	store_do(s, &a->op);
+	pthread_mutex_lock(&a->lock);
+	while (!a->answered)
+		pthread_cond_wait(&a->done, &a->lock);
+	pthread_mutex_unlock(&a->lock);
+	pthread_cond_destroy(&a->done);
+	pthread_mutex_destroy(&a->lock);
+}
+
+static const char *trouble_of(enum store_health h)
+{
+	return h == STORE_FULL ? "the disk is full" : "the store does not work";
+}
+
 uint32_t store_number(struct store *s, enum store_name_kind kind, const char *name, struct err *e)
 {
 	struct asking a = { .kind = kind, .name = name };
@@ -119,26 +143,25 @@ uint32_t store_number(struct store *s, enum store_name_kind kind, const char *na
 	if (!number && s->name_n[kind - 1] + 1 >= NAMES_MOST) {
 		err_set(e, ERR_ENV, "store: too many names; %d are possible", NAMES_MOST - 1);
 	} else if (!number) {
-		a.op.kind = (enum op_kind)OP_NUMBER;
-		a.op.done = number_done;
-		pthread_mutex_init(&a.lock, NULL);
-		pthread_cond_init(&a.done, NULL);
-		store_do(s, &a.op);
-		pthread_mutex_lock(&a.lock);
-		while (!a.answered)
-			pthread_cond_wait(&a.done, &a.lock);
-		pthread_mutex_unlock(&a.lock);
-		pthread_cond_destroy(&a.done);
-		pthread_mutex_destroy(&a.lock);
+		ask_writer(s, &a);
 		if (a.op.fault == STORE_OK) {
 			number = a.number;
 			name_keep(s, kind, number, str_of(name));
 		} else {
 			err_set(e, ERR_ENV, "store: the name \"%s\" cannot be kept: %s", name,
-				a.op.fault == STORE_FULL ? "the disk is full"
-							 : "the store does not work");
+				trouble_of(a.op.fault));
 		}
 	}
 	pthread_mutex_unlock(&s->naming);
 	return number;
+}
+
+int store_keep(struct store *s, const char *name, int64_t value, struct err *e)
+{
+	struct asking a = { .name = name, .value = value };
+
+	ask_writer(s, &a);
+	if (a.op.fault == STORE_OK)
+		return 0;
+	return err_set(e, ERR_ENV, "store: it cannot be kept: %s", trouble_of(a.op.fault));
 }

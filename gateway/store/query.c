@@ -20,7 +20,7 @@ enum { POOL_CACHE = 2 << 20 };
 	"wants,"                                                                                 \
 	" coalesce(st.parts, msg.parts), sms, accepted, coalesce(st.due, msg.due), expires, "    \
 	"st.sent_at, st.final_at, src,"                                                          \
-	" dst, client_id, st.far_id, st.err, st.words"
+	" dst, client_id, st.far_id, st.err, st.words, flags"
 #define FROM " FROM msg LEFT JOIN st ON st.id = msg.id"
 
 static struct sql *pool_take(struct store *s, dur_t limit, struct err *e)
@@ -90,6 +90,7 @@ static void view_fill(struct store_view *v, struct sql_stmt *q)
 		.sent_at = sql_col(q, 14),
 		.final_at = sql_col(q, 15),
 	};
+	v->flags = (uint8_t)sql_col(q, 22);
 	if (!v->due)
 		v->due = v->accepted;
 	str_copy(v->from, sizeof v->from, sql_col_str(q, 16));
@@ -286,6 +287,25 @@ int store_find_client(
 	return got;
 }
 
+int64_t store_kept(struct store *s, const char *name, int64_t other)
+{
+	struct err e;
+	struct sql *db = pool_take(s, FIND_LIMIT, &e);
+	struct sql_stmt *q;
+
+	if (!db)
+		return other;
+	q = sql_prepare(db, "SELECT value FROM meta WHERE name = $1");
+	if (q) {
+		sql_text(q, 1, str_of(name));
+		if (sql_step(q) == 1)
+			other = sql_col(q, 0);
+		sql_finish(&q);
+	}
+	pool_give(s, db);
+	return other;
+}
+
 /* ---- many ------------------------------------------------------------------------------------ */
 
 int store_search(struct store *s, const struct store_filter *f,
@@ -313,7 +333,8 @@ int store_search(struct store *s, const struct store_filter *f,
 			  " AND ($6 = 0 OR submitter = $6)"
 			  " AND ($7 = 0 OR coalesce(st.channel, msg.channel) = $7)"
 			  " AND ($8 < 0 OR media = $8) AND accepted >= $9"
-			  " AND ($10 = 0 OR accepted < $10) ORDER BY msg.id DESC LIMIT $11");
+			  " AND ($10 = 0 OR accepted < $10) AND ($11 = '' OR client_id = $11)"
+			  " ORDER BY msg.id DESC LIMIT $12");
 	if (q) {
 		sql_int(q, 1, (int64_t)low);
 		sql_int(q, 2, (int64_t)high);
@@ -325,7 +346,8 @@ int store_search(struct store *s, const struct store_filter *f,
 		sql_int(q, 8, f->media);
 		sql_int(q, 9, f->since);
 		sql_int(q, 10, f->until);
-		sql_int(q, 11, f->most ? f->most : 100);
+		sql_text(q, 11, f->client_id);
+		sql_int(q, 12, f->most ? f->most : 100);
 		while ((got = sql_step(q)) == 1) {
 			view_fill(&v, q);
 			n++;

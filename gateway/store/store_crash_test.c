@@ -703,8 +703,7 @@ static unsigned calls_of(enum what w, const char *path)
 static void faults(const char *what, enum what w)
 {
 	const char *path = fx_path(what);
-	unsigned most = calls_of(w, path), opened = 0,
-		 step = rounds > 1 ? 1 : 300 / share_of(100);
+	unsigned most = calls_of(w, path), opened = 0, step = rounds > 1 ? 1 : 300 / share_of(100);
 	char spec[40];
 
 	assert_true(most > 10);

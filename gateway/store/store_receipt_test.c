@@ -76,7 +76,10 @@ static void test_early(void **state)
 
 	assert_true(op->receipt.parked && !op->receipt.matched);
 	fx_free(op);
-	fx_sent(id, place, "e1");
+	op = fx_do(fx_sent_op(id, place, "e1"));
+	assert_int_equal(op->sent.early, 1);
+	assert_int_equal(op->sent.now, STATE_DELIVERED);
+	fx_free(op);
 	assert_int_equal(fx_state(id), STATE_DELIVERED);
 	assert_int_equal(fx.notes, 1);
 	/* an intermediate and a final one, both early, told in their order */
@@ -101,7 +104,9 @@ static void test_early(void **state)
 	op->receipt.in.keys = 2;
 	str_copy(op->receipt.in.key[1], OUTCOME_ID, STR("254"));
 	fx_free(fx_do(op));
-	fx_sent(id, place, "254");
+	op = fx_do(fx_sent_op(id, place, "254"));
+	assert_int_equal(op->sent.early, 0);
+	fx_free(op);
 	assert_int_equal(fx_state(id), STATE_SENT);
 }
 

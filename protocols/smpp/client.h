@@ -142,6 +142,8 @@ int client_destination(struct client_addr *a, const struct client_conf *conf,
  * UCS-2 is big-endian), UDH kept. Appends to out and returns the data_coding. */
 uint8_t client_canonical(const struct client_conf *conf, uint8_t data_coding, struct str octets,
 	bool udhi, struct buf *out);
+/* How numbers that subscribers dial and write from are read: the gateway's country. */
+struct address_country client_country(const struct channel *c);
 /* Part messages of one subscriber's message made one: struct mo_part's join. */
 struct message *client_join(struct message *const *parts, unsigned n);
 

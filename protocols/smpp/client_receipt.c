@@ -59,18 +59,20 @@ void client_receipt_answer(struct channel *c, void *token, bool stored)
 
 /* ---- addresses ---- */
 
-static struct address_country country_of(const struct channel *c)
+struct address_country client_country(const struct channel *c)
 {
 	struct address_country a = { 0 };
 
 	str_copy(a.code, sizeof a.code, str_of(c->country));
+	if (a.code[0])
+		str_copy(a.trunk, sizeof a.trunk, str_of(c->trunk));
 	return a;
 }
 
 /* The gateway's one form of a number; what is none stays as it was written. */
 static void put_number(const struct channel *c, const struct pdu_addr *from, char *out, size_t cap)
 {
-	struct address_country country = country_of(c);
+	struct address_country country = client_country(c);
 	struct address a;
 
 	if (address_destination(&a, from->addr, from->ton, from->npi, &country, NULL) == 0)
@@ -191,7 +193,7 @@ static void put_text(struct draft *d, enum field f, struct str s)
 
 static void put_sender(struct client *cl, struct draft *d, const struct pdu_addr *from)
 {
-	struct address_country country = country_of(cl->c);
+	struct address_country country = client_country(cl->c);
 	struct address a;
 
 	if (str_utf8_valid(from->addr) &&

@@ -518,7 +518,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		.conf = &w.common,
 		.specific = confs[(what & 63) % CONFS],
 		.self = &w.client,
-		.country = "46" };
+		.country = "46",
+		.trunk = "0" };
 	CHECK(client_open(&w.c, &e) == 0);
 	turn();
 	while (in.n && steps++ < 100)

@@ -15,7 +15,7 @@ struct asking {
 	/* replace_sm: kept until the old message's coding is known */
 	struct str octets; /* owned */
 	uint8_t wants, registered;
-	wall_t expires;
+	wall_t expires, send_at;
 	/* replace_if_present */
 	struct submit *sub;
 	struct message *msg;
@@ -68,10 +68,15 @@ static bool name_message(struct session *s, struct str id, struct ask *ask)
 
 	if (server_id_is_short(s)) {
 		str_copy(ask->client_id, sizeof ask->client_id, id);
+		str_copy(ask->set, sizeof ask->set, id);
 		return id.n > 0;
 	}
-	if (c->id != ID_HEX)
-		return str_u64(id, &ask->id) && ask->id;
+	if (c->id != ID_HEX) {
+		if (!str_u64(id, &ask->id) || !ask->id)
+			return false;
+		server_id(c, ask->id, ask->set);
+		return true;
+	}
 	if (id.n == 0 || id.n > 16)
 		return false;
 	for (size_t i = 0; i < id.n; i++) {
@@ -86,6 +91,7 @@ static bool name_message(struct session *s, struct str id, struct ask *ask)
 		v = v << 4 | (unsigned)digit;
 	}
 	ask->id = v;
+	server_id(c, v, ask->set);
 	return v != 0;
 }
 
@@ -231,9 +237,22 @@ void manage_cancel(struct session *s, const struct pdu *p)
 
 static void replace_done(struct ask *ask)
 {
-	finish((struct asking *)ask, ask->reason == REASON_NONE    ? ESME_ROK
-				     : ask->reason == REASON_STORE ? ESME_RSYSERR
-								   : ESME_RREPLACEFAIL);
+	struct asking *q = (struct asking *)ask;
+
+	switch (ask->reason) {
+	case REASON_NONE:
+		finish(q, ESME_ROK);
+		break;
+	case REASON_STORE:
+		finish(q, ESME_RSYSERR);
+		break;
+	case REASON_BAD_TIME:
+		finish(q, q->send_at ? ESME_RINVSCHED : ESME_RINVEXPIRY);
+		break;
+	default:
+		finish(q, ESME_RREPLACEFAIL);
+		break;
+	}
 }
 
 static void replace_known(struct ask *ask)
@@ -251,6 +270,7 @@ static void replace_known(struct ask *ask)
 	d->fields.n = 0;
 	d->head = (struct message){ .media = ask->media, .wants = q->wants };
 	d->head.expires = q->expires;
+	d->head.send_at = q->send_at;
 	d->head.sms.registered = q->registered;
 	if (submit_content(s, d, ask->media, ask->sms.data_coding, 0, false, q->octets) !=
 		ESME_ROK) {
@@ -275,6 +295,8 @@ void manage_replace(struct session *s, const struct pdu *p)
 		finish(q, ESME_RINVSCHED);
 		return;
 	}
+	if (p->sm.schedule.n)
+		q->send_at = when;
 	if (smpp_time_parse(p->sm.validity, now, 0, &when) < 0) {
 		finish(q, ESME_RINVEXPIRY);
 		return;
@@ -285,9 +307,7 @@ void manage_replace(struct session *s, const struct pdu *p)
 	q->registered = p->sm.registered;
 	if (text.n)
 		q->octets = str_n(mem_dup(text), text.n);
-	/* Its place in the queue is not changed: better no than a wrong yes. */
-	if (p->sm.schedule.n || !name_message(s, p->sm.message_id, &q->ask) ||
-		!put_source(s, p, &q->ask))
+	if (!name_message(s, p->sm.message_id, &q->ask) || !put_source(s, p, &q->ask))
 		finish(q, ESME_RREPLACEFAIL);
 	else
 		account_ask(s->account, &q->ask);
@@ -306,8 +326,11 @@ static void present_done(struct ask *ask)
 		s->asks--;
 	if (ask->reason == REASON_NOT_FOUND || ask->reason == REASON_TOO_LATE) {
 		/* Nothing to replace: a new message (3.4 §5.2.18). */
-		message_arrived(s->srv->l, s->account, message_ref(q->msg), sub);
+		submit_arrive(sub, q->msg);
 	} else {
+		/* Under the name that it had for a client whose ids are short. */
+		if (ask->reason == REASON_NONE && server_id_is_short(s) && ask->client_id[0])
+			str_copy(sub->alias, sizeof sub->alias, str_of(ask->client_id));
 		server_answer(s->srv->l, sub, &a);
 	}
 	asking_free(q);

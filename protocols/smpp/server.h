@@ -174,6 +174,8 @@ void server_account_close(struct account *a);
 /* ---- submit.c ---- */
 void submit_sm(struct session *s, const struct pdu *p); /* and data_sm */
 void submit_multi(struct session *s, const struct pdu *p);
+/* Gives a message that was kept to flow, under a short id if its ESME wants one. */
+void submit_arrive(struct submit *sub, const struct message *m);
 /* News of a submit_multi that is not answered yet: its id is not known to the ESME. */
 bool submit_multi_is_open(const struct account *a, const struct note *n);
 void server_answer(struct listener *l, void *token, const struct answer *a);

@@ -373,6 +373,32 @@ static void test_addresses(void **state)
 	}
 }
 
+/* Subscribers' numbers as they come, with the trunk prefix that their country has. */
+static void test_subscribers(void **state)
+{
+	static const struct {
+		const char *country, *trunk, *from;
+		uint8_t ton;
+		const char *is;
+	} cases[] = {
+		{ "46", "0", "0701234567", 2, "46701234567" },
+		{ "46", "0", "701234567", 2, "46701234567" },
+		{ "7", "8", "89161234567", 2, "79161234567" },
+		{ "46", "0", "46701234567", 1, "46701234567" },
+	};
+
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		struct channel c = { .country = cases[i].country, .trunk = cases[i].trunk };
+		struct address_country country = client_country(&c);
+		struct address a;
+
+		assert_int_equal(
+			address_source(&a, str_of(cases[i].from), cases[i].ton, 1, &country, NULL),
+			0);
+		assert_true(str_is(address_str(&a), cases[i].is));
+	}
+}
+
 static void test_parts(void **state)
 {
 	struct channel c = { .specific = conf_of("") };
@@ -564,6 +590,7 @@ int main(void)
 		cmocka_unit_test(test_long_text),
 		cmocka_unit_test(test_octets),
 		cmocka_unit_test(test_addresses),
+		cmocka_unit_test(test_subscribers),
 		cmocka_unit_test(test_parts),
 		cmocka_unit_test(test_verdicts),
 		cmocka_unit_test(test_failure_reason),

@@ -731,7 +731,55 @@ static void test_mo(void **state)
 	esme_close(&old);
 }
 
+static bool any_row(void *ctx, const struct store_view *v)
+{
+	return true;
+}
+
 /* ---- submit_multi ---------------------------------------------------------------------------- */
+
+static struct pdu about(uint32_t command, uint64_t id, char text[24]);
+
+/* Its id is that of all: asked about them, and called back with them. */
+static void multi_asked(struct esme *m, uint64_t mixed)
+{
+	struct buf dests = BUF_INIT;
+	struct pdu p = esme_submit("", "to all"), q, answer;
+	struct store_filter f = { .state = STATE_CANCELLED, .media = -1, .most = 300 };
+	struct pdu_addr a;
+	char text[24], to[16];
+	uint64_t id;
+
+	q = about(SMPP_QUERY_SM, mixed, text);
+	esme_ask(m, &q, &answer);
+	assert_int_equal(answer.status, ESME_ROK);
+	assert_int_equal(answer.resp.message_state, SMPP_STATE_UNDELIVERABLE); /* one of three */
+	for (int i = 0; i < 100; i++) {
+		snprintf(to, sizeof to, "467000001%02d", i);
+		a = (struct pdu_addr){ 1, 1, str_of(to) };
+		pdu_put_dest(&dests, &a, false);
+	}
+	p.command = SMPP_SUBMIT_MULTI;
+	p.sm.dest_count = 100;
+	p.sm.dests = buf_view(&dests);
+	hold(true);
+	esme_ask(m, &p, &answer);
+	assert_int_equal(answer.status, ESME_ROK);
+	id = esme_id(answer.resp.message_id);
+	q = about(SMPP_QUERY_SM, id, text);
+	esme_ask(m, &q, &answer);
+	assert_int_equal(answer.resp.message_state, SMPP_STATE_ENROUTE);
+	q = about(SMPP_CANCEL_SM, id, text);
+	assert_int_equal(esme_refused(m, &q), ESME_ROK);
+	assert_int_equal(
+		store_search(gateway_store(fx.g), &f, any_row, NULL, &(struct err){ 0 }), 100);
+	assert_int_equal(esme_refused(m, &q), ESME_RCANCELFAIL);
+	q = about(SMPP_QUERY_SM, id, text);
+	esme_ask(m, &q, &answer);
+	assert_int_equal(answer.resp.message_state, SMPP_STATE_DELETED);
+	hold(false);
+	buf_free(&dests);
+}
 
 static void test_multi(void **state)
 {
@@ -782,6 +830,7 @@ static void test_multi(void **state)
 	}
 	assert_int_equal(delivered, 2);
 	assert_int_equal(failed, 1);
+	multi_asked(&m, id);
 	/* nobody at all */
 	buf_reset(&dests);
 	a = (struct pdu_addr){ 1, 1, STR("12") };
@@ -923,6 +972,41 @@ static void test_cancel(void **state)
 	esme_close(&m);
 }
 
+/* All that wait between the two, however many, and of one service alone where one is named. */
+static void test_cancel_many(void **state)
+{
+	enum { N = 1100 };
+	struct esme m = esme_bound("ask");
+	struct pdu p = esme_submit("46700000027", "x"), q;
+	struct store_filter f = { .to = STR("46700000027"), .media = -1, .most = 2 * N };
+	struct err e;
+	char text[24];
+	uint64_t other;
+
+	hold(true);
+	p.sm.service_type = STR("WAP");
+	other = esme_accepted(&m, &p);
+	p.sm.service_type = STR("CMT");
+	for (int i = 0; i < N; i++)
+		esme_accepted(&m, &p);
+	q = about(SMPP_CANCEL_SM, 0, text);
+	q.sm.dest = (struct pdu_addr){ 1, 1, STR("46700000027") };
+	q.sm.service_type = STR("USSD");
+	assert_int_equal(esme_refused(&m, &q), ESME_RCANCELFAIL);
+	q.sm.service_type = STR("CMT");
+	assert_int_equal(esme_refused(&m, &q), ESME_ROK);
+	f.state = STATE_CANCELLED;
+	assert_int_equal(store_search(gateway_store(fx.g), &f, any_row, NULL, &e), N);
+	f.state = STATE_QUEUED;
+	assert_int_equal(store_search(gateway_store(fx.g), &f, any_row, NULL, &e), 1);
+	q.sm.service_type = STR_NONE;
+	assert_int_equal(esme_refused(&m, &q), ESME_ROK);
+	assert_int_equal(store_search(gateway_store(fx.g), &f, any_row, NULL, &e), 0);
+	hold(false);
+	leaves(other);
+	esme_close(&m);
+}
+
 static void test_replace(void **state)
 {
 	struct esme m = esme_bound("ask");
@@ -953,7 +1037,7 @@ static void test_replace(void **state)
 	assert_int_equal(v.msg->sms.data_coding, 8);
 	assert_true(str_eq(message_get(v.msg, FIELD_OCTETS), str_n("\0n\0e\0w", 6)));
 	store_view_free(&v);
-	/* not a part; not what is not there; not another time */
+	/* not a part; not what is not there */
 	p.sm.esm_class = ESM_UDHI;
 	p.sm.short_message = str_n("\5\0\3\1\2\1\0o", 8);
 	part = esme_accepted(&m, &p);
@@ -962,9 +1046,34 @@ static void test_replace(void **state)
 	assert_int_equal(esme_refused(&m, &q), ESME_RREPLACEFAIL);
 	q = about(SMPP_REPLACE_SM, 4711, text);
 	assert_int_equal(esme_refused(&m, &q), ESME_RREPLACEFAIL);
+	/* for another time, there and back; not for one when it is over */
 	q = about(SMPP_REPLACE_SM, id, text);
+	q.sm.short_message = STR("later");
 	q.sm.schedule = STR("000000010000000R");
-	assert_int_equal(esme_refused(&m, &q), ESME_RREPLACEFAIL);
+	q.sm.validity = STR("000000003000000R");
+	assert_int_equal(esme_refused(&m, &q), ESME_RINVSCHED);
+	q.sm.validity = STR("000000020000000R");
+	assert_int_equal(esme_refused(&m, &q), ESME_ROK);
+	v = fx_view(id);
+	assert_in_range(v.due - clock_wall(), 59 * DUR_MIN, 61 * DUR_MIN);
+	assert_in_range(v.expires - clock_wall(), 119 * DUR_MIN, 121 * DUR_MIN);
+	assert_true(str_is(message_get(v.msg, FIELD_OCTETS), "later"));
+	store_view_free(&v);
+	hold(false);
+	leaves(wide);
+	usleep(50000);
+	v = fx_view(id);
+	assert_int_equal(v.state, STATE_QUEUED);
+	store_view_free(&v);
+	hold(true);
+	q.sm.schedule = STR("000001000000000R"); /* in a day: its two hours are over by then */
+	q.sm.validity = STR_NONE;
+	assert_int_equal(esme_refused(&m, &q), ESME_RINVSCHED);
+	q.sm.schedule = STR("000000000001000R");
+	assert_int_equal(esme_refused(&m, &q), ESME_ROK);
+	hold(false);
+	leaves(id);
+	hold(true);
 	/* by submit_sm: the newest between the two, else a new one */
 	p = esme_submit("46700000024", "first");
 	p.sm.replace = 1;
@@ -983,6 +1092,38 @@ static void test_replace(void **state)
 	assert_true(esme_accepted(&m, &p) != id);
 	p.sm.dest.addr = STR("12");
 	assert_int_equal(esme_refused(&m, &p), ESME_RINVDSTADR);
+	/* what waits for a time goes at once when its successor names none */
+	p = esme_submit("46700000028", "first");
+	p.sm.schedule = STR("000000010000000R");
+	id = esme_accepted(&m, &p);
+	hold(false);
+	p.sm.replace = 1;
+	p.sm.schedule = STR_NONE;
+	assert_int_equal(esme_accepted(&m, &p), id);
+	leaves(id);
+	esme_close(&m);
+}
+
+/* 3.3 has room for eight characters: the replaced keeps the short id that it has. */
+static void test_replace_short(void **state)
+{
+	struct esme m = esme_dial();
+	struct pdu p = esme_submit("46700000029", "first"), answer;
+	char id[12];
+
+	assert_int_equal(esme_bind_as(&m, SMPP_BIND_TRANSCEIVER, "old", "secret", 0x33), ESME_ROK);
+	hold(true);
+	p.sm.replace = 1;
+	esme_ask(&m, &p, &answer);
+	assert_int_equal(answer.status, ESME_ROK);
+	assert_int_equal(answer.resp.message_id.n, 8);
+	str_copy(id, sizeof id, answer.resp.message_id);
+	p.sm.short_message = STR("second");
+	esme_ask(&m, &p, &answer);
+	assert_int_equal(answer.status, ESME_ROK);
+	assert_true(str_is(answer.resp.message_id, id));
+	p = (struct pdu){ .command = SMPP_QUERY_SM, .sm = { .message_id = str_of(id) } };
+	assert_int_equal(esme_refused(&m, &p), ESME_ROK);
 	hold(false);
 	esme_close(&m);
 }
@@ -1006,7 +1147,9 @@ int main(void)
 		cmocka_unit_test(test_multi),
 		cmocka_unit_test(test_query),
 		cmocka_unit_test(test_cancel),
+		cmocka_unit_test(test_cancel_many),
 		cmocka_unit_test(test_replace),
+		cmocka_unit_test(test_replace_short),
 	};
 
 	return cmocka_run_group_tests_name("smpp submissions", tests, begin, end);

@@ -448,6 +448,20 @@ static void arrive_again(struct submit *sub)
 	arrive_aliased(sub, d);
 }
 
+void submit_arrive(struct submit *sub, const struct message *m)
+{
+	struct session *s = sub->s;
+	struct draft *d = &s->srv->draft;
+
+	if (!server_id_is_short(s)) {
+		arrive(sub, message_ref(m));
+		return;
+	}
+	d->fields.n = 0;
+	draft_copy(d, m, 1u << FIELD_CLIENT_ID);
+	arrive_aliased(sub, d);
+}
+
 void submit_sm(struct session *s, const struct pdu *p)
 {
 	struct draft *d = &s->srv->draft;
@@ -532,6 +546,8 @@ static void multi_arrive(struct multi *m, unsigned i)
 	r->token.has_validity = m->has_validity;
 	s->pending++;
 	m->waits++;
+	if (!m->led && m->n > 1)
+		d->head.flags |= MSG_LEADS;
 	if (m->led) {
 		d->head.flags |= MSG_ALIAS;
 		draft_put(d, FIELD_CLIENT_ID, str_of(m->id));

@@ -135,6 +135,9 @@ verify "search: until" test "$(count --until 1h)" = 0
 verify "search: limit" test "$(count --limit 7)" = 7
 verify "search: in words" sh -c "'$OUT/posternctl' messages --state rejected | grep -q 46714000001"
 verify "search: an unknown state is refused" sh -c "! '$OUT/posternctl' messages --state lost"
+for kind in channel submitter; do
+	verify "search: an unknown $kind is refused" sh -c "'$OUT/posternctl' messages --$kind nobody 2>&1 | grep -q 'there is no $kind'"
+done
 verify "a message in words" sh -c "'$OUT/posternctl' message $deep | grep -q 'is cancelled'"
 verify "send" sh -c "'$OUT/posternctl' send to=+46700000009 text=hello | grep -q 'accepted as'"
 verify "send, refused" sh -c "! '$OUT/posternctl' send to=+99700000009 text=hello"
