@@ -316,6 +316,8 @@ struct plugin_words {
 		const struct plugin_words *w, const char *name); /* --NAME V or NULL */
 	bool as_json; /* --json: `out` is to be JSON, else text for people */
 	struct buf *out;
+	/* How far long work has come, 0 to 1: a bar on the terminal. */
+	void (*progress)(const struct plugin_words *w, double share);
 	void *private;
 };
 struct plugin_verb {

@@ -332,6 +332,11 @@ static const char *words_option(const struct plugin_words *w, const char *name)
 	return option(r, name);
 }
 
+static void words_progress(const struct plugin_words *w, double share)
+{
+	say_progress(w->private, share);
+}
+
 static const struct plugin_verb *verb_of_plugin(const struct request *r, struct plugin_host **h_r)
 {
 	for (size_t i = 0; (*h_r = gateway_plugin_at(r->c->g, i)) != NULL; i++)
@@ -351,6 +356,7 @@ static void run_plugin_verb(struct request *r, const struct plugin_verb *v, stru
 		.args_n = n,
 		.args = args,
 		.option = words_option,
+		.progress = words_progress,
 		.as_json = option(r, "json") != NULL,
 		.out = &out,
 		.private = r };

@@ -423,6 +423,13 @@ static int restore(const char *file, const char *state)
 }
 
 /* ---- command line ---- */
+/* `members import FILE`: the daemon reads it. */
+static bool follows_import(const json_t *args)
+{
+	return json_array_size(args) == 1 &&
+	       !strcmp(json_string_value(json_array_get(args, 0)), "import");
+}
+
 static int add_argument(json_t *request, const char *verb, char **argv, int *i, int argc)
 {
 	json_t *args = json_object_get(request, "args");
@@ -445,7 +452,8 @@ static int add_argument(json_t *request, const char *verb, char **argv, int *i, 
 	} else if (!strcmp(verb, "send") && (eq = strchr(a, '='))) {
 		*eq = '\0';
 		json_object_set_new(options, a, json_string(eq + 1));
-	} else if (!strcmp(verb, "backup") && a[0] != '/') { /* the daemon is somewhere else */
+	} else if ((!strcmp(verb, "backup") || follows_import(args)) &&
+		   a[0] != '/') { /* the daemon is somewhere else */
 		char here[4096];
 
 		json_array_append_new(args, getcwd(here, sizeof here)

@@ -420,6 +420,7 @@ bool import_end(struct import *im, struct import_slice **slice_r)
 
 static int apply_row(struct work *w, struct import_slice *s, struct import_row *r)
 {
+	struct member_input in;
 	struct member *m;
 	bool created = false;
 	int got;
@@ -431,7 +432,8 @@ static int apply_row(struct work *w, struct import_slice *s, struct import_row *
 		s->changed++;
 		return 0;
 	}
-	got = member_apply(w, &r->member, APPLY_GIVEN, str_of(s->conf->by), NULL, &m, &created);
+	in = member_input_under(&r->member, s->conf->rules, w->rules, w->arena);
+	got = member_apply(w, &in, APPLY_GIVEN, str_of(s->conf->by), NULL, &m, &created);
 	if (got < 0)
 		return -1;
 	if (got) {
@@ -482,6 +484,17 @@ struct import_counts import_counts(const struct import *im)
 const struct json_faults *import_refused(const struct import *im)
 {
 	return im->refused.n ? &im->refused : NULL;
+}
+
+void import_faults(const struct import *im, struct json_faults *f)
+{
+	char at[128];
+
+	for (size_t i = 0; i < im->faults_n; i++) {
+		at[0] = '/';
+		str_copy(at + 1, sizeof at - 1, str_of(im->faults[i].field));
+		json_fault(f, im->faults[i].field[0] ? at : "", "%s", im->faults[i].text);
+	}
 }
 
 void import_report(const struct import *im, struct buf *out)

@@ -54,6 +54,8 @@ struct import_counts import_counts(const struct import *im);
 const struct json_faults *import_refused(const struct import *im);
 /* {"rows":…,"created":…,"changed":…,"refused":…,"faults":[{"line":…,"field":…,"text":…}]} */
 void import_report(const struct import *im, struct buf *out);
+/* The first few, as faults of one object. */
+void import_faults(const struct import *im, struct json_faults *f);
 /* "line 3: phone: is not a phone number", one a line. */
 void import_report_text(const struct import *im, struct buf *out);
 

@@ -299,6 +299,26 @@ static bool attr_find(const struct rules *r, struct str name, size_t *n_r)
 	return false;
 }
 
+struct member_input member_input_under(const struct member_input *in, const struct rules *from,
+	const struct rules *to, struct arena *a)
+{
+	struct member_input out = *in;
+
+	if (from == to || !from || !in->attrs_n)
+		return out;
+	out.attrs = arena_alloc(a, in->attrs_n * sizeof *out.attrs);
+	out.attrs_n = 0;
+	for (unsigned i = 0; i < in->attrs_n; i++) {
+		const struct name *was = &from->attributes[in->attrs[i].n];
+		size_t at;
+
+		if (attr_find(to, attr_name(was), &at) && to->attributes[at].type == was->type &&
+			to->attributes[at].of == was->of)
+			out.attrs[out.attrs_n++] = (struct input_attr){ at, in->attrs[i].value };
+	}
+	return out;
+}
+
 static void add_attr(struct reading *r, size_t n, struct value v)
 {
 	struct member_input *in = r->in;

@@ -83,6 +83,11 @@ bool member_input_row(const struct member_column *columns, const struct str *nam
 /* A value of a declared attribute from text; lists are parted by ';'. */
 bool attr_parse(const struct name *attr, struct str text, struct arena *a, struct value *v_r);
 
+/* What was read with the rules `from`, for applying it under `to` (a reload came between):
+ * attributes find their places by name. */
+struct member_input member_input_under(const struct member_input *in, const struct rules *from,
+	const struct rules *to, struct arena *a);
+
 enum member_apply {
 	APPLY_GIVEN, /* what was not given stays as it is */
 	APPLY_WHOLE, /* PUT: what was not given goes; consent stays */

@@ -3,6 +3,7 @@
 #include "gateway/base/log.h"
 #include "plugins/offers/attrs.h"
 #include "plugins/offers/dispatch.h"
+#include "plugins/offers/faces.h"
 #include "plugins/offers/feedback.h"
 #include "plugins/offers/story.h"
 #include "plugins/offers/story_verbs.h"
@@ -328,10 +329,11 @@ static const struct plugin_route offers_routes[] = {
 		.many = true,
 		.intake = true,
 		.run = intake_run },
+	MEMBER_ROUTES,
 	{ 0 },
 };
 
-static const struct plugin_verb offers_verbs[] = { STORY_VERBS, { 0 } };
+static const struct plugin_verb offers_verbs[] = { MEMBER_VERBS, STORY_VERBS, { 0 } };
 
 const struct plugin plugin_offers = {
 	.name = "offers",
