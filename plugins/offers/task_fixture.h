@@ -70,6 +70,7 @@ static void tf_rules(const char *text)
 		conf_faults_text(&f, &b);
 		tf_fail("rules", buf_cstr(&b));
 	}
+	conf_faults_free(&f);
 	if (rules_number(tf.rules, &tf.db, &e))
 		tf_fail("rules", e.text);
 	tf_unit();
