@@ -45,6 +45,7 @@ static void fill(uint64_t n)
 		"FROM c",
 		(unsigned long long)n, many, list);
 	if (sql_begin(tf.sql) || sql_exec(tf.sql, text) ||
+		sql_exec(tf.sql, "INSERT INTO of_zone SELECT DISTINCT zone FROM of_member") ||
 		sql_exec(tf.sql, "INSERT INTO of_contact(member, kind, value, flags, since)"
 				 " SELECT id, 0, '371' || (20000000 + id), 1, 1 FROM of_member") ||
 		sql_commit(tf.sql))
