@@ -14,7 +14,7 @@ enum http_form { FORM_SINGLE, FORM_ARRAY, FORM_NDJSON, FORM_GET };
 
 struct http_conf {
 	struct sim_addr connect;
-	struct str path, token, get, media, from, to, text, extra, own_id, record, ca;
+	struct str path, token, get, media, from, to, text, extra, json, own_id, record, ca;
 	uint64_t connections, count, first, batch, run_for, seed, timeout;
 	double rate;
 	enum http_form form;
@@ -67,6 +67,10 @@ static void put_message(struct http *h, struct buf *out, uint64_t n)
 	} keys[] = { { "id", h->conf.own_id }, { "media", h->conf.media }, { "from", h->conf.from },
 		{ "to", h->conf.to }, { "text", h->conf.text } };
 	char with = '{';
+	if (h->conf.json.n) {
+		pattern_of(h, out, h->conf.json, n);
+		return;
+	}
 	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
 		if (!keys[i].pattern.n)
 			continue;
@@ -213,7 +217,7 @@ static void record_accepted(struct http *h, uint64_t n, struct str id)
 static void one_answer(struct http *h, uint64_t n, unsigned status, struct str id)
 {
 	count_status(h, status);
-	if (status == 202) {
+	if (status == 202 || (status == 200 && h->conf.json.n)) {
 		h->accepted++;
 		record_accepted(h, n, id);
 	} else if (h->conf.retry && (status == 429 || status == 503)) {
@@ -430,7 +434,7 @@ static const struct sim_opt http_opts[] = {
 	{ OPT_FLAG, "retry", NULL, "submit again what got 429 or 503", AT(retry) },
 	{ OPT_FLAG, "resend", NULL, "submit again what was unanswered when a connection broke",
 		AT(resend) },
-	{ OPT_GROUP, "Messages (patterns know {n} {n:7} {r:7} {time})" },
+	{ OPT_GROUP, "Messages (patterns know {n} {n:7} {r:7} {time} {now})" },
 	{ OPT_STR, "path", "PATH", "for POST (/v1/messages)", AT(path) },
 	{ OPT_STR, "get", "PATH", "GET instead; {from} {to} {text} are put in, URL-encoded",
 		AT(get) },
@@ -439,6 +443,9 @@ static const struct sim_opt http_opts[] = {
 	{ OPT_STR, "to", "PATTERN", "+4670{n:7}", AT(to) },
 	{ OPT_STR, "text", "PATTERN", "Message {n} of posternsim", AT(text) },
 	{ OPT_STR, "own-id", "PATTERN", "the caller's id", AT(own_id) },
+	{ OPT_STR, "json", "PATTERN",
+		"the whole of each item instead, such as an event for --path /v1/events",
+		AT(json) },
 	{ OPT_STR, "extra", "JSON", "more members, such as '\"priority\":\"bulk\"'", AT(extra) },
 	{ OPT_U64, "seed", "N", "of the chances (1)", AT(seed) },
 	{ OPT_GROUP, "Judging" },

@@ -1,5 +1,6 @@
 /* Time, chance, histograms and patterns: the small things all of posternsim uses. */
 #include "tests/sim/sim.h"
+#include "gateway/base/clock.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -139,8 +140,10 @@ void sim_pattern(struct buf *out, struct str pattern, uint64_t n, struct sim_rng
 			put_digits(out, sim_rng_next(r), width ? (unsigned)width : 1);
 		else if (known && str_is(name, "time"))
 			put_digits(out, sim_wall() / SIM_MS, (unsigned)width);
+		else if (known && str_is(name, "now"))
+			clock_put_rfc3339(out, (wall_t)sim_wall());
 		else
-			buf_add(out, pattern.p, (size_t)close + 1);
+			close = 0, buf_char(out, '{'); /* a brace like any other */
 		pattern = str_skip(pattern, (size_t)close + 1);
 	}
 	buf_str(out, pattern);

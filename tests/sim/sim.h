@@ -74,7 +74,7 @@ uint64_t sim_hist_at(const struct sim_hist *h, double quantile); /* ns; 0 when e
 void sim_hist_json(struct buf *out, const struct sim_hist *h);
 
 /* Appends the pattern with {n} (the number), {n:7} (zero-padded, last 7 digits), {r:7} (7 random
- * digits) and {time} (unix ms) replaced. Anything else stays as it is. */
+ * digits), {time} (unix ms) and {now} (RFC 3339) replaced. Anything else stays as it is. */
 void sim_pattern(struct buf *out, struct str pattern, uint64_t n, struct sim_rng *r);
 
 void sim_hex(struct buf *out, struct str bytes);
