@@ -381,6 +381,7 @@ int member_erase(struct work *w, struct member *m, struct str cause)
 		ST_DROP_ALIAS, ST_DROP_CONSENT, ST_DROP_TOUCH, ST_DROP_COUNTED };
 
 	m = member_now(m);
+	w->chains_of = 0; /* what was looked at of them is not there any more */
 	(void)cause; /* the event says it; what it said is erased with the rest */
 	if (member_withdraw_all(w, m, NULL) < 0)
 		return -1;
@@ -414,10 +415,4 @@ int member_erase(struct work *w, struct member *m, struct str cause)
 		return -1;
 	/* those merged into it lead nowhere any more */
 	return drop(w, ST_ERASE_MERGED, m->id);
-}
-
-/* Stands in until chains have landed. */
-__attribute__((weak)) int chain_refold(struct work *w, struct member *m)
-{
-	return 0;
 }
