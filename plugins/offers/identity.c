@@ -382,7 +382,7 @@ int member_erase(struct work *w, struct member *m, struct str cause)
 
 	m = member_now(m);
 	w->chains_of = 0; /* what was looked at of them is not there any more */
-	(void)cause; /* the event says it; what it said is erased with the rest */
+	(void)cause;      /* the event says it; what it said is erased with the rest */
 	if (member_withdraw_all(w, m, NULL) < 0)
 		return -1;
 	for (size_t i = 0; i < sizeof drops / sizeof *drops; i++)
