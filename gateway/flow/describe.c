@@ -1,6 +1,5 @@
 /* What the gateway says of itself, and the verbs of the operator. Control threads. See gateway.h.
  */
-#include "gateway/base/log.h"
 #include "gateway/base/mem.h"
 #include "gateway/flow/gateway_private.h"
 
@@ -155,14 +154,11 @@ int gateway_channel_verb(struct gateway *g, const char *name, enum gateway_verb 
 		[GATEWAY_DRAIN] = CHANNEL_DRAINS,
 	};
 	struct describe_call d = { .c = gateway_channel_named(g, name), .mode = modes[v] };
-	struct err why;
 	char key[32];
 
 	if (!d.c)
 		return err_set(e, ERR_INPUT, "there is no channel \"%s\"", name);
 	loop_call(d.c->pub.loop, mode_run, &d);
-	if (store_keep(gateway_store(g), mode_key(d.c, key, sizeof key), d.mode, &why) != 0)
-		log_warn("the channel's mode will not survive a restart", F_STR("channel", name),
-			F_ERR(&why));
+	store_keep(gateway_store(g), mode_key(d.c, key, sizeof key), d.mode);
 	return 0;
 }

@@ -735,6 +735,8 @@ int op_apply(struct store *s, struct store_op *op)
 			op->event.reason, op->event.words);
 	case OP_CALL:
 		return apply_call(s, op);
+	case OP_KEEP:
+		return keep_op(s, op);
 	case OP_NUMBER:
 		return number_op(s, op);
 	}

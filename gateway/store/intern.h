@@ -39,6 +39,7 @@ enum {
 /* Operations of the store's own, behind those of store.h. */
 enum {
 	OP_NUMBER = 100, /* store_number() */
+	OP_KEEP,         /* store_keep() */
 };
 
 /* A message's row, as much as the writer needs; strings point into `text`. */
@@ -317,6 +318,7 @@ void pool_close(struct store *s);
 int names_load(struct store *s);
 void names_free(struct store *s);
 int number_op(struct store *s, struct store_op *op);
+int keep_op(struct store *s, struct store_op *op);
 
 /* tally.c */
 void tally_queue(struct store *s, uint32_t channel, unsigned priority, int by);

@@ -10,10 +10,9 @@ enum { NAMES_MOST = NAME_PAGES * NAME_PAGE };
 
 struct asking {
 	struct store_op op;
-	enum store_name_kind kind; /* 0: a value to be kept */
+	enum store_name_kind kind;
 	const char *name;
 	uint32_t number;
-	int64_t value;
 	bool answered;
 	pthread_mutex_t lock;
 	pthread_cond_t done;
@@ -91,8 +90,6 @@ int number_op(struct store *s, struct store_op *op)
 	struct asking *a = CONTAINER(op, struct asking, op);
 	struct sql_stmt *q = s->q[Q_NAME_INSERT];
 
-	if (!a->kind)
-		return meta_set(s, a->name, a->value);
 	a->number = s->name_n[a->kind - 1] + 1;
 	sql_int(q, 1, a->kind);
 	sql_int(q, 2, a->number);
@@ -156,12 +153,26 @@ uint32_t store_number(struct store *s, enum store_name_kind kind, const char *na
 	return number;
 }
 
-int store_keep(struct store *s, const char *name, int64_t value, struct err *e)
-{
-	struct asking a = { .name = name, .value = value };
+/* ---- kept numbers ---- */
+struct keeping {
+	struct store_op op; /* first: it is freed as such */
+	int64_t value;
+	char name[100];
+};
 
-	ask_writer(s, &a);
-	if (a.op.fault == STORE_OK)
-		return 0;
-	return err_set(e, ERR_ENV, "store: it cannot be kept: %s", trouble_of(a.op.fault));
+int keep_op(struct store *s, struct store_op *op)
+{
+	struct keeping *k = CONTAINER(op, struct keeping, op);
+
+	return meta_set(s, k->name, k->value);
+}
+
+void store_keep(struct store *s, const char *name, int64_t value)
+{
+	struct keeping *k = mem_new(struct keeping);
+
+	k->op.kind = (enum op_kind)OP_KEEP;
+	k->value = value;
+	str_copy(k->name, sizeof k->name, str_of(name));
+	store_do(s, &k->op);
 }

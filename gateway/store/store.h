@@ -64,9 +64,9 @@ uint32_t store_number(struct store *s, enum store_name_kind kind, const char *na
 /* "" when unknown. The string lives as long as the store. Any thread. */
 const char *store_name(struct store *s, enum store_name_kind kind, uint32_t number);
 
-/* Numbers that somebody wants to find again after a restart, by a name of at most 100 octets.
- * Synchronous and seldom; 0, or -1 and why it could not be kept. */
-int store_keep(struct store *s, const char *name, int64_t value, struct err *e);
+/* Numbers that somebody wants to find again after a restart, by a name of less than 100 octets. Any
+ * thread, does not wait; while the store does not work they wait until it does. */
+void store_keep(struct store *s, const char *name, int64_t value);
 /* `other` where nothing was kept, or cannot be read. */
 int64_t store_kept(struct store *s, const char *name, int64_t other);
 

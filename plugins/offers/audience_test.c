@@ -42,7 +42,7 @@ static const struct filter *compiled(const char *text)
 	return r;
 }
 
-static void run(const char *fmt, ...)
+__attribute__((format(printf, 1, 2))) static void run(const char *fmt, ...)
 {
 	struct buf b = BUF_INIT;
 	va_list ap;

@@ -111,6 +111,8 @@ at_most_window() { [ "$(wc -l <taken4)" -ge 20 ]; }
 await $((10 * slow)) at_most_window
 ends "it ends although the disk fails"
 gw_begin
+verify "held, as the disk says" channel_has smsc '.health == "held"'
+ctl channel resume smsc >/dev/null
 verify "all is sent by the next one" await $((20 * slow)) queue_is_empty
 ends "ends in order"
 sim_end "$far_pid"
