@@ -3,6 +3,7 @@
  */
 #include "plugins/offers/audience.h"
 #include "plugins/offers/attrs.h"
+#include "plugins/offers/chain.h"
 #include "plugins/offers/filter_sql.h"
 #include "plugins/offers/member.h"
 
@@ -148,11 +149,16 @@ static void put_since(struct in_tables *t, struct filter_sql *q, struct value pe
 static bool put_past(struct filter_sql *q, const char *select, struct value event)
 {
 	enum event_type t;
+	const char *kind;
 
-	if (!event_type_parse(event.s, &t, NULL))
+	if (!event_type_parse(event.s, &t, &kind))
 		return false;
 	filter_sql_printf(
 		q, "%s FROM of_past p WHERE p.member = m.id AND p.type = %d", select, (int)t);
+	if (kind[0]) { /* phone.linked and the like */
+		filter_sql_c(q, " AND p.kind = ");
+		filter_sql_param(q, value_int((int64_t)event_hash(str_of(kind))));
+	}
 	return true;
 }
 

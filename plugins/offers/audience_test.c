@@ -1,6 +1,7 @@
 /* FX-1 on the real tables: whom a query finds is whom the source of one member finds, one by one.
  */
 #include "plugins/offers/audience.h"
+#include "plugins/offers/chain.h"
 #include "plugins/offers/filter.h"
 #include "plugins/offers/member_fixture.h"
 #include "plugins/offers/source.h"
@@ -57,14 +58,17 @@ __attribute__((format(printf, 1, 2))) static void run(const char *fmt, ...)
 
 static void make_happenings(uint64_t id)
 {
-	static const enum event_type types[] = { EVENT_PURCHASE_COMPLETED, EVENT_FORM_COMPLETED };
+	static const enum event_type types[] = { EVENT_PURCHASE_COMPLETED, EVENT_FORM_COMPLETED,
+		EVENT_CONTACT_LINKED };
+	static const char *const kinds[] = { "phone", "email" };
 
 	for (unsigned n = roll(5); n--;) {
 		wall_t at = mf.w.now - (int64_t)roll(100) * 12 * DUR_HOUR + 10 * DUR_DAY;
 
-		run("INSERT OR IGNORE INTO of_past(member, type, occurred, seq, amount, receipt) "
-		    "VALUES(%llu, %d, %lld, %u, 10000, 0)",
-			(unsigned long long)id, types[roll(2)], (long long)at, roll(100000));
+		run("INSERT OR IGNORE INTO of_past(member, type, occurred, seq, amount, kind) "
+		    "VALUES(%llu, %d, %lld, %u, 10000, %llu)",
+			(unsigned long long)id, types[roll(3)], (long long)at, roll(100000),
+			(unsigned long long)event_hash(str_of(kinds[roll(2)])));
 	}
 	for (unsigned n = roll(3); n--;)
 		run("INSERT OR IGNORE INTO of_sent(id, member, object, run, step, template, media, "
@@ -210,6 +214,8 @@ static void test_FX_1_query_finds_whom_the_source_finds(void **state)
 		{ "days_since_last('purchase.completed') > 10", true },
 		{ "last('form.completed') is missing", true },
 		{ "first_time('purchase.completed')", true },
+		{ "count('phone.linked') == 1 and count('contact.linked') > 1", true },
+		{ "first_time('email.linked') and not first_time('contact.linked')", true },
 		{ "has('phone') and not has('email')", true },
 		{ "received_any('30 days') == 0 and received_any() > 0", true },
 		{ "in_audience('riga')", true },

@@ -184,6 +184,7 @@ static int marks_complete(struct work *w, const struct offer *o, struct member *
 		sql_int(st, 1, (int64_t)m->id);
 		sql_int(st, 2, t);
 		sql_int(st, 3, since);
+		sql_int(st, 4, 0);
 		while ((rc = sql_step(st)) == 1)
 			found[n++] = (struct mark){ .occurred = sql_col(st, 0),
 				.seq = (uint64_t)sql_col(st, 1),
@@ -464,6 +465,13 @@ uint64_t event_receipt(const struct event *e)
 	struct value v = e->attr[ATTR_receipt];
 
 	return v.type == VALUE_TEXT ? event_hash(v.s) : 0;
+}
+
+uint64_t event_kind_hash(const struct event *e)
+{
+	struct value v = e->attr[ATTR_kind];
+
+	return v.type == VALUE_TEXT && v.s.n ? event_hash(v.s) : 0;
 }
 
 uint64_t chain_key(const struct offer *o, const struct event *e)

@@ -88,6 +88,12 @@ static bool is_sum(const struct counter *c)
 	return c->of >= 0 && c->sum != EVENT_ATTRS;
 }
 
+/* Is the present event one that it counts, but for its filter? */
+static bool counts(const struct offers_source *s, const struct counter *c)
+{
+	return c->of == (int)s->e->type && event_is_kind(s->e, c->kind);
+}
+
 struct value counter_value(struct offers_source *s, const struct counter *c)
 {
 	int64_t subject, value, by;
@@ -96,14 +102,11 @@ struct value counter_value(struct offers_source *s, const struct counter *c)
 		value_get(s->w, c, subject, period_now(s, c), &value) < 0)
 		return VALUE_NONE;
 	if (c->every_amount > 0) {
-		by = s->e && (int)s->e->type == c->of && source_holds(s, c->only_if)
-			     ? addition(s, c)
-			     : 0;
+		by = s->e && counts(s, c) && source_holds(s, c->only_if) ? addition(s, c) : 0;
 		return value_int(value / c->every_amount - (value - by) / c->every_amount);
 	}
 	if (c->conf->every > 0)
-		return value_int(value > 0 && value % c->conf->every == 0 && s->e &&
-				 (int)s->e->type == c->of);
+		return value_int(value > 0 && value % c->conf->every == 0 && s->e && counts(s, c));
 	return value_int(is_sum(c) ? value / DECIMAL_ONE : value);
 }
 
@@ -309,7 +312,7 @@ int counter_event(struct offers_source *s)
 		const struct counter *c = &r->counters[i];
 		bool undoes = c->conf->undo_on_refund || c->of == EVENT_SOCIAL_ACTIVITY;
 
-		if (c->of != (int)s->e->type || !source_holds(s, c->only_if))
+		if (!counts(s, c) || !source_holds(s, c->only_if))
 			continue;
 		if (undoes && !looked) {
 			looked = true;

@@ -68,11 +68,11 @@ static const char version_1[] =
 	"CREATE INDEX of_event_raw ON of_event(seq) WHERE done = 0;"
 	"CREATE INDEX of_event_received ON of_event(received);"
 	/* for counting in filters, and for `last seen`: one narrow row per event of a member;
-	 * amount: event_amount(); receipt: a hash, 0 none */
+	 * amount: event_amount(); receipt and kind (phone, email …): hashes, 0 none */
 	"CREATE TABLE of_past(member INTEGER, type INTEGER, occurred INTEGER, seq INTEGER, amount "
 	"INTEGER,"
-	" receipt INTEGER NOT NULL DEFAULT 0, PRIMARY KEY(member, type, occurred, seq)) WITHOUT "
-	"ROWID;"
+	" receipt INTEGER NOT NULL DEFAULT 0, kind INTEGER NOT NULL DEFAULT 0,"
+	" PRIMARY KEY(member, type, occurred, seq)) WITHOUT ROWID;"
 	/* what an event was to an offer: enum mark_kind bits (arms, disarms), by member and offer
 	 * in the order of time; the chain is a fold over these rows. receipt and key: hashes, 0
 	 * none */

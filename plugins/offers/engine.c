@@ -20,15 +20,9 @@ struct working {
 };
 
 /* ---- does it concern the offer? ---- */
-static bool kind_fits(const char *kind, const struct event *e)
-{
-	return !kind || !kind[0] ||
-	       (e->attr[ATTR_kind].type == VALUE_TEXT && str_is(e->attr[ATTR_kind].s, kind));
-}
-
 static bool offer_wants(const struct offer *o, const struct event *e)
 {
-	return (o->arms >> e->type & 1) && kind_fits(o->arm_kind[e->type], e);
+	return (o->arms >> e->type & 1) && event_is_kind(e, o->arm_kind[e->type]);
 }
 
 int offer_disarms(struct work *w, const struct offer *o, struct member *m, const struct event *e)
@@ -36,7 +30,7 @@ int offer_disarms(struct work *w, const struct offer *o, struct member *m, const
 	struct offers_source s;
 	bool yes;
 
-	if (!(o->disarms >> e->type & 1) || !kind_fits(o->disarm_kind[e->type], e))
+	if (!(o->disarms >> e->type & 1) || !event_is_kind(e, o->disarm_kind[e->type]))
 		return 0;
 	if (!o->unless_if)
 		return 1;
@@ -265,6 +259,7 @@ static int past_add(struct working *k)
 	sql_int(st, 4, (int64_t)k->e->seq);
 	sql_int(st, 5, event_amount(k->e));
 	sql_int(st, 6, (int64_t)receipt);
+	sql_int(st, 7, (int64_t)event_kind_hash(k->e));
 	return sql_run(st) < 0 ? work_failed(k->w, "a past event") : 0;
 }
 

@@ -77,6 +77,12 @@ bool event_type_parse(struct str word, enum event_type *t_r, const char **kind_r
 	return false;
 }
 
+bool event_is_kind(const struct event *e, const char *kind)
+{
+	return !kind || !kind[0] ||
+	       (e->attr[ATTR_kind].type == VALUE_TEXT && str_is(e->attr[ATTR_kind].s, kind));
+}
+
 const char *event_type_near(struct str word)
 {
 	const char *best = NULL;

@@ -113,4 +113,7 @@ void event_drop(struct event **ep);
  * borrowed; NULL when absent. `member` also holds what the envelope's member said beyond names. */
 json_t *event_part(const struct event *e, enum event_attr a);
 
+/* Is it of that kind? NULL and "": any will do. */
+bool event_is_kind(const struct event *e, const char *kind);
+
 #endif

@@ -266,6 +266,7 @@ struct counter {
 	const struct counter_conf *conf;
 	uint32_t number;     /* of_name */
 	int of;              /* event type; -1: actions */
+	const char *kind;    /* "phone" of phone.linked, "" any */
 	enum event_attr sum; /* EVENT_ATTRS: one each */
 	const struct filter *only_if;
 	int64_t every_amount;

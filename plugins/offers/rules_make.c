@@ -153,11 +153,13 @@ static bool known(void *ctx, enum filter_word kind, struct str word, struct str 
 	struct rules *r = ctx;
 	struct nearest n = { word, NULL, 4 };
 	const struct rules_conf *c = r->conf;
+	enum event_type t;
 
 	switch (kind) {
 	case FILTER_WORD_EVENT:
-		for (unsigned i = 0; i < EVENT_TYPES; i++)
-			candidate(&n, event_kinds[i].word);
+		if (event_type_parse(word, &t, NULL))
+			return true;
+		n.best = event_type_near(word);
 		break;
 	case FILTER_WORD_FIELD: {
 #define ATTR(name, type, element, doc) { #name, VALUE_##type },
@@ -304,6 +306,7 @@ static void make_counter(struct rules *r, struct counter *c, struct conf_faults 
 	const char *kind;
 
 	c->of = -1;
+	c->kind = "";
 	c->sum = EVENT_ATTRS;
 	if (str_is(str_of(conf->of), "actions")) {
 		if (conf->sum[0] || conf->only_if[0])
@@ -319,6 +322,7 @@ static void make_counter(struct rules *r, struct counter *c, struct conf_faults 
 		return;
 	}
 	c->of = (int)t;
+	c->kind = kind;
 	scope = rules_trigger(r, &t, 1);
 	c->only_if = rules_filter(r, scope, &conf->at, "only_if", conf->only_if, f);
 	if (conf->sum[0]) {

@@ -177,9 +177,21 @@ static struct value source_get(const struct source *source, unsigned slot)
 }
 
 /* ---- functions ---- */
-static bool type_of(struct value v, enum event_type *t_r)
+/* phone.linked is contact.linked of the kind "phone". */
+struct sort {
+	enum event_type type;
+	uint64_t kind; /* event_kind_hash(), 0: any */
+};
+
+static bool sort_of(struct value v, struct sort *t_r)
 {
-	return v.type == VALUE_TEXT && event_type_parse(v.s, t_r, NULL);
+	const char *kind;
+
+	*t_r = (struct sort){ 0 };
+	if (v.type != VALUE_TEXT || !event_type_parse(v.s, &t_r->type, &kind))
+		return false;
+	t_r->kind = kind[0] ? event_hash(str_of(kind)) : 0;
+	return true;
 }
 
 /* When a period that ends now began; far back when there is none. */
@@ -193,13 +205,13 @@ static wall_t since(const struct offers_source *s, struct value period)
 	return zone_add(s->m->zone, s->now, back);
 }
 
-static struct sql_stmt *past(struct offers_source *s, enum st which, enum event_type t)
+static struct sql_stmt *past(struct offers_source *s, enum st which, struct sort t)
 {
 	struct sql_stmt *st = db_st(s->w->db, which);
 
 	if (st) {
 		sql_int(st, 1, (int64_t)s->m->id);
-		sql_int(st, 2, t);
+		sql_int(st, 2, t.type);
 	}
 	return st;
 }
@@ -211,8 +223,7 @@ static uint64_t present(struct offers_source *s)
 	return e ? e->seq : 0;
 }
 
-static struct value fn_count(
-	struct offers_source *s, enum event_type t, struct value period, bool sum)
+static struct value fn_count(struct offers_source *s, struct sort t, struct value period, bool sum)
 {
 	struct sql_stmt *st = past(s, ST_PAST_COUNT, t);
 	struct value v = VALUE_NONE;
@@ -221,6 +232,7 @@ static struct value fn_count(
 		return v;
 	sql_int(st, 3, since(s, period));
 	sql_int(st, 4, s->now);
+	sql_int(st, 5, (int64_t)t.kind);
 	if (sql_step(st) == 1)
 		v = sum ? value_decimal(sql_col(st, 1)) : value_int(sql_col(st, 0));
 	sql_reset(st);
@@ -240,21 +252,22 @@ static bool is_main(enum event_type t, enum event_attr a)
 static struct value fn_sum(struct offers_source *s, const struct value *a)
 {
 	enum event_attr field;
-	enum event_type t;
+	struct sort t;
 	uint64_t seq[100];
 	struct sql_stmt *st;
 	int64_t sum = 0;
 	size_t n = 0;
 
-	if (a[0].type != VALUE_TEXT || !event_attr_parse(a[0].s, &field) || !type_of(a[1], &t))
+	if (a[0].type != VALUE_TEXT || !event_attr_parse(a[0].s, &field) || !sort_of(a[1], &t))
 		return VALUE_NONE;
-	if (is_main(t, field))
+	if (is_main(t.type, field))
 		return fn_count(s, t, a[2], true);
 	/* a lesser field is in the events' texts alone; of the last hundred */
 	st = past(s, ST_PAST_SINCE, t);
 	if (!st)
 		return VALUE_NONE;
 	sql_int(st, 3, since(s, a[2]));
+	sql_int(st, 4, (int64_t)t.kind);
 	while (sql_step(st) == 1)
 		seq[n++] = (uint64_t)sql_col(st, 1);
 	for (size_t i = 0; i < n; i++) {
@@ -271,7 +284,7 @@ static struct value fn_sum(struct offers_source *s, const struct value *a)
 	return value_decimal(sum);
 }
 
-static struct value fn_last(struct offers_source *s, enum event_type t)
+static struct value fn_last(struct offers_source *s, struct sort t)
 {
 	struct sql_stmt *st = past(s, ST_PAST_LAST, t);
 	struct value v = VALUE_NONE;
@@ -279,13 +292,14 @@ static struct value fn_last(struct offers_source *s, enum event_type t)
 	if (!st)
 		return v;
 	sql_int(st, 3, (int64_t)present(s));
+	sql_int(st, 4, (int64_t)t.kind);
 	if (sql_step(st) == 1)
 		v = value_datetime(sql_col(st, 0));
 	sql_reset(st);
 	return v;
 }
 
-static struct value fn_first_time(struct offers_source *s, enum event_type t)
+static struct value fn_first_time(struct offers_source *s, struct sort t)
 {
 	struct sql_stmt *st = past(s, ST_PAST_FIRST, t);
 	bool before;
@@ -294,6 +308,7 @@ static struct value fn_first_time(struct offers_source *s, enum event_type t)
 		return VALUE_NONE;
 	sql_int(st, 3, s->now);
 	sql_int(st, 4, (int64_t)present(s));
+	sql_int(st, 5, (int64_t)t.kind);
 	before = sql_step(st) == 1;
 	sql_reset(st);
 	return value_bool(!before);
@@ -389,19 +404,19 @@ static struct value fn_received(
 static struct value call(void *ctx, enum filter_fn fn, const struct value *a, unsigned n)
 {
 	struct offers_source *s = ctx;
-	enum event_type t;
+	struct sort t;
 
 	if (!s->m)
 		return VALUE_NONE;
 	switch (fn) {
 	case FILTER_COUNT:
-		return type_of(a[0], &t) ? fn_count(s, t, a[1], false) : VALUE_NONE;
+		return sort_of(a[0], &t) ? fn_count(s, t, a[1], false) : VALUE_NONE;
 	case FILTER_SUM:
 		return fn_sum(s, a);
 	case FILTER_LAST:
-		return type_of(a[0], &t) ? fn_last(s, t) : VALUE_NONE;
+		return sort_of(a[0], &t) ? fn_last(s, t) : VALUE_NONE;
 	case FILTER_FIRST_TIME:
-		return type_of(a[0], &t) ? fn_first_time(s, t) : VALUE_NONE;
+		return sort_of(a[0], &t) ? fn_first_time(s, t) : VALUE_NONE;
 	case FILTER_COUNTER:
 		return counter_value(
 			s, a[0].type == VALUE_TEXT ? rules_counter(s->w->rules, a[0].s) : NULL);

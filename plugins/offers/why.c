@@ -105,6 +105,10 @@ static int tell_event(struct teller *t)
 			return work_failed(t->w, "what happened");
 		sql_int(st, 1, (int64_t)t->m->id);
 		sql_int(st, 2, e);
+		sql_int(st, 3,
+			t->o->arm_kind[e] && t->o->arm_kind[e][0]
+				? (int64_t)event_hash(str_of(t->o->arm_kind[e]))
+				: 0);
 		rc = sql_step(st);
 		if (rc == 1 && sql_col(st, 0) >= newest) {
 			newest = sql_col(st, 0);
