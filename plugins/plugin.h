@@ -212,6 +212,10 @@ static inline uint64_t plugin_suppress(struct plugin_call *c, struct message *m,
 int plugin_history(struct plugin_call *c, uint64_t msg, const char *what, enum reason reason,
 	const char *words);
 
+/* In run(): 1: it has left, and taking it back will not do; 0: not, as far as the store knows (what
+ * is in flight is known only to plugin_cancel()); -1: run() must return -1. */
+int plugin_has_left(struct plugin_call *c, uint64_t msg);
+
 /* Further attempts of a message, each tried when the one before has failed, or `after` it when that
  * was not delivered by then. At most 15. Borrowed. */
 struct plugin_step {

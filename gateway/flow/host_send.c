@@ -102,6 +102,21 @@ int plugin_history(struct plugin_call *c, uint64_t msg, const char *what, enum r
 	return store_call_event(&c->op, msg, what, reason, words);
 }
 
+int plugin_has_left(struct plugin_call *c, uint64_t msg)
+{
+	enum state state;
+	uint32_t channel;
+	int rc = store_call_state(&c->op, msg, &state, &channel);
+
+	if (rc < 1)
+		return rc;
+	/* a whole is "sent" while its attempts are made */
+	return state != STATE_QUEUED && state != STATE_SENDING && state != STATE_CANCELLED &&
+	       state != STATE_SUPPRESSED &&
+	       (state != STATE_SENT ||
+		       channel != gateway_fallback(flow_plugin(c->host)->gw)->pub.number);
+}
+
 /* ---- calls ---- */
 /* FAULT=stall-WHAT:N */
 static void stall(const struct plugin_call *c)

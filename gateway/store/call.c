@@ -135,6 +135,21 @@ int store_call_has_event(struct store_op *call, uint64_t id, const char *what)
 	return got;
 }
 
+int store_call_state(struct store_op *call, uint64_t id, enum state *state_r, uint32_t *channel_r)
+{
+	struct sql_stmt *q = call->call.store->q[Q_STATE_FIND];
+	int got;
+
+	sql_int(q, 1, (int64_t)id);
+	got = sql_step(q);
+	if (got == 1) {
+		*state_r = (enum state)sql_col(q, 0);
+		*channel_r = (uint32_t)sql_col(q, 1);
+		sql_reset(q);
+	}
+	return got;
+}
+
 wall_t store_call_now(const struct store_op *call)
 {
 	return call->call.store->now;

@@ -283,6 +283,9 @@ int store_call_event(struct store_op *call, uint64_t id, const char *what, enum 
 	const char *words);
 /* Does its history have such a line? 1, 0, -1. */
 int store_call_has_event(struct store_op *call, uint64_t id, const char *what);
+/* What became of a message: 1 with its state and channel, 0: nothing yet, or it is not there; -1.
+ */
+int store_call_state(struct store_op *call, uint64_t id, enum state *state_r, uint32_t *channel_r);
 wall_t store_call_now(const struct store_op *call); /* the transaction's time */
 
 /* ---- refills: the reader thread reads ahead for a queue or an outlet ---- */

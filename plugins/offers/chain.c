@@ -217,7 +217,18 @@ static int marks_complete(struct work *w, const struct offer *o, struct member *
 
 /* ---- what is there, against what should be ---- */
 
-/* Asks for the cancelling of what waits of that run; *left_r: the steps that were sent since. */
+int message_cancel(struct work *w, uint64_t msg)
+{
+	int left = w->left ? w->left(w, msg) : 0;
+
+	if (left < 0)
+		return work_failed(w, "what became of a message");
+	if (left)
+		return sent_left(w, msg) < 0 ? -1 : 1;
+	return work_deed(w, DEED_CANCEL, msg, STR_NONE, STR_NONE);
+}
+
+/* Asks for the cancelling of what waits of that run. */
 static int run_cancel(
 	struct work *w, const struct offer *o, const struct member *m, const struct chain_row *r)
 {
@@ -241,7 +252,7 @@ static int run_cancel(
 	if (rc < 0)
 		return work_failed(w, "messages that wait");
 	for (size_t i = 0; i < n; i++)
-		if (work_deed(w, DEED_CANCEL, msg[i], STR_NONE, STR_NONE) < 0)
+		if (message_cancel(w, msg[i]) < 0)
 			return -1;
 	return 0;
 }
@@ -262,7 +273,7 @@ static int step_left(struct work *w, const struct offer *o, const struct member 
 	sql_int(st, 5, step);
 	rc = sql_step(st);
 	if (rc == 1)
-		left = sql_col(st, 0) != STATE_QUEUED || sql_col(st, 1) <= w->now;
+		left = sql_col(st, 0) != STATE_QUEUED;
 	sql_reset(st);
 	return rc < 0 ? work_failed(w, "what was sent") : left;
 }

@@ -476,7 +476,7 @@ int dispatch(struct work *w, const struct sending *s, struct sent *r)
 	}
 	if (r->msg) {
 		r->due = best.ruling.due;
-		if (policy_touch(w, &best.c, r->due, r->msg) < 0 || limits_add(w, s, 1) < 0)
+		if (policy_touch(w, &best.c, r->due, r->msg) < 0 || limits_add(w, s, w->now, 1) < 0)
 			return -1;
 	}
 	return note_it(w, s, &best, r);

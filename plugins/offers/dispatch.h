@@ -12,6 +12,7 @@
 #include "gateway/model/state.h"
 #include "plugins/offers/policy.h"
 
+enum { ACTION_STEP = 1000 }; /* actions are told from steps by their number in of_sent */
 struct sending {
 	struct member *member;
 	const struct event *event; /* may be NULL */
@@ -75,5 +76,8 @@ struct sent_news {
 	struct str words; /* the far side's code or words, "" */
 };
 int sent_receipt(struct work *w, const struct sent_news *n, struct event **e_r, uint64_t *member_r);
+
+/* That message has left: it is known as sent from now on. 1: it was thought to wait, 0, -1. */
+int sent_left(struct work *w, uint64_t msg);
 
 #endif

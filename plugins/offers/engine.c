@@ -5,8 +5,7 @@
 #include "plugins/offers/lot.h"
 
 enum {
-	MADE_DEEP = 4,     /* events that events make, so deep */
-	ACTION_STEP = 1000 /* actions are told from steps by their number in of_sent */
+	MADE_DEEP = 4 /* events that events make, so deep */
 };
 
 struct working {
@@ -214,9 +213,12 @@ static int receipt_cancel(struct working *k)
 			msg[n++] = (uint64_t)sql_col(st, 0);
 	if (rc < 0)
 		return work_failed(k->w, "messages of a receipt");
-	for (size_t i = 0; i < n; i++)
-		if (work_deed(k->w, DEED_CANCEL, msg[i], STR_NONE, STR_NONE) < 0)
+	for (size_t i = 0; i < n; i++) {
+		rc = message_cancel(k->w, msg[i]);
+		if (rc < 0)
 			return -1;
+		k->w->late_cancel += (unsigned)rc;
+	}
 	return 0;
 }
 

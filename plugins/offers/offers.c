@@ -16,6 +16,11 @@ static uint64_t unit_send(struct work *w, struct message *m, struct outcome *why
 	return plugin_send(w->ctx, m, why);
 }
 
+static int unit_left(struct work *w, uint64_t msg)
+{
+	return plugin_has_left(w->ctx, msg);
+}
+
 struct work *unit_begin(struct unit *u, struct plugin_call *c)
 {
 	struct offers *o = offers_of(c->host);
@@ -26,6 +31,7 @@ struct work *unit_begin(struct unit *u, struct plugin_call *c)
 		.now = c->now,
 		.arena = arena_new(),
 		.send = unit_send,
+		.left = unit_left,
 		.ctx = c };
 	return &u->w;
 }

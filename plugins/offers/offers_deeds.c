@@ -8,6 +8,7 @@
 #include "gateway/base/backoff.h"
 #include "gateway/base/log.h"
 #include "gateway/http/sign.h"
+#include "plugins/offers/dispatch.h"
 #include "plugins/offers/offers.h"
 
 #include <stdio.h>
@@ -42,19 +43,95 @@ struct sweep {
 	dur_t give_up;
 };
 
+/* ---- cancels that came too late ---- */
+struct tardy {
+	struct unit u; /* first */
+	unsigned n;
+	uint64_t msg[];
+};
+
+/* writer */
+static int tardy_run(struct plugin_call *c)
+{
+	struct tardy *t = (struct tardy *)c;
+	struct work *w = unit_begin(&t->u, c);
+	int rc = 0;
+
+	for (unsigned i = 0; i < t->n && rc == 0; i++) {
+		/* what was taken back before is not late; its news may be under way */
+		rc = plugin_has_left(c, t->msg[i]);
+		if (rc == 1)
+			rc = sent_left(w, t->msg[i]);
+		if (rc == 1) {
+			w->late_cancel++;
+			rc = plugin_history(c, t->msg[i], "late_cancel", REASON_TOO_LATE,
+				"the chain was disarmed");
+		}
+	}
+	return unit_end(&t->u, rc);
+}
+
+static void tardy_done(struct plugin_call *c)
+{
+	struct tardy *t = (struct tardy *)c;
+
+	if (!plugin_failed(c))
+		unit_settled(offers_of(c->host), &t->u);
+	unit_free(&t->u);
+	mem_free(&t);
+}
+
+/* Those of v that had left already: they are known as sent from now on. */
+static void note_tardy(struct offers *o, const struct plugin_cancel *v, unsigned n)
+{
+	struct tardy *t = mem_alloc(sizeof *t + n * sizeof t->msg[0]);
+
+	for (unsigned i = 0; i < n; i++)
+		if (v[i].result == REASON_TOO_LATE && v[i].state == STATE_CANCELLED)
+			t->msg[t->n++] = v[i].id;
+	if (!t->n) {
+		mem_free(&t);
+		return;
+	}
+	t->u.call.run = tardy_run;
+	t->u.call.done = tardy_done;
+	t->u.call.what = "tardy";
+	plugin_call(o->h, &t->u.call);
+}
+
 /* ---- cancels of one event ---- */
 struct order {
 	struct plugin_cancels c;
+	struct offers *o;
 	void (*done)(void *arg, unsigned cancelled);
 	void *arg;
+	uint64_t *whole; /* of each */
 	struct plugin_cancel v[];
 };
+
+/* How many wholes were taken back: all messages of them. Those of one whole lie side by side. */
+static unsigned wholes_taken(const struct order *w)
+{
+	unsigned taken = 0;
+
+	for (unsigned i = 0; i < w->c.n;) {
+		unsigned first = i;
+		bool all = true;
+
+		for (; i < w->c.n && w->whole[i] == w->whole[first]; i++)
+			all = all && w->v[i].result == REASON_NONE;
+		taken += all;
+	}
+	return taken;
+}
 
 static void order_done(struct plugin_cancels *c)
 {
 	struct order *w = CONTAINER(c, struct order, c);
 
-	w->done(w->arg, c->cancelled);
+	note_tardy(w->o, w->v, c->n);
+	w->done(w->arg, wholes_taken(w));
+	mem_free(&w->whole);
 	mem_free(&w);
 }
 
@@ -63,9 +140,12 @@ void deeds_cancel(struct offers *o, const struct work_cancel *v, size_t n,
 {
 	struct order *w = mem_alloc(sizeof *w + n * sizeof w->v[0]);
 
+	w->o = o;
 	w->done = done;
 	w->arg = arg;
+	w->whole = mem_alloc(n * sizeof *w->whole);
 	for (size_t i = 0; i < n; i++) {
+		w->whole[i] = v[i].whole;
 		w->v[i].id = v[i].msg;
 		w->v[i].state = STATE_CANCELLED;
 		str_copy(w->v[i].words, sizeof w->v[i].words, STR("the chain was disarmed"));
@@ -211,6 +291,7 @@ static void cancels_done(struct plugin_cancels *c)
 		d->done = c->v[i].result != REASON_STORE;
 		d->again = clock_wall() + DUR_S;
 	}
+	note_tardy(s->o, c->v, c->n);
 	s->cancelling = false;
 	sweep_consider(s);
 }

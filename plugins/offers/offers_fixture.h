@@ -26,6 +26,7 @@ static struct {
 	unsigned sent_n;
 	enum reason refuse[MEDIA_COUNT]; /* at the door */
 	uint64_t next_id;
+	bool waits; /* nothing leaves: no channel is up */
 } of;
 
 static wall_t of_at(const char *rfc3339)
@@ -62,14 +63,26 @@ static uint64_t of_send(struct work *w, struct message *m, struct outcome *why)
 	return m->id;
 }
 
+/* What the store knows to have left: by default what need not wait. */
+static int of_left(struct work *w, uint64_t msg)
+{
+	for (unsigned i = 0; i < of.sent_n; i++)
+		if (of.sent[i]->id == msg)
+			return !of.waits && of.sent[i]->send_at <= w->now;
+	return !of.waits;
+}
+
 static void of_unit(void)
 {
 	wall_t now = of.w.now;
 
 	arena_free(&of.w.arena);
-	of.w = (struct work){
-		.db = &of.db, .rules = of.rules, .now = now, .arena = arena_new(), .send = of_send
-	};
+	of.w = (struct work){ .db = &of.db,
+		.rules = of.rules,
+		.now = now,
+		.arena = arena_new(),
+		.send = of_send,
+		.left = of_left };
 }
 
 static void of_forget(void)

@@ -1,5 +1,7 @@
 /* of_sent, the limits of offers, and what receipts change there. See sent.h and dispatch.h. */
 #include "plugins/offers/sent.h"
+#include "plugins/offers/counter.h"
+#include "plugins/offers/engine.h"
 
 #include <stdio.h>
 
@@ -119,7 +121,8 @@ static void limit_periods(struct limit *l, wall_t now)
 }
 
 /* Those that are counted in of_counter; how many. */
-static unsigned limits_of(const struct work *w, const struct sending *s, struct limit out[3])
+static unsigned limits_of(
+	const struct work *w, const struct sending *s, wall_t at, struct limit out[3])
 {
 	const struct offer *o = s->offer;
 	struct value store = s->event ? s->event->attr[ATTR_store] : VALUE_NONE;
@@ -146,7 +149,7 @@ static unsigned limits_of(const struct work *w, const struct sending *s, struct 
 			.zone = w->rules->zone,
 			.what = "total" };
 	for (unsigned i = 0; i < n; i++)
-		limit_periods(&out[i], w->now);
+		limit_periods(&out[i], at);
 	return n;
 }
 
@@ -171,8 +174,8 @@ static wall_t member_since(const struct quota *q, const struct zone *z, wall_t n
 	}
 }
 
-/* The state that does not count, because it never left: cancelled; suppressed counts, unless the
- * offer gives it back, and then its row has lost its message. */
+/* What was taken back does not count, because it never left; what was suppressed later counts,
+ * unless the offer gives it back. */
 static int64_t count_member(struct work *w, const struct sending *s, const struct quota *q)
 {
 	struct sql_stmt *st = db_st(w->db, ST_SENT_COUNT);
@@ -184,6 +187,7 @@ static int64_t count_member(struct work *w, const struct sending *s, const struc
 	sql_int(st, 2, member_since(q, s->member->zone, w->now));
 	sql_int(st, 3, s->object);
 	sql_int(st, 4, STATE_CANCELLED);
+	sql_int(st, 5, s->offer->conf->refund_on_suppress ? STATE_SUPPRESSED : STATE_CANCELLED);
 	if (sql_step(st) == 1)
 		n = sql_col(st, 0);
 	else
@@ -213,7 +217,7 @@ static int64_t count_limit(struct work *w, const struct limit *l)
 int dispatch_limits(struct work *w, const struct sending *s, char *words, size_t cap)
 {
 	struct limit v[3];
-	unsigned n = limits_of(w, s, v);
+	unsigned n = limits_of(w, s, w->now, v);
 	int64_t used;
 
 	if (cap)
@@ -240,10 +244,10 @@ int dispatch_limits(struct work *w, const struct sending *s, char *words, size_t
 	return 1;
 }
 
-int limits_add(struct work *w, const struct sending *s, int by)
+int limits_add(struct work *w, const struct sending *s, wall_t at, int by)
 {
 	struct limit v[3];
-	unsigned n = limits_of(w, s, v);
+	unsigned n = limits_of(w, s, at, v);
 
 	for (unsigned i = 0; i < n; i++) {
 		struct sql_stmt *st = db_st(w->db, ST_LIMIT_ADD);
@@ -262,11 +266,12 @@ int limits_add(struct work *w, const struct sending *s, int by)
 
 /* ---- receipts ---- */
 struct known {
-	uint64_t id, member;
+	uint64_t id, member, run;
 	uint32_t object, template;
+	unsigned step;
 	enum media media;
 	enum state state;
-	wall_t due;
+	wall_t due, at;
 	char digest[ADDRESS_DIGEST];
 	bool part;
 };
@@ -282,7 +287,10 @@ static int known_read(struct work *w, struct sql_stmt *st, struct known *k)
 			.template = (uint32_t)sql_col(st, 3),
 			.media = (enum media)sql_col(st, 4),
 			.state = (enum state)sql_col(st, 5),
-			.due = sql_col(st, 7) };
+			.due = sql_col(st, 7),
+			.run = (uint64_t)sql_col(st, 10),
+			.step = (unsigned)sql_col(st, 11),
+			.at = sql_col(st, 12) };
 		str_copy(k->digest, sizeof k->digest, sql_col_str(st, 6));
 	}
 	sql_reset(st);
@@ -393,18 +401,47 @@ static int retire_contact(struct work *w, struct member *m, const struct known *
 	return 0;
 }
 
-/* It never left: it no longer counts for caps, nor for what offers have in all. */
+/* The counter that the action raised for its event, in the period that it was raised in. */
+static int give_back_count(struct work *w, const struct known *k, const struct offer *o,
+	struct member *m, const struct event *e)
+{
+	const struct counter *c = k->step - ACTION_STEP < o->actions_n
+					  ? o->actions[k->step - ACTION_STEP].count
+					  : NULL;
+	struct offers_source source;
+	int rc;
+
+	if (!c)
+		return 0;
+	source_init(&source, w, m, e, o);
+	rc = counter_action(&source, c, -1);
+	source_done(&source);
+	return rc;
+}
+
+/* It never left: it no longer counts for caps, nor for what offers have in all, nor for the counter
+ * of its action. */
 static int give_back(
 	struct work *w, const struct known *k, struct member *m, enum state state, uint64_t msg)
 {
 	const struct offer *o = rules_offer_number(w->rules, k->object);
 	struct sending s = { .member = m, .object = k->object, .offer = o };
+	struct event *e = NULL;
+	int rc = 0;
 
 	if (policy_untouch(w, k->member, msg) < 0)
 		return -1;
-	if (o && (state == STATE_CANCELLED || o->conf->refund_on_suppress))
-		return limits_add(w, &s, -1);
-	return 0;
+	if (!o || (state != STATE_CANCELLED && !o->conf->refund_on_suppress))
+		return 0;
+	if (k->step >= ACTION_STEP)
+		rc = event_load(w, k->run, &e);
+	s.event = e;
+	if (rc >= 0)
+		rc = limits_add(w, &s, k->at, -1);
+	if (rc == 0 && e)
+		rc = give_back_count(w, k, o, m, e);
+	event_drop(&e);
+	return rc;
 }
 
 static struct event *make_event(
@@ -488,4 +525,20 @@ int sent_receipt(struct work *w, const struct sent_news *n, struct event **e_r, 
 	event_seal(*e_r);
 	*member_r = k.member;
 	return 1;
+}
+
+int sent_left(struct work *w, uint64_t msg)
+{
+	const struct sent_news n = { .msg = msg, .state = STATE_SENT, .at = w->now };
+	enum state was = STATE_QUEUED;
+	uint64_t member;
+	struct event *e;
+	struct known k;
+	int rc = known_find(w, msg, &k, &was);
+
+	if (rc < 1 || was != STATE_QUEUED)
+		return rc < 0 ? -1 : 0;
+	rc = sent_receipt(w, &n, &e, &member);
+	event_drop(&e);
+	return rc < 0 ? -1 : 1;
 }

@@ -21,7 +21,7 @@ int sent_find(struct work *w, struct sent *r);
 int sent_put(struct work *w, const struct sent_row *row);
 /* One of several messages (devices) that it became. */
 int sent_part(struct work *w, uint64_t msg, uint64_t sent, struct str address);
-/* One more (1) or less (-1) for the limits of s->offer. */
-int limits_add(struct work *w, const struct sending *s, int by);
+/* One more (1) or less (-1) for the limits of s->offer, in the periods of that moment. */
+int limits_add(struct work *w, const struct sending *s, wall_t at, int by);
 
 #endif

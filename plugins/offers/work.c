@@ -6,7 +6,7 @@ int work_failed(struct work *w, const char *what)
 	return sql_err(w->db->sql, &w->e, what);
 }
 
-static void cancel_asked(struct work *w, uint64_t deed, uint64_t msg)
+static void cancel_asked(struct work *w, uint64_t deed, uint64_t msg, uint64_t whole)
 {
 	if (w->cancels_n == w->cancels_cap) {
 		size_t cap = w->cancels_cap ? 2 * w->cancels_cap : 8;
@@ -17,11 +17,11 @@ static void cancel_asked(struct work *w, uint64_t deed, uint64_t msg)
 		w->cancels = v;
 		w->cancels_cap = cap;
 	}
-	w->cancels[w->cancels_n++] = (struct work_cancel){ deed, msg };
+	w->cancels[w->cancels_n++] = (struct work_cancel){ deed, msg, whole };
 }
 
-static int deed_add(
-	struct work *w, enum deed_kind kind, uint64_t msg, struct str key, struct str body)
+static int deed_add(struct work *w, enum deed_kind kind, uint64_t msg, uint64_t whole,
+	struct str key, struct str body)
 {
 	struct sql_stmt *st = db_st(w->db, ST_DEED_ADD);
 
@@ -39,7 +39,7 @@ static int deed_add(
 	if (sql_step(st) != 1)
 		return work_failed(w, "what is to be done");
 	if (kind == DEED_CANCEL)
-		cancel_asked(w, (uint64_t)sql_col(st, 0), msg);
+		cancel_asked(w, (uint64_t)sql_col(st, 0), msg, whole);
 	sql_reset(st);
 	w->deeds = true;
 	return 0;
@@ -62,14 +62,14 @@ static int deed_parts(struct work *w, enum deed_kind kind, uint64_t msg)
 	if (rc < 0)
 		return work_failed(w, "what is to be done");
 	for (unsigned i = 0; i < n; i++)
-		if (deed_add(w, kind, other[i], STR_NONE, STR_NONE) < 0)
+		if (deed_add(w, kind, other[i], msg, STR_NONE, STR_NONE) < 0)
 			return -1;
 	return 0;
 }
 
 int work_deed(struct work *w, enum deed_kind kind, uint64_t msg, struct str key, struct str body)
 {
-	if (deed_add(w, kind, msg, key, body) < 0)
+	if (deed_add(w, kind, msg, msg, key, body) < 0)
 		return -1;
 	if (kind == DEED_UPSTREAM)
 		return 0;

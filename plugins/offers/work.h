@@ -22,6 +22,8 @@ struct work {
 	/* Takes the message (one reference), in this transaction: its id, or 0 and why: it could
 	 * not be routed, or was refused. state_r as for suppressed ones is the caller's matter. */
 	uint64_t (*send)(struct work *w, struct message *m, struct outcome *why);
+	/* Has that message left? 1, 0: not as far as is known; -1. NULL: of_sent knows it. */
+	int (*left)(struct work *w, uint64_t msg);
 	void *ctx;
 	/* what happened, for the answer */
 	uint64_t *queued;
@@ -29,7 +31,8 @@ struct work {
 	unsigned removed;            /* cancels that were asked for */
 	struct work_cancel {
 		uint64_t deed, msg;
-	} * cancels; /* those, the arena's; of_deed has them, too */
+		uint64_t whole; /* msg itself, or the one of several (devices) that was asked for */
+	} * cancels;            /* those, the arena's; of_deed has them, too */
 	size_t cancels_n, cancels_cap;
 	wall_t next_due;        /* the earliest timer that was set, 0: none */
 	bool deeds;             /* rows were put into of_deed */
