@@ -250,8 +250,9 @@ struct plugin_cancels {
 	void (*done)(struct plugin_cancels *c);
 	unsigned cancelled; /* out */
 };
-/* Any thread. Only messages of the plugin's own account. They are cancelled as they are found, not
- * in one transaction. */
+/* Any thread. Only messages of the plugin's own account; with STATE_SUPPRESSED also those of others
+ * that its policy() was asked about. They are cancelled as they are found, not in one transaction.
+ */
 void plugin_cancel(struct plugin_host *h, struct plugin_cancels *c);
 
 /* ---- policy for other submitters ---- */

@@ -163,7 +163,9 @@ static bool look_at(struct taking *t, struct one *one, const struct store_view *
 	if (one->stopped)
 		return order_attempt(t, one, r);
 	*r = REASON_NONE;
-	if (!v->id || v->submitter != t->p->pub.submitter) {
+	/* What a plugin suppresses may be others': its policy was asked about it. */
+	if (!v->id || (v->submitter != t->p->pub.submitter &&
+			      t->c->v[one->index].state != STATE_SUPPRESSED)) {
 		*r = REASON_NOT_FOUND;
 	} else if (v->state == STATE_SENT && v->channel == whole->pub.number) {
 		stop_whole(t, one, v->id);

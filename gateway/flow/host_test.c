@@ -432,6 +432,29 @@ static void test_policy(void **state)
 	fx_end();
 }
 
+/* Consent is withdrawn while another's message waits: it does not leave, and its submitter hears.
+ */
+static void test_CO_1_others_are_withdrawn(void **state)
+{
+	struct plugin_cancel v = { .state = STATE_SUPPRESSED, .reason = REASON_CONSENT };
+	struct plugin_cancels one = { .v = &v, .n = 1, .done = many_over };
+
+	policy_start();
+	rule.verdict = POLICY_HOLD;
+	rule.until = clock_wall() + DUR_HOUR;
+	v.id = fx_send((struct fx_msg){ .wants = WANT_FAILED });
+	atomic_store(&racing, 1);
+	plugin_cancel(trial_host(), &one);
+	assert_true(fx_until(race_over, NULL, 30 * DUR_S));
+	assert_int_equal(v.result, REASON_NONE);
+	assert_int_equal(fx_state(v.id), STATE_SUPPRESSED);
+	clock_shift(DUR_HOUR + DUR_S);
+	fx_drain(10 * DUR_S);
+	assert_int_equal(fx_entry(v.id)->last, STATE_SUPPRESSED);
+	assert_int_equal(fx_entry(v.id)->submits, 0);
+	fx_end();
+}
+
 /* A repeat is known, and leaves no trace in what the policy counts. */
 static void test_policy_repeat(void **state)
 {
@@ -926,6 +949,7 @@ int main(void)
 		cmocka_unit_test(test_CN_33_cancel_races),
 		cmocka_unit_test(test_cancel_many),
 		cmocka_unit_test(test_policy),
+		cmocka_unit_test(test_CO_1_others_are_withdrawn),
 		cmocka_unit_test(test_policy_repeat),
 		cmocka_unit_test(test_policy_storm),
 		cmocka_unit_test(test_policy_needs_plugin),

@@ -407,14 +407,14 @@ int quota_parse(struct str s, struct quota *q, const char **why_r)
 }
 
 bool rules_via(const struct rules *r, const char *const *words, size_t n, const char *after,
-	const struct conf_where *at, struct via *v, struct conf_faults *f)
+	const char *user, const struct conf_where *at, struct via *v, struct conf_faults *f)
 {
 	size_t before = f->errors;
 	struct span s = rules_span(after, (struct span){ 0 });
 
 	*v = (struct via){ 0 };
 	if (n > VIA_MOST) {
-		conf_fault_at(f, at, "via", "there are more than %d channels", VIA_MOST);
+		conf_fault_at(f, at, "via", "%s: there are more than %d channels", user, VIA_MOST);
 		n = VIA_MOST;
 	}
 	for (size_t i = 0; i < n; i++) {
@@ -424,20 +424,22 @@ bool rules_via(const struct rules *r, const char *const *words, size_t n, const 
 			continue; /* said by its row */
 		for (unsigned k = 0; k < v->n; k++)
 			if (v->media[k] == m)
-				conf_fault_at(f, at, "via", "%s stands there twice", words[i]);
+				conf_fault_at(
+					f, at, "via", "%s: %s stands there twice", user, words[i]);
 		if (!(r->media & MEDIA_BIT(m)))
 			conf_fault_at(f, at, "via",
-				"%s: no route takes it; a channel and a route for media = \"%s\" "
+				"%s: no route takes %s; a channel and a route for media = \"%s\" "
 				"come first",
-				words[i], words[i]);
+				user, words[i], words[i]);
 		v->media[v->n++] = (uint8_t)m;
 	}
 	if (s.months)
-		conf_fault_at(
-			f, at, "fall_back_after", "months are too long to wait for a receipt");
+		conf_fault_at(f, at, "fall_back_after",
+			"%s: months are too long to wait for a receipt", user);
 	v->fall_back_after = s.exact + s.days * DUR_DAY;
 	if (v->fall_back_after && v->n < 2)
-		conf_fault_at(f, at, "fall_back_after", "there is no second channel in `via`");
+		conf_fault_at(
+			f, at, "fall_back_after", "%s: there is no second channel in `via`", user);
 	return f->errors == before;
 }
 

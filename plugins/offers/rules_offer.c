@@ -77,10 +77,10 @@ static void make_step(struct rules *r, struct offer *o, size_t i, const struct s
 	s->after = rules_span(c->after, (struct span){ 0 });
 	s->windows = rules_windows(r, c->windows, c->windows_n);
 	s->windows_n = c->windows_n;
-	rules_via(r, c->via, c->via_n, c->fall_back_after, &c->at, &s->via, f);
+	snprintf(user, sizeof user, "offer %s, step %zu", o->conf->name, i + 1);
+	rules_via(r, c->via, c->via_n, c->fall_back_after, user, &c->at, &s->via, f);
 	/* What the step's filter sees is the member at that time and the event that armed. */
 	s->only_if = rules_filter(r, trigger, &c->at, "only_if", c->only_if, f);
-	snprintf(user, sizeof user, "offer %s, step %zu", o->conf->name, i + 1);
 	if (c->send[0])
 		s->template = rules_use_template(
 			r, c->send, &s->via, trigger, 0, user, &c->at, "send", f);
@@ -152,8 +152,8 @@ static void make_action(struct rules *r, struct offer *o, size_t i, const enum e
 	a->conf = c;
 	a->what = (enum do_what)c->do_what;
 	a->only_if = rules_filter(r, trigger, &c->at, "only_if", c->only_if, f);
-	rules_via(r, c->via, c->via_n, c->fall_back_after, &c->at, &a->via, f);
 	snprintf(user, sizeof user, "offer %s, action %zu", o->conf->name, i + 1);
+	rules_via(r, c->via, c->via_n, c->fall_back_after, user, &c->at, &a->via, f);
 	if (c->count[0]) {
 		a->count = rules_counter(r, str_of(c->count));
 		if (!a->count)

@@ -15,7 +15,7 @@ const struct filter *rules_filter(struct rules *r, const struct scope *scope,
 /* Names that a filter may speak of on these events: theirs, the member's, the world's. */
 const struct scope *rules_trigger(struct rules *r, const enum event_type *t, size_t n);
 bool rules_via(const struct rules *r, const char *const *words, size_t n, const char *after,
-	const struct conf_where *at, struct via *v, struct conf_faults *f);
+	const char *user, const struct conf_where *at, struct via *v, struct conf_faults *f);
 /* The template called so, with its names and bodies checked against the trigger and the channels.
  */
 const struct template *rules_use_template(struct rules *r, const char *name, const struct via *via,

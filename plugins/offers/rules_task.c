@@ -89,11 +89,11 @@ static void make_task(struct rules *r, struct task *t, struct conf_faults *f)
 	}
 	if (t->look != LOOK_BIRTHDAY || c->accrue_given)
 		also |= 1u << METAVAR_AMOUNT | 1u << METAVAR_CURRENCY;
-	rules_via(r, c->via, c->via_n, c->fall_back_after, &c->at, &t->via, f);
+	snprintf(user, sizeof user, "task %s", c->name);
+	rules_via(r, c->via, c->via_n, c->fall_back_after, user, &c->at, &t->via, f);
 	t->only_if = rules_filter(r, r->member_scope, &c->at, "only_if", c->only_if, f);
 	t->min_member_age = rules_span(c->min_member_age, (struct span){ 0 });
 	t->max_lateness = rules_span(c->max_lateness, r->max_lateness);
-	snprintf(user, sizeof user, "task %s", c->name);
 	if (c->send[0])
 		t->template = rules_use_template(
 			r, c->send, &t->via, r->member_scope, also, user, &c->at, "send", f);
@@ -121,7 +121,7 @@ void rules_make_mailings(struct rules *r, struct conf_faults *f)
 		char user[100];
 
 		snprintf(user, sizeof user, "mailing %s", c->name);
-		rules_via(r, c->channel, c->channel_n, c->fall_back_after, &c->at, &via, f);
+		rules_via(r, c->channel, c->channel_n, c->fall_back_after, user, &c->at, &via, f);
 		rules_filter(r, r->member_scope, &c->at, "audience", c->audience, f);
 		rules_filter(r, r->member_scope, &c->at, "exclude", c->exclude, f);
 		rules_use_template(

@@ -207,7 +207,7 @@ static const struct broken cases[] = {
 		"no text for email" },
 	{ OFFER("when = \"purchase.completed\"; steps = ( { send = \"hello\"; via = \"social\"; } "
 		");"),
-		"no route takes it" },
+		"no route takes social" },
 	{ OFFER("when = \"purchase.completed\"; steps = ( { send = \"hello\"; via = [ \"sms\", "
 		"\"sms\" ]; "
 		"} );"),
@@ -388,6 +388,25 @@ static void test_CF_2_every_fault_has_its_place(void **state)
 	assert_int_equal(bad, 0);
 }
 
+/* A way out that no route takes is said at its line, with the offer. */
+static void test_CH_2_a_channel_without_a_route(void **state)
+{
+	struct conf_faults f = { 0 };
+	struct rules *r =
+		load("offer = { name = \"vip\"; when = \"purchase.completed\"; steps = (\n"
+		     "{ after = \"1 day\"; send = \"hello\"; via = \"social\"; } ); };",
+			&f);
+	struct buf b = BUF_INIT;
+
+	(void)state;
+	assert_null(r);
+	conf_faults_text(&f, &b);
+	assert_non_null(strstr(buf_cstr(&b), "offers.d/t.conf:2: "));
+	assert_non_null(strstr(b.p, "offer vip, step 1: no route takes social"));
+	buf_free(&b);
+	conf_faults_free(&f);
+}
+
 static void test_CF_2_all_in_one_run(void **state)
 {
 	struct conf_faults f = { 0 };
@@ -499,6 +518,7 @@ int main(void)
 		cmocka_unit_test(test_the_tables_are_sound),
 		cmocka_unit_test(test_CF_1_a_chain_loads),
 		cmocka_unit_test(test_CF_2_every_fault_has_its_place),
+		cmocka_unit_test(test_CH_2_a_channel_without_a_route),
 		cmocka_unit_test(test_CF_2_all_in_one_run),
 		cmocka_unit_test(test_FC_6_a_counter_is_not_lost_by_renaming),
 		cmocka_unit_test(test_a_reload_tells_what_changes),
