@@ -5,7 +5,7 @@
 need "$OUT/postern"
 cp -r conf "$SCRATCH/conf"
 mkdir -p "$SCRATCH/demo" "$SCRATCH/conf/examples/secrets" "$SCRATCH/conf/examples/tls"
-cp tests/demo/*.conf "$SCRATCH/demo"
+cp -R tests/demo/*.conf tests/demo/offers/. "$SCRATCH/demo"
 (
 	cd "$SCRATCH/conf/examples" || exit 1
 	grep -ohE '_file = "secrets/[^"]+' ./*.conf | sed 's/.*"//' | sort -u | while read -r file; do
@@ -15,7 +15,7 @@ cp tests/demo/*.conf "$SCRATCH/demo"
 		-keyout tls/gateway.key -out tls/gateway.pem 2>/dev/null
 	cp tls/gateway.pem tls/operator-ca.pem
 )
-for file in "$SCRATCH"/conf/*.conf "$SCRATCH"/conf/examples/*.conf "$SCRATCH"/demo/*.conf; do
+for file in "$SCRATCH"/conf/*.conf "$SCRATCH"/conf/examples/*.conf "$SCRATCH"/demo/postern.conf; do
 	verify "postern -t ${file#"$SCRATCH/"}" "$OUT/postern" -t -c "$file"
 done
 finish

@@ -28,10 +28,10 @@ async function until(what, tell, ms = PATIENCE) {
 	}
 }
 
-// What the SMSCs took (status 0), for a destination.
+// What the SMSCs took (status 0), for a destination. The last line may be half written.
 function taken(to) {
 	return options.far.split(',').flatMap((file) =>
-		fs.readFileSync(file, 'utf8').split('\n').filter(Boolean).map((line) => JSON.parse(line)))
+		fs.readFileSync(file, 'utf8').split('\n').slice(0, -1).map((line) => JSON.parse(line)))
 		.filter((entry) => entry.event === 'submit' && entry.to === to && entry.status === 0);
 }
 
