@@ -1,6 +1,9 @@
-/* `posternctl offers …`: test, why, why-not, simulate. On a worker's thread, which may block. */
+/* `posternctl offers …`: test, why, why-not, simulate, render, audience. On a worker's thread,
+ * which may block. */
 #include "plugins/offers/story_verbs.h"
 #include "plugins/offers/attrs.h"
+#include "plugins/offers/audience.h"
+#include "plugins/offers/render.h"
 #include "plugins/offers/story.h"
 #include "plugins/offers/why.h"
 
@@ -14,7 +17,10 @@ const char offers_usage[] =
 	"offers why MEMBER OFFER         what was sent and what comes next\n"
 	"offers why-not MEMBER OFFER     what stands in the way\n"
 	"offers simulate STORY|FILE [--for SPAN]\n"
-	"                                what would happen, by the files as they are now\n";
+	"                                what would happen, by the files as they are now\n"
+	"offers render TEMPLATE [NAME=VALUE…] [--media M] [--language L]\n"
+	"                                each channel's text; values not given are made up\n"
+	"offers audience NAME            how many members it has\n";
 
 /* The files beside the main one, read afresh: what a reload would take. NULL and e, with the faults
  * in out. */
@@ -59,40 +65,6 @@ static int verb_test(struct plugin_words *w, struct err *e)
 	if (failed && !w->as_json)
 		buf_printf(w->out, "%u failed\n", failed);
 	return 0;
-}
-
-static int verb_why(struct plugin_words *w, bool why_not, struct err *e)
-{
-	struct db db;
-	struct sql *sql;
-	unsigned entered;
-	struct work work = { 0 };
-	int rc;
-
-	if (w->args_n != 3)
-		return err_set(
-			e, ERR_INPUT, "which member and offer? offers %s MEMBER OFFER", w->args[0]);
-	sql = plugin_read(w->host, e);
-	if (!sql)
-		return -1;
-	db_open(&db, sql);
-	work.rules = plugin_enter(w->host, &entered);
-	db.attrs =
-		attrs_open(sql, work.rules->attributes, work.rules->attributes_n, false, &work.e);
-	work.db = &db;
-	work.now = clock_wall();
-	work.arena = arena_new();
-	rc = db.attrs ? why_tell(&work, str_of(w->args[1]), str_of(w->args[2]), why_not, w->as_json,
-				w->out)
-		      : -1;
-	if (rc < 0)
-		err_set(e, ERR_AGAIN, "%s", work.e.text);
-	plugin_leave(w->host, entered);
-	arena_free(&work.arena);
-	attrs_close(&db.attrs);
-	db_close(&db);
-	plugin_read_end(w->host, &sql);
-	return rc < 0 ? -1 : 0;
 }
 
 /* Lines of a file as clauses of one story; events as JSON, a line each, are such clauses, too. */
@@ -142,6 +114,134 @@ static int verb_simulate(struct plugin_words *w, struct err *e)
 	return 0;
 }
 
+/* ---- render ---- */
+
+static int verb_render(struct plugin_words *w, struct err *e)
+{
+	const char *media = w->option(w, "media"), *language = w->option(w, "language");
+	struct render_request q = { .make_up = true, .language = str_of(language ? language : "") };
+	struct buf text = BUF_INIT;
+	struct str *values;
+	struct rules *r;
+	enum media m;
+	int rc;
+
+	if (w->args_n < 2)
+		return err_set(e, ERR_INPUT, "render which template?");
+	if (media && !media_parse(str_of(media), &m))
+		return err_set(e, ERR_INPUT, "--media: \"%s\" is not a channel", media);
+	if (media)
+		q.media = MEDIA_BIT(m);
+	r = load_now(w, e);
+	if (!r)
+		return -1;
+	values = mem_alloc((w->args_n + 1) * sizeof *values);
+	for (size_t i = 2; i < w->args_n; i++)
+		values[q.values_n++] = str_of(w->args[i]);
+	q.values = values;
+	q.name = str_of(w->args[1]);
+	q.zone = r->zone;
+	rc = offers_render(r->templates, &q, &text, e);
+	if (rc == 0 && w->as_json) {
+		buf_c(w->out, "{\"template\":");
+		buf_json(w->out, q.name);
+		buf_c(w->out, ",\"text\":");
+		buf_json(w->out, buf_view(&text));
+		buf_char(w->out, '}');
+	} else if (rc == 0) {
+		buf_str(w->out, buf_view(&text));
+	}
+	buf_free(&text);
+	mem_free(&values);
+	rules_unref(&r);
+	return rc;
+}
+
+/* ---- reading the tables ---- */
+
+/* A unit of work that only reads, beside the writer. */
+struct reading {
+	struct work work;
+	struct db db;
+	struct sql *sql;
+	unsigned entered;
+};
+
+static int reading_begin(struct plugin_words *w, struct reading *r, struct err *e)
+{
+	*r = (struct reading){ .sql = plugin_read(w->host, e) };
+	if (!r->sql)
+		return -1;
+	db_open(&r->db, r->sql);
+	r->work.rules = plugin_enter(w->host, &r->entered);
+	r->db.attrs = attrs_open(
+		r->sql, r->work.rules->attributes, r->work.rules->attributes_n, false, &r->work.e);
+	r->work.db = &r->db;
+	r->work.now = clock_wall();
+	r->work.arena = arena_new();
+	return r->db.attrs ? 0 : err_set(e, ERR_AGAIN, "%s", r->work.e.text);
+}
+
+static void reading_end(struct plugin_words *w, struct reading *r)
+{
+	if (!r->sql)
+		return;
+	plugin_leave(w->host, r->entered);
+	arena_free(&r->work.arena);
+	attrs_close(&r->db.attrs);
+	db_close(&r->db);
+	plugin_read_end(w->host, &r->sql);
+}
+
+static int count_audience(
+	struct plugin_words *w, struct reading *r, const char *name, struct err *e)
+{
+	const struct audience *a = rules_audience(r->work.rules, str_of(name));
+	bool exact;
+	int64_t n;
+
+	if (!a)
+		return err_set(e, ERR_INPUT, "there is no audience \"%s\"", name);
+	if (audience_count(&r->work, a->is, &n, &exact) < 0)
+		return err_set(e, ERR_AGAIN, "%s", r->work.e.text);
+	if (w->as_json)
+		buf_printf(w->out, "{\"members\":%lld,\"exact\":%s}", (long long)n,
+			exact ? "true" : "false");
+	else
+		buf_printf(w->out, "%s%lld members\n", exact ? "" : "at most ", (long long)n);
+	return 0;
+}
+
+static int verb_audience(struct plugin_words *w, struct err *e)
+{
+	struct reading r;
+	int rc;
+
+	if (w->args_n != 2)
+		return err_set(e, ERR_INPUT, "which audience?");
+	rc = reading_begin(w, &r, e);
+	if (rc == 0)
+		rc = count_audience(w, &r, w->args[1], e);
+	reading_end(w, &r);
+	return rc;
+}
+
+static int verb_why(struct plugin_words *w, bool why_not, struct err *e)
+{
+	struct reading r;
+	int rc;
+
+	if (w->args_n != 3)
+		return err_set(
+			e, ERR_INPUT, "which member and offer? offers %s MEMBER OFFER", w->args[0]);
+	rc = reading_begin(w, &r, e);
+	if (rc == 0 && why_tell(&r.work, str_of(w->args[1]), str_of(w->args[2]), why_not,
+			       w->as_json, w->out) < 0)
+		rc = err_set(e, ERR_AGAIN, "%s", r.work.e.text);
+	reading_end(w, &r);
+	return rc;
+}
+
 int offers_verb(struct plugin_words *w, struct err *e)
 {
 	const char *what = w->args_n ? w->args[0] : "";
@@ -152,5 +252,10 @@ int offers_verb(struct plugin_words *w, struct err *e)
 		return verb_why(w, what[3] != '\0', e);
 	if (strcmp(what, "simulate") == 0)
 		return verb_simulate(w, e);
-	return err_set(e, ERR_INPUT, "offers what? test, why, why-not or simulate");
+	if (strcmp(what, "render") == 0)
+		return verb_render(w, e);
+	if (strcmp(what, "audience") == 0)
+		return verb_audience(w, e);
+	return err_set(
+		e, ERR_INPUT, "offers what? test, why, why-not, simulate, render or audience");
 }
