@@ -6,6 +6,7 @@
  */
 #include "plugins/offers/chain.h"
 #include "plugins/offers/dispatch.h"
+#include "plugins/offers/pin.h"
 #include "plugins/offers/source.h"
 
 enum {
@@ -20,7 +21,7 @@ enum {
 struct chain_row {
 	int64_t id; /* 0: gone */
 	uint32_t offer;
-	uint64_t version;
+	uint64_t version, pin; /* what it keeps of its offer: see pin.h */
 	unsigned step;
 	bool waits; /* due is set */
 	wall_t due;
@@ -36,6 +37,7 @@ static void row_read(struct sql_stmt *st, struct chain_row *r)
 		.waits = !sql_col_null(st, 7),
 		.due = sql_col(st, 7),
 		.version = (uint64_t)sql_col(st, 9),
+		.pin = (uint64_t)sql_col(st, 10),
 		.run = { .key = (uint64_t)sql_col(st, 2),
 			.run = (uint64_t)sql_col(st, 3),
 			.anchor = sql_col(st, 4),
@@ -112,6 +114,20 @@ static struct mark *marks_new(struct work *w, struct marks *k)
 	return &k->v[k->n++];
 }
 
+static int mark_del(
+	struct work *w, const struct offer *o, const struct member *m, const struct mark *k)
+{
+	struct sql_stmt *st = db_st(w->db, ST_MARK_DEL);
+
+	if (!st)
+		return work_failed(w, "old marks");
+	sql_int(st, 1, (int64_t)m->id);
+	sql_int(st, 2, o->number);
+	sql_int(st, 3, k->occurred);
+	sql_int(st, 4, (int64_t)k->seq);
+	return sql_run(st) < 0 ? work_failed(w, "old marks") : 0;
+}
+
 static int marks_load(
 	struct work *w, const struct offer *o, const struct member *m, struct marks *k)
 {
@@ -142,18 +158,9 @@ static int marks_shorten(
 	size_t old = k->n - MARKS_KEEP;
 	unsigned runs = chain_fold(o, m->zone, k->v, old, run);
 
-	for (size_t i = 0; i < old; i++) {
-		struct sql_stmt *st = db_st(w->db, ST_MARK_DEL);
-
-		if (!st)
-			return work_failed(w, "old marks");
-		sql_int(st, 1, (int64_t)m->id);
-		sql_int(st, 2, o->number);
-		sql_int(st, 3, k->v[i].occurred);
-		sql_int(st, 4, (int64_t)k->v[i].seq);
-		if (sql_run(st) < 0)
-			return work_failed(w, "old marks");
-	}
+	for (size_t i = 0; i < old; i++)
+		if (mark_del(w, o, m, &k->v[i]) < 0)
+			return -1;
 	for (unsigned i = 0; i < runs; i++)
 		if (!run[i].ended && mark_add(w, o, m,
 					     &(struct mark){ .occurred = run[i].anchor,
@@ -216,6 +223,21 @@ static int marks_complete(struct work *w, const struct offer *o, struct member *
 }
 
 /* ---- what is there, against what should be ---- */
+
+/* The offer as the chain knows it: as it was when it began; o where that cannot be made any more.
+ */
+static int row_offer(
+	struct work *w, const struct offer *o, const struct chain_row *r, const struct offer **o_r)
+{
+	*o_r = o;
+	if (r->version == o->version)
+		return 0;
+	if (pin_offer(w, r->offer, r->version, o_r) < 0)
+		return -1;
+	if (!*o_r)
+		*o_r = o;
+	return 0;
+}
 
 int message_cancel(struct work *w, uint64_t msg)
 {
@@ -283,9 +305,12 @@ static int step_left(struct work *w, const struct offer *o, const struct member 
 static int steps_carried(struct work *w, const struct offer *o, const struct member *m,
 	struct chain_row *old, const struct chain_run *now, unsigned *n_r)
 {
+	const struct offer *was;
 	unsigned n = 0;
 
-	chain_dues(o, m->zone, &old->run);
+	if (row_offer(w, o, old, &was) < 0)
+		return -1;
+	chain_dues(was, m->zone, &old->run);
 	for (unsigned i = old->run.first_step; i < old->step && i < old->run.steps_n; i++) {
 		int left;
 
@@ -358,6 +383,7 @@ static int row_write(struct work *w, const struct member *m, struct chain_row *r
 	bind_due(st, i++, r);
 	sql_int(st, i++, r->run.restarts);
 	sql_int(st, i++, (int64_t)r->version);
+	sql_int(st, i++, (int64_t)r->pin);
 	if (r->waits)
 		work_timer(w, r->due);
 	if (!is_new) {
@@ -391,8 +417,8 @@ static int chain_settle(struct work *w, const struct offer *o, const struct memb
 			return -1;
 		return row_drop(w, r);
 	}
-	if (same && r->version != o->version && !o->conf->apply_to_running)
-		return 0; /* it keeps the times that it has */
+	if (same && r->version != o->version && (!r->waits || !o->conf->apply_to_running))
+		return 0; /* it keeps the times that it has: what it knew cannot be made any more */
 	if (same) {
 		step = r->step;
 	} else {
@@ -410,10 +436,14 @@ static int chain_settle(struct work *w, const struct offer *o, const struct memb
 	now = (struct chain_row){ .id = r ? r->id : 0,
 		.offer = o->number,
 		.version = o->version,
+		.pin = o->pin,
 		.step = step,
 		.waits = step < run->steps_n,
 		.due = step < run->steps_n ? run->due[step] : 0,
 		.run = *run };
+	/* one that goes on, or begins again of itself, keeps its texts */
+	if (r && r->version == now.version && (same || run->restarts))
+		now.pin = r->pin;
 	if (same && now.waits == r->waits && now.due == r->due && now.version == r->version)
 		return 0;
 	if (row_write(w, m, &now) < 0)
@@ -423,6 +453,58 @@ static int chain_settle(struct work *w, const struct offer *o, const struct memb
 	else
 		*row_new(w) = now;
 	return 0;
+}
+
+static const struct chain_run *run_of_key(const struct chain_run *run, unsigned runs, uint64_t key)
+{
+	const struct chain_run *last = NULL;
+
+	for (unsigned k = 0; k < runs; k++)
+		if (run[k].key == key)
+			last = &run[k];
+	return last;
+}
+
+/* A chain began anew, under other steps than the one before it had: what led to that one is no
+ * matter to it. */
+static int marks_leave(struct work *w, const struct offer *o, const struct member *m,
+	struct marks *k, const struct chain_run *since)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < k->n; i++) {
+		struct mark v = k->v[i];
+
+		if (v.occurred >= since->anchor || v.key != since->key ||
+			(v.receipt && v.receipt == since->receipt))
+			k->v[n++] = v;
+		else if (mark_del(w, o, m, &v) < 0)
+			return -1;
+	}
+	k->n = n;
+	return 0;
+}
+
+/* One that there is, folded by what it knows of its offer. */
+static int row_settle(
+	struct work *w, const struct offer *o, struct member *m, struct marks *k, size_t index)
+{
+	struct chain_run run[CHAIN_RUNS_MOST];
+	struct chain_row *r = &w->chains[index];
+	const struct chain_run *last;
+	const struct offer *own;
+
+	if (row_offer(w, o, r, &own) < 0)
+		return -1;
+	last = run_of_key(run, chain_fold(own, m->zone, k->v, k->n, run), r->run.key);
+	if (own != o && o == rules_offer_number(w->rules, o->number) && last && !last->ended &&
+		last->run != r->run.run && !last->restarts) {
+		if (marks_leave(w, o, m, k, last) < 0)
+			return -1;
+		own = o;
+		last = run_of_key(run, chain_fold(o, m->zone, k->v, k->n, run), r->run.key);
+	}
+	return chain_settle(w, own, m, &w->chains[index], last);
 }
 
 /* Folds, and settles each key that there is. */
@@ -437,19 +519,12 @@ static int offer_settle(struct work *w, const struct offer *o, struct member *m)
 		return -1;
 	if (marks.n > MARKS_MOST && marks_shorten(w, o, m, &marks) < 0)
 		return -1;
-	runs = chain_fold(o, m->zone, marks.v, marks.n, run);
 	n = w->chains_n;
-	for (size_t i = 0; i < n; i++) {
-		const struct chain_run *last = NULL;
-
-		if (!w->chains[i].id || w->chains[i].offer != o->number)
-			continue;
-		for (unsigned k = 0; k < runs; k++)
-			if (run[k].key == w->chains[i].run.key)
-				last = &run[k];
-		if (chain_settle(w, o, m, &w->chains[i], last) < 0)
+	for (size_t i = 0; i < n; i++)
+		if (w->chains[i].id && w->chains[i].offer == o->number &&
+			row_settle(w, o, m, &marks, i) < 0)
 			return -1;
-	}
+	runs = chain_fold(o, m->zone, marks.v, marks.n, run);
 	for (unsigned k = 0; k < runs; k++) {
 		bool known = false;
 
@@ -516,12 +591,15 @@ int chain_event(struct work *w, const struct offer *o, struct member *m, const s
 		return o->steps_n ? -1 : 0;
 	for (size_t i = 0; i < w->chains_n; i++) {
 		struct chain_row *r = &w->chains[i];
+		const struct offer *own;
 
 		if (!r->id || r->offer != o->number)
 			continue;
 		there = true;
 		/* what its last step sent may still wait though the chain is over */
-		chain_dues(o, m->zone, &r->run);
+		if (row_offer(w, o, r, &own) < 0)
+			return -1;
+		chain_dues(own, m->zone, &r->run);
 		if (disarms && !r->waits && o->conf->then != DISARM_IGNORE &&
 			(!mark.key || !r->run.key || mark.key == r->run.key) &&
 			e->occurred > r->run.due[r->run.steps_n - 1] &&
@@ -551,7 +629,8 @@ static int offer_complete(struct work *w, const struct offer *o, struct member *
 int chain_refund(struct work *w, struct member *m, uint64_t receipt)
 {
 	struct sql_stmt *st = db_st(w->db, ST_MARK_REFUND);
-	const struct offer *again[64];
+	uint32_t again[64];
+	const struct offer *o;
 	size_t n = 0;
 	int rc;
 
@@ -560,23 +639,25 @@ int chain_refund(struct work *w, struct member *m, uint64_t receipt)
 	sql_int(st, 1, (int64_t)m->id);
 	sql_int(st, 2, (int64_t)receipt);
 	while ((rc = sql_step(st)) == 1) {
-		const struct offer *o = rules_offer_number(w->rules, (uint32_t)sql_col(st, 0));
-
-		if (o && o->conf->rearm_on_refund && n < sizeof again / sizeof again[0])
-			again[n++] = o;
+		if (n < sizeof again / sizeof again[0])
+			again[n++] = (uint32_t)sql_col(st, 0);
 	}
 	if (rc < 0)
 		return work_failed(w, "marks of a refund");
-	for (size_t i = 0; i < n; i++)
-		if (offer_complete(w, again[i], m) < 0)
+	for (size_t i = 0; i < n; i++) {
+		if (pin_offer_last(w, again[i], &o) < 0)
 			return -1;
+		if (o && o->conf->rearm_on_refund && offer_complete(w, o, m) < 0)
+			return -1;
+	}
 	return 0;
 }
 
 int chain_refold(struct work *w, struct member *m)
 {
 	struct sql_stmt *st = db_st(w->db, ST_MARK_OFFERS);
-	const struct offer *found[256];
+	uint32_t found[256];
+	const struct offer *o;
 	size_t n = 0;
 	int rc;
 
@@ -585,15 +666,14 @@ int chain_refold(struct work *w, struct member *m)
 		return work_failed(w, "chains");
 	sql_int(st, 1, (int64_t)m->id);
 	while ((rc = sql_step(st)) == 1) {
-		const struct offer *o = rules_offer_number(w->rules, (uint32_t)sql_col(st, 0));
-
-		if (o && n < sizeof found / sizeof found[0])
-			found[n++] = o;
+		if (n < sizeof found / sizeof found[0])
+			found[n++] = (uint32_t)sql_col(st, 0);
 	}
 	if (rc < 0)
 		return work_failed(w, "chains");
-	for (size_t i = 0; i < n; i++)
-		if (offer_complete(w, found[i], m) < 0)
+	for (size_t i = 0; i < n; i++) {
+		if (pin_offer_last(w, found[i], &o) < 0 || (o && offer_complete(w, o, m) < 0))
 			return -1;
+	}
 	return 0;
 }

@@ -2,6 +2,7 @@
 #include "plugins/offers/chain.h"
 #include "plugins/offers/dispatch.h"
 #include "plugins/offers/engine.h"
+#include "plugins/offers/pin.h"
 #include "plugins/offers/source.h"
 
 struct firing {
@@ -10,7 +11,12 @@ struct firing {
 	uint32_t offer;
 	unsigned step;
 	wall_t due;
+	uint64_t version, pin;
 	struct chain_run run;
+	/* The offer as it is, and as the chain knows it: its steps. Of one that was taken away both
+	 * are what the chain knows. */
+	const struct offer *o, *own;
+	bool gone;
 };
 
 static int fired_add(struct work *w, const struct firing *f)
@@ -56,8 +62,9 @@ static int chain_stepped(struct work *w, const struct firing *f, unsigned step, 
 }
 
 /* What became of the step before lets this one go: 1, 0, -1. */
-static int next_goes(struct work *w, const struct offer *o, const struct firing *f)
+static int next_goes(struct work *w, const struct firing *f)
 {
+	const struct offer *o = f->o;
 	struct sql_stmt *st;
 	bool sent, done;
 	int rc;
@@ -105,10 +112,11 @@ bool offer_too_late(const struct work *w, const struct offer *o, const struct zo
 	return !span_is_zero(o->max_lateness) && w->now > zone_add(z, due, o->max_lateness);
 }
 
-static int step_hold(struct work *w, const struct offer *o, const struct firing *f,
-	struct offers_source *s, enum hold_reason *why_r)
+static int step_hold(
+	struct work *w, const struct firing *f, struct offers_source *s, enum hold_reason *why_r)
 {
-	int goes = next_goes(w, o, f);
+	const struct offer *o = f->o;
+	int goes = next_goes(w, f);
 
 	*why_r = HOLD_NONE;
 	if (goes < 0)
@@ -116,20 +124,40 @@ static int step_hold(struct work *w, const struct offer *o, const struct firing 
 	if (offer_too_late(w, o, s->m->zone, f->due)) {
 		w->stale++;
 		*why_r = HOLD_STALE;
-	} else if (!o->conf->finish_running && offer_over(o, s->m->zone, f->due)) {
+	} else if (!o->conf->finish_running && (f->gone || offer_over(o, s->m->zone, f->due))) {
 		*why_r = HOLD_OFFER_OVER;
 	} else if (!goes) {
 		*why_r = HOLD_NEXT_IF;
-	} else if (!source_holds(s, o->steps[f->step].only_if)) {
+	} else if (!source_holds(s, f->own->steps[f->step].only_if)) {
 		*why_r = HOLD_FILTER;
 	}
 	return 0;
 }
 
-static int step_fire(struct work *w, const struct offer *o, struct member *m,
-	const struct firing *f, enum hold_reason *why_r)
+/* The text as it was when the chain began, where it keeps that: *words_r says why there is none. */
+static int step_template(
+	struct work *w, const struct firing *f, const struct template **t_r, const char **words_r)
 {
-	const struct step *step = &o->steps[f->step];
+	const struct template *t;
+	const char *words;
+	int rc;
+
+	if (!f->pin || f->pin == f->own->pin || !*t_r)
+		return 0;
+	rc = pin_template(w, f->pin, f->step, &t, &words);
+	if (rc == 1) {
+		*t_r = t;
+		*words_r = words;
+	}
+	return rc < 0 ? -1 : 0;
+}
+
+static int step_fire(
+	struct work *w, struct member *m, const struct firing *f, enum hold_reason *why_r)
+{
+	const struct offer *o = f->o;
+	const struct step *step = &f->own->steps[f->step];
+	const char *words = "";
 	struct offers_source source;
 	struct sent sent;
 	struct sending s = { .member = m,
@@ -151,9 +179,13 @@ static int step_fire(struct work *w, const struct offer *o, struct member *m,
 	source_init(&source, w, m, NULL, o);
 	source.seq = f->run.run;
 	s.source = &source.source;
-	rc = step_hold(w, o, f, &source, why_r);
+	rc = step_hold(w, f, &source, why_r);
+	if (rc == 0 && !*why_r)
+		rc = step_template(w, f, &s.template, &words);
+	if (rc == 0 && step->template && !s.template)
+		*why_r = HOLD_MISSING;
 	if (rc == 0 && *why_r)
-		rc = dispatch_hold(w, &s, *why_r, "", &sent);
+		rc = dispatch_hold(w, &s, *why_r, words, &sent);
 	else if (rc == 0 && step->template)
 		rc = dispatch(w, &s, &sent);
 	if (rc == 0 && !*why_r && step->conf->status && step->conf->status[0])
@@ -163,28 +195,49 @@ static int step_fire(struct work *w, const struct offer *o, struct member *m,
 	return rc;
 }
 
+static int firing_offer(struct work *w, struct firing *f)
+{
+	f->o = rules_offer_number(w->rules, f->offer);
+	f->gone = !f->o;
+	f->own = f->o;
+	if (f->o && f->o->version == f->version)
+		return 0;
+	if (pin_offer(w, f->offer, f->version, &f->own) < 0)
+		return -1;
+	if (!f->own)
+		f->own = f->o;
+	if (!f->o)
+		f->o = f->own;
+	return 0;
+}
+
 static int fire_one(struct work *w, struct firing *f)
 {
-	const struct offer *o = rules_offer_number(w->rules, f->offer);
 	enum hold_reason why;
 	struct member *m;
 	unsigned next = f->step + 1;
 	int rc;
 
-	if (!o || f->step >= o->steps_n)
-		return chain_gone(w, f); /* the offer was taken away */
+	if (firing_offer(w, f) < 0)
+		return -1;
+	if (!f->own)
+		return chain_gone(w, f); /* nothing is known of the offer any more */
+	if (f->step >= f->own->steps_n)
+		return chain_stepped(w, f, f->step, 0); /* it has fewer steps than before */
 	rc = member_load(w, f->member, &m);
 	if (rc < 0)
 		return -1;
 	if (rc == 0 || m->state == MEMBER_LEFT)
 		return chain_gone(w, f);
-	if (fired_add(w, f) < 0 || step_fire(w, o, m, f, &why) < 0)
+	chain_dues(f->own, m->zone, &f->run);
+	if (f->version != f->own->version && f->run.due[f->step] > w->now)
+		return chain_stepped(w, f, f->step, f->run.due[f->step]); /* later than before */
+	if (fired_add(w, f) < 0 || step_fire(w, m, f, &why) < 0)
 		return -1;
 	if (why == HOLD_NEXT_IF || (why == HOLD_OFFER_OVER))
-		next = (unsigned)o->steps_n;
-	if (next >= o->steps_n)
+		next = (unsigned)f->own->steps_n;
+	if (next >= f->own->steps_n)
 		return chain_stepped(w, f, next, 0);
-	chain_dues(o, m->zone, &f->run);
 	return chain_stepped(w, f, next, f->run.due[next]);
 }
 
@@ -206,7 +259,9 @@ int chain_fire(struct work *w, unsigned most, mono_t until, unsigned *fired_r, b
 			.offer = (uint32_t)sql_col(st, 1),
 			.step = (unsigned)sql_col(st, 6),
 			.due = sql_col(st, 7),
+			.version = (uint64_t)sql_col(st, 9),
 			.member = (uint64_t)sql_col(st, 10),
+			.pin = (uint64_t)sql_col(st, 11),
 			.run = { .key = (uint64_t)sql_col(st, 2),
 				.run = (uint64_t)sql_col(st, 3),
 				.anchor = sql_col(st, 4),

@@ -6,6 +6,7 @@
  */
 #include "plugins/offers/db.h"
 #include "plugins/offers/attrs.h"
+#include "plugins/offers/pin.h"
 
 #include <stdio.h>
 
@@ -93,6 +94,15 @@ static const char version_1[] =
 	"NOT NULL DEFAULT 0,"
 	" UNIQUE(member, offer, key));"
 	"CREATE INDEX of_chain_due ON of_chain(due) WHERE due IS NOT NULL;"
+	/* what offers said, by offer_version(): for the chains that began under it; and the sources
+	 * of the templates of their steps (of_chain.pin), where the policy wants those kept */
+	"CREATE TABLE of_steps(offer INTEGER, version INTEGER, at INTEGER NOT NULL, body BLOB NOT "
+	"NULL,"
+	" PRIMARY KEY(offer, version)) WITHOUT ROWID;"
+	"CREATE TABLE of_source(number INTEGER PRIMARY KEY, digest TEXT NOT NULL UNIQUE, source "
+	"BLOB NOT NULL);"
+	"CREATE TABLE of_pin(pin INTEGER, step INTEGER, source INTEGER NOT NULL,"
+	" PRIMARY KEY(pin, step)) WITHOUT ROWID;"
 	/* steps that fired: never again for that run */
 	"CREATE TABLE of_fired(member INTEGER, offer INTEGER, key INTEGER, run INTEGER, step "
 	"INTEGER,"
@@ -237,6 +247,7 @@ void db_close(struct db *d)
 	for (unsigned i = 0; i < ST_COUNT; i++)
 		sql_finish(&d->st[i]);
 	attrs_close(&d->attrs);
+	pins_close(&d->pins);
 }
 
 struct sql_stmt *db_st(struct db *d, enum st which)

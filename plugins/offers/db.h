@@ -21,11 +21,13 @@ enum st {
 #undef ST
 	ST_COUNT
 };
+struct pins;
 struct db {
 	struct sql *sql;
 	struct sql_stmt *st[ST_COUNT];
 	struct attrs
 		*attrs; /* columns of declared attributes: who installs rules opens it (attrs.h) */
+	struct pins *pins; /* what was made again for chains under way (pin.h) */
 };
 void db_open(struct db *d, struct sql *sql);
 void db_close(struct db *d); /* the statements; before the connection closes */

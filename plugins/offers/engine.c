@@ -3,6 +3,7 @@
 #include "plugins/offers/counter.h"
 #include "plugins/offers/dispatch.h"
 #include "plugins/offers/lot.h"
+#include "plugins/offers/pin.h"
 
 enum {
 	MADE_DEEP = 4 /* events that events make, so deep */
@@ -276,6 +277,24 @@ static int take_back(struct working *k)
 	return receipt_cancel(k) < 0 ? -1 : chain_refund(k->w, k->m, event_receipt(k->e));
 }
 
+/* Chains that go on though their offer was taken away can still be disarmed. */
+static int offers_gone(struct working *k)
+{
+	const struct offer *const *v;
+	size_t n;
+
+	if (pin_offers_gone(k->w, &v, &n) < 0)
+		return -1;
+	for (size_t i = 0; i < n; i++) {
+		int disarms = offer_disarms(k->w, v[i], k->m, k->e);
+
+		if (disarms < 0 ||
+			(disarms && chain_event(k->w, v[i], k->m, k->e, false, true) < 0))
+			return -1;
+	}
+	return 0;
+}
+
 /* The member is known: everything else. */
 static int work_on(struct working *k)
 {
@@ -291,6 +310,8 @@ static int work_on(struct working *k)
 		rc = take_back(k);
 	for (size_t i = 0; i < r->by_event_n[k->e->type] && rc == 0; i++)
 		rc = offer_event(k, r->by_event[k->e->type][i]);
+	if (rc == 0 && k->m)
+		rc = offers_gone(k);
 	source_done(&k->source);
 	if (k->rendering_made)
 		rendering_free(&k->rendering);

@@ -2,6 +2,7 @@
  * rules_make.c. See rules.h.
  */
 #include "plugins/offers/rules_private.h"
+#include "plugins/offers/pin.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -108,8 +109,14 @@ const struct task *rules_task(const struct rules *r, struct str name)
 
 uint32_t rules_template_number(const struct rules *r, const struct template *t)
 {
-	for (size_t i = 0, n = templates_count(r->templates); i < n; i++)
+	size_t n = templates_count(r->templates);
+
+	for (size_t i = 0; i < n; i++)
 		if (templates_at(r->templates, i) == t)
+			return r->template_numbers[i];
+	/* one that a chain keeps from before */
+	for (size_t i = 0; i < n; i++)
+		if (strcmp(template_name(templates_at(r->templates, i)), template_name(t)) == 0)
 			return r->template_numbers[i];
 	return 0;
 }
@@ -222,7 +229,7 @@ int rules_number(struct rules *r, struct db *db, struct err *e)
 		if (give_number(db, NAME_TEMPLATE, "", template_name(templates_at(r->templates, i)),
 			    &r->template_numbers[i], e) != 0)
 			return -1;
-	return 0;
+	return pins_note(r, db, e);
 }
 
 /* ---- what a reload would change ---- */

@@ -292,7 +292,8 @@ struct offer {
 	struct quota per_member, per_account, per_store, total;
 	struct span settle, max_lateness, expires;
 	struct span total_after; /* all steps together: how far back marks matter */
-	uint64_t version;        /* digest of `when`, `unless` and the steps */
+	uint64_t version;        /* of what chains under way depend on: offer_version() */
+	uint64_t pin; /* of its steps' templates, where chains keep those; else 0 (pin.h) */
 };
 struct audience {
 	const struct audience_conf *conf;
@@ -396,6 +397,12 @@ const struct task *rules_task(const struct rules *r, struct str name);
 uint32_t rules_template_number(const struct rules *r, const struct template *t);
 const struct class_conf *policy_class(const struct policy_conf *p, enum class c);
 int quota_parse(struct str s, struct quota *q, const char **why_r);
+/* What chains under way depend on: as text, as a number, and made again of the text, in the arena,
+ * against the present templates and settings. NULL and e: that cannot be any more. */
+void offer_write(struct buf *b, const struct offer_conf *c);
+uint64_t offer_version(const struct offer_conf *c);
+const struct offer *offer_restore(
+	const struct rules *now, uint32_t number, struct str text, struct arena *a, struct err *e);
 /* A line per difference, for `reload --dry-run`. */
 void rules_compare(const struct rules *now, const struct rules *then, struct buf *lines);
 

@@ -201,7 +201,7 @@ static const struct conf_item active_rows[] = { CONF_STR(struct active_conf, fro
 	CONF_STR(struct active_conf, to, "", "Last day, or day and time."),
 	CONF_ENUM(struct active_conf, clock, clock_words, CLOCK_MEMBER, "Whose days."), CONF_END };
 
-static const struct conf_item offer_rows[] = { CONF_WHERE(struct offer_conf, at),
+static const struct conf_item rows_of_offer[] = { CONF_WHERE(struct offer_conf, at),
 	CONF_STR(struct offer_conf, name, NULL, "Its name; stays the same for ever.",
 		.flags = CONF_REQUIRED | CONF_UNIQUE, .max = 64),
 	CONF_STR(struct offer_conf, was, "", "Its former name, when it was renamed."),
@@ -460,8 +460,8 @@ static const struct conf_item members_rows[] = { CONF_WHERE(struct members_conf,
 	CONF_END };
 
 const struct conf_item rules_rows[] = { CONF_WHERE(struct rules_conf, at),
-	CONF_LIST(struct rules_conf, offers, offers_n, offer_rows, "An offer.", .as = "offer"),
-	CONF_LIST(struct rules_conf, more_offers, more_offers_n, offer_rows, "Several offers.",
+	CONF_LIST(struct rules_conf, offers, offers_n, rows_of_offer, "An offer.", .as = "offer"),
+	CONF_LIST(struct rules_conf, more_offers, more_offers_n, rows_of_offer, "Several offers.",
 		.as = "offers"),
 	CONF_NAMED(struct rules_conf, counters, counters_n, counter_rows, "Counters by name."),
 	CONF_NAMED(struct rules_conf, audiences, audiences_n, audience_rows, "Audiences by name."),
@@ -474,6 +474,8 @@ const struct conf_item rules_rows[] = { CONF_WHERE(struct rules_conf, at),
 	CONF_GROUP(struct rules_conf, ledger, ledger_rows, "Points and who owns them."),
 	CONF_GROUP(struct rules_conf, intake, intake_rows, "The door for events."),
 	CONF_INLINE(struct rules_conf, texts, texts_rows), CONF_END };
+
+const struct conf_item *const offer_rows = rows_of_offer;
 
 bool offer_conf_same(const struct offer_conf *a, const struct offer_conf *b)
 {

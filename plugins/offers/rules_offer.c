@@ -280,38 +280,6 @@ static void make_key(
 		o->key_attr = (int)(n->slot - SLOT_EVENT);
 }
 
-/* ---- versions: FNV-1a over what a running chain depends on ---- */
-
-static void mix(uint64_t *h, const char *s)
-{
-	do {
-		*h = (*h ^ (unsigned char)*s) * UINT64_C(1099511628211);
-	} while (*s++);
-}
-
-static uint64_t version_of(const struct offer_conf *c)
-{
-	uint64_t h = UINT64_C(14695981039346656037);
-
-	for (size_t i = 0; i < c->when_n; i++)
-		mix(&h, c->when[i]);
-	for (size_t i = 0; i < c->unless_n; i++)
-		mix(&h, c->unless[i]);
-	mix(&h, c->then == DISARM_STOP ? "stop" : c->then == DISARM_RESTART ? "restart" : "other");
-	for (size_t i = 0; i < c->steps_n; i++) {
-		const struct step_conf *s = &c->steps[i];
-
-		mix(&h, s->after);
-		mix(&h, s->send);
-		mix(&h, s->only_if);
-		for (size_t k = 0; k < s->windows_n; k++)
-			mix(&h, s->windows[k]);
-		for (size_t k = 0; k < s->via_n; k++)
-			mix(&h, s->via[k]);
-	}
-	return h >> 1; /* fits a signed column */
-}
-
 /* ---- one offer ---- */
 
 static bool all_at_till(const enum event_type *t, size_t n)
@@ -322,7 +290,7 @@ static bool all_at_till(const enum event_type *t, size_t n)
 	return true;
 }
 
-static void make_offer(struct rules *r, struct offer *o, const struct offer_conf *c,
+void rules_make_offer(struct rules *r, struct offer *o, const struct offer_conf *c,
 	const struct template_world *world, struct conf_faults *f)
 {
 	enum event_type when[EVENT_TYPES], unless[EVENT_TYPES];
@@ -364,7 +332,7 @@ static void make_offer(struct rules *r, struct offer *o, const struct offer_conf
 	o->settle = rules_span(c->settle, r->settle);
 	o->max_lateness = rules_span(c->max_lateness, r->max_lateness);
 	o->expires = rules_span(c->expires, r->expires);
-	o->version = version_of(c);
+	o->version = offer_version(c);
 }
 
 /* ---- by event ---- */
@@ -423,7 +391,7 @@ void rules_make_offers(struct rules *r, const struct template_world *world, stru
 	r->offers_n = c->offers_n + c->more_offers_n;
 	r->offers = arena_alloc(r->arena, (r->offers_n + 1) * sizeof *r->offers);
 	for (size_t i = 0; i < r->offers_n; i++)
-		make_offer(r, &r->offers[i],
+		rules_make_offer(r, &r->offers[i],
 			i < c->offers_n ? &c->offers[i] : &c->more_offers[i - c->offers_n], world,
 			f);
 	sort_by_event(r);

@@ -28,7 +28,11 @@ struct span rules_span(const char *text, struct span otherwise); /* checked alre
 bool offer_conf_same(const struct offer_conf *a, const struct offer_conf *b);
 bool task_conf_same(const struct task_conf *a, const struct task_conf *b);
 bool general_conf_same(const struct rules_conf *a, const struct rules_conf *b);
+extern const struct conf_item *const offer_rows;
 /* rules_offer.c */
+/* world: what lines of actions are compiled against. */
+void rules_make_offer(struct rules *r, struct offer *o, const struct offer_conf *c,
+	const struct template_world *world, struct conf_faults *f);
 void rules_make_offers(struct rules *r, const struct template_world *world, struct conf_faults *f);
 /* rules_task.c */
 void rules_make_tasks(struct rules *r, struct conf_faults *f);

@@ -128,6 +128,209 @@ static void test_CN_33_what_waits_is_removed_and_sent_later(void **state)
 	expect_sent(2, "Hi.");
 }
 
+/* ---- chains under way when the configuration changes ---- */
+static void adopt(const char *offers)
+{
+	struct buf b = BUF_INIT;
+	struct conf_faults f = { 0 };
+	struct err e = { 0 };
+	struct rules *was = of.rules;
+
+	buf_c(&b, offers);
+	of.rules = rules_load_text("test", buf_view(&b), MEDIA_ANY, &f);
+	buf_free(&b);
+	if (!of.rules) {
+		conf_faults_text(&f, &b);
+		fail_msg("%s", buf_cstr(&b));
+	}
+	conf_faults_free(&f);
+	if (rules_number(of.rules, &of.db, &e) < 0)
+		fail_msg("%s", e.text);
+	rules_unref(&was);
+	of_unit();
+}
+
+#define CHAIN(more, steps)                                                             \
+	TEMPLATES "offer = { name = \"c\"; kind = \"service\"; when = "                \
+		  "\"registration.completed\"; unless = \"purchase.completed\"; " more \
+		  " steps = ( " steps " ); };"
+#define STEP(after, text) "{ after = \"" after "\"; send = \"" text "\"; via = \"sms\"; }"
+#define TWO               STEP("14 days", "hi") ", " STEP("14 days", "hi2")
+static const char without[] = TEMPLATES;
+
+static void begin_chain(const char *text)
+{
+	begin("");
+	adopt(text);
+	reachable();
+	happens(0, "registration.completed", "");
+}
+
+static void test_8_4_edited_steps_are_for_new_chains(void **state)
+{
+	begin_chain(CHAIN("then = \"restart\";", TWO));
+	to_day(14);
+	expect_sent(1, "Hi.");
+	adopt(CHAIN("then = \"restart\";", STEP("3 days", "hi2")));
+	/* begun anew by itself it is the same chain still */
+	to_day(15);
+	happens(15, "purchase.completed", "");
+	to_day(28.9);
+	expect_sent(1, NULL);
+	to_day(29);
+	expect_sent(2, "Hi.");
+	to_day(43);
+	expect_sent(3, "Hi again.");
+	assert_int_equal(of_number("SELECT count(*) FROM of_chain WHERE due IS NOT NULL"), 0);
+	/* one that begins now has the steps of now, and keeps them */
+	to_day(44);
+	happens(44, "registration.completed", "");
+	adopt(CHAIN("then = \"restart\";", TWO));
+	to_day(46.9);
+	expect_sent(3, NULL);
+	to_day(47);
+	expect_sent(4, "Hi again.");
+	to_day(100);
+	expect_sent(4, NULL);
+}
+
+static void test_8_4_edited_steps_keep_to_the_zone(void **state)
+{
+	begin_chain(CHAIN("", TWO));
+	adopt(CHAIN("", STEP("3 days", "hi2")));
+	happens(1, "member.updated", "\"data\":{\"zone\":\"Asia/Tokyo\"}");
+	to_day(14);
+	expect_sent(1, "Hi.");
+	to_day(28);
+	expect_sent(2, "Hi again.");
+}
+
+static void test_8_4_apply_to_running(void **state)
+{
+	begin_chain(CHAIN("", TWO));
+	adopt(CHAIN("apply_to_running = true;", STEP("20 days", "hi2")));
+	to_day(19.9);
+	expect_sent(0, NULL);
+	to_day(20);
+	expect_sent(1, "Hi again.");
+	to_day(60);
+	expect_sent(1, NULL);
+}
+
+static void test_8_4_an_offer_taken_away_is_over(void **state)
+{
+	begin_chain(CHAIN("", TWO));
+	adopt(without);
+	to_day(14);
+	to_day(28);
+	expect_sent(0, NULL);
+	assert_int_equal(of_number("SELECT count(*) FROM of_sent WHERE state = 9 AND reason LIKE "
+				   "'offer%over'"),
+		1);
+	assert_int_equal(of_number("SELECT count(*) FROM of_chain WHERE due IS NOT NULL"), 0);
+}
+
+static void test_8_4_an_offer_that_ends_is_over(void **state)
+{
+	begin_chain(CHAIN("active = { to = \"2026-03-20\"; };", TWO));
+	to_day(14);
+	to_day(28);
+	expect_sent(1, "Hi.");
+	assert_int_equal(of_number("SELECT count(*) FROM of_sent WHERE state = 9 AND reason LIKE "
+				   "'offer%over'"),
+		1);
+}
+
+static void test_8_4_finish_running(void **state)
+{
+	begin_chain(CHAIN("finish_running = true; active = { to = \"2026-03-10\"; };", TWO));
+	to_day(14);
+	expect_sent(1, "Hi.");
+	/* gone altogether */
+	adopt(without);
+	to_day(28);
+	expect_sent(2, "Hi again.");
+}
+
+static void test_8_4_finish_running_can_still_be_disarmed(void **state)
+{
+	begin_chain(CHAIN("finish_running = true; then = \"stop\";", TWO));
+	adopt(without);
+	to_day(14);
+	expect_sent(1, "Hi.");
+	to_day(15);
+	happens(15, "purchase.completed", "");
+	to_day(60);
+	expect_sent(1, NULL);
+	assert_int_equal(of_number("SELECT count(*) FROM of_chain"), 0);
+}
+
+#define PINNED(policy, text)                                                                      \
+	"templates = { hi = { en = { sms = \"" text "\"; }; }; };"                                \
+	"policy = { consent_default = \"all\"; unverified = true; template_version = \"" policy   \
+	"\"; };"                                                                                  \
+	"offer = { name = \"c\"; kind = \"service\"; when = \"registration.completed\"; steps = " \
+	"( " STEP("14 days", "hi") ", " STEP("14 days", "hi") " ); };"
+
+static void test_8_4_templates_at_arm(void **state)
+{
+	begin_chain(PINNED("at-arm", "One."));
+	to_day(14);
+	expect_sent(1, "One.");
+	adopt(PINNED("at-arm", "Two ${Offer.name}."));
+	to_day(28);
+	expect_sent(2, "One.");
+	assert_int_equal(
+		of_number("SELECT count(DISTINCT template) FROM of_sent WHERE template > 0"), 1);
+	to_day(29);
+	happens(29, "registration.completed", "");
+	adopt(PINNED("at-arm", "Three."));
+	to_day(43);
+	expect_sent(3, "Two c.");
+	assert_int_equal(of_number("SELECT count(*) FROM of_source"), 3);
+}
+
+static void test_8_4_templates_at_send(void **state)
+{
+	begin_chain(PINNED("at-send", "One."));
+	adopt(PINNED("at-send", "Two."));
+	to_day(14);
+	expect_sent(1, "Two.");
+	assert_int_equal(of_number("SELECT count(*) FROM of_source"), 0);
+}
+
+static void test_what_is_kept_of_an_offer_is_the_offer(void **state)
+{
+	const char *text = CHAIN(
+		"then = \"restart-step\"; again = \"parallel\"; key = \"event.channel\";"
+		" restarts_at_most = 3; settle = \"2 h\"; title = \"A \\\"b\\\" \\\\ c\";"
+		" limits = { per_member = \"2 per 30 days\"; };"
+		" unless_if = \"event.total > 5\"; next_if = \"sent\";",
+		"{ after = \"1 month\"; at = [ \"10:00-12:00\", \"14:00-15:00\" ]; send = \"hi\";"
+		" via = \"sms\"; only_if = \"has('phone')\"; }");
+	struct buf once = BUF_INIT, again = BUF_INIT;
+	const struct offer *o, *r;
+	struct arena *a = arena_new();
+	struct err e = { 0 };
+
+	begin(text + strlen(TEMPLATES));
+	o = &of.rules->offers[0];
+	offer_write(&once, o->conf);
+	r = offer_restore(of.rules, o->number, buf_view(&once), a, &e);
+	if (!r)
+		fail_msg("%s\n%s", e.text, buf_cstr(&once));
+	offer_write(&again, r->conf);
+	assert_true(str_eq(buf_view(&once), buf_view(&again)));
+	assert_true(r->version == o->version && r->disarms == o->disarms);
+	assert_int_equal(r->steps_n, 1);
+	assert_int_equal(r->steps[0].windows_n, 2);
+	assert_ptr_equal(r->steps[0].template, o->steps[0].template);
+	assert_string_equal(r->conf->title, "A \"b\" \\ c");
+	buf_free(&once);
+	buf_free(&again);
+	arena_free(&a);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -137,6 +340,16 @@ int main(void)
 		T(test_FC_without_it_a_suppressed_message_has_counted),
 		T(test_CN_33_what_has_left_is_not_removed),
 		T(test_CN_33_what_waits_is_removed_and_sent_later),
+		T(test_8_4_edited_steps_are_for_new_chains),
+		T(test_8_4_edited_steps_keep_to_the_zone),
+		T(test_8_4_apply_to_running),
+		T(test_8_4_an_offer_taken_away_is_over),
+		T(test_8_4_an_offer_that_ends_is_over),
+		T(test_8_4_finish_running),
+		T(test_8_4_finish_running_can_still_be_disarmed),
+		T(test_8_4_templates_at_arm),
+		T(test_8_4_templates_at_send),
+		T(test_what_is_kept_of_an_offer_is_the_offer),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

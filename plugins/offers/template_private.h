@@ -148,4 +148,8 @@ void template_set_digest(struct template *t, struct str source, struct arena *a)
 /* Values made up for names of the type, for samples (template_sample.c). */
 void template_try_samples(const struct template *t, struct conf_faults *f);
 
+/* Configuration as text: a string with its quotes, and a line `key = "…";`. */
+void setting_string(struct buf *b, struct str s);
+void setting_put(struct buf *b, const char *key, struct str s);
+
 #endif

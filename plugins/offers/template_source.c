@@ -4,9 +4,9 @@
 #include "gateway/http/sign.h"
 #include "gateway/model/translit.h"
 
-static void put_string(struct buf *b, const char *key, struct str s)
+void setting_string(struct buf *b, struct str s)
 {
-	buf_printf(b, "%s = \"", key);
+	buf_char(b, '"');
 	for (size_t i = 0; i < s.n; i++) {
 		uint8_t c = (uint8_t)s.p[i];
 
@@ -19,13 +19,20 @@ static void put_string(struct buf *b, const char *key, struct str s)
 		else
 			buf_char(b, (char)c);
 	}
-	buf_c(b, "\";\n");
+	buf_char(b, '"');
+}
+
+void setting_put(struct buf *b, const char *key, struct str s)
+{
+	buf_printf(b, "%s = ", key);
+	setting_string(b, s);
+	buf_c(b, ";\n");
 }
 
 static void put_text(struct buf *b, const char *key, const char *value)
 {
 	if (value)
-		put_string(b, key, str_of(value));
+		setting_put(b, key, str_of(value));
 }
 
 static void put_body(struct buf *b, const char *key, const struct body_conf *c, struct str page)
@@ -35,7 +42,7 @@ static void put_body(struct buf *b, const char *key, const struct body_conf *c, 
 	put_text(b, "title", c->title);
 	put_text(b, "text", c->text);
 	if (c->html)
-		put_string(b, "html", page.p ? page : str_of(c->html));
+		setting_put(b, "html", page.p ? page : str_of(c->html));
 	put_text(b, "image", c->image);
 	put_text(b, "url", c->url);
 	put_text(b, "moderated_as", c->moderated_as);
