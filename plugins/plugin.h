@@ -258,6 +258,7 @@ void plugin_cancel(struct plugin_host *h, struct plugin_cancels *c);
 /* ---- policy for other submitters ---- */
 enum policy_verdict { POLICY_GO, POLICY_HOLD, POLICY_SUPPRESS };
 struct plugin_policy {
+	uint64_t id; /* given: what the message is called once it is accepted */
 	enum policy_verdict verdict;
 	wall_t until;       /* HOLD: not before; beyond its validity the message ends as expired */
 	enum reason reason; /* HOLD, SUPPRESS: shown with the message */

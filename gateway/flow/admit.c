@@ -216,7 +216,7 @@ static int judge(struct plugin_call *c)
 	struct judged *j = (struct judged *)c;
 	struct intake *in = j->in;
 	struct store_op *op = &in->op;
-	struct plugin_policy p = { 0 };
+	struct plugin_policy p = { .id = store_call_id(&c->op) };
 	int stopped = is_stopped(c, j->as_came);
 
 	if (stopped < 0)
@@ -225,9 +225,12 @@ static int judge(struct plugin_call *c)
 	message_unref(&in->msg);
 	in->msg = message_ref(j->as_came);
 	if (stopped)
-		p = (struct plugin_policy){ .verdict = POLICY_SUPPRESS, .reason = REASON_DISARMED };
+		p = (struct plugin_policy){
+			.id = p.id, .verdict = POLICY_SUPPRESS, .reason = REASON_DISARMED
+		};
 	else if (c->host->plugin->policy(c, in->msg, j->account, &p) < 0)
 		return -1;
+	op->accept.take_id = p.id;
 	op->accept.state = STATE_QUEUED;
 	op->accept.reason = p.verdict == POLICY_GO ? REASON_NONE : p.reason;
 	op->accept.due = p.verdict == POLICY_HOLD ? p.until : 0;

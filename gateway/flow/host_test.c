@@ -361,12 +361,14 @@ static struct {
 	wall_t until, open_until;
 	char account[96];
 	unsigned asked;
+	uint64_t id;
 } rule;
 
 static int policy(struct plugin_call *c, const struct message *m, const char *account,
 	struct plugin_policy *p)
 {
 	rule.asked++;
+	rule.id = p->id;
 	str_copy(rule.account, sizeof rule.account, str_of(account));
 	if (trial_row(c, "asked", 0) < 0)
 		return -1;
@@ -398,6 +400,7 @@ static void test_policy(void **state)
 	fx_state_becomes(id, STATE_SENT);
 	assert_string_equal(rule.account, "door/one");
 	assert_int_equal(rule.asked, 1);
+	assert_int_equal(rule.id, id);
 	fx_send((struct fx_msg){ .account = 1 });
 	assert_int_equal(rule.asked, 1); /* the other account is under none */
 

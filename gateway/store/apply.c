@@ -309,7 +309,7 @@ int apply_accept(struct store *s, struct store_op *op)
 	struct message *m = op->accept.msg;
 	struct place p = { .channel = op->accept.channel, .priority = m->priority };
 	unsigned parts = op->accept.parts ? op->accept.parts : 1;
-	uint64_t id = id_next(s);
+	uint64_t id = op->accept.take_id ? op->accept.take_id : id_next(s);
 
 	op->accept.duplicate = op->accept.conflict = false;
 	if (op->accept.unique && message_has(m, FIELD_CLIENT_ID)) {

@@ -92,6 +92,11 @@ int apply_call(struct store *s, struct store_op *op)
 	return sql_run(s->q[Q_CALL_END]);
 }
 
+uint64_t store_call_id(struct store_op *call)
+{
+	return id_next(call->call.store);
+}
+
 int store_call_accept(struct store_op *call, struct store_op *accept)
 {
 	accept->kind = OP_ACCEPT;

@@ -137,8 +137,9 @@ struct store_op {
 			enum state state;    /* QUEUED, or a final one */
 			enum reason reason;
 			uint8_t parts;
-			bool unique; /* FIELD_CLIENT_ID is an idempotency key per submitter */
-			wall_t due;  /* QUEUED: not before (held), besides msg->send_at */
+			bool unique;      /* FIELD_CLIENT_ID is an idempotency key per submitter */
+			uint64_t take_id; /* of store_call_id(): it gets this id; 0: any */
+			wall_t due;       /* QUEUED: not before (held), besides msg->send_at */
 			char words[OUTCOME_WORDS]; /* shown with the reason, "" */
 			/* of store_call_accept(): it was undone with its call. On the writer; owns
 			 * the op again. NULL: the op is freed (mem_free). */
@@ -276,6 +277,8 @@ void store_do(struct store *s, struct store_op *op); /* any thread; never blocks
  * place on return, and is posted to its loop, done(), after the commit, in order with all others.
  * If the call is undone it is dropped, see accept.drop. On -1 it is still the caller's. */
 int store_call_accept(struct store_op *call, struct store_op *accept);
+/* An id for accept.take_id, for who has to write it down before the message is accepted. */
+uint64_t store_call_id(struct store_op *call);
 /* What OP_NOTED does. */
 int store_call_noted(struct store_op *call, uint32_t outlet, uint64_t seq);
 /* What OP_EVENT does. */

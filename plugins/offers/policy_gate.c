@@ -193,11 +193,10 @@ int policy_submitted(
 	buf_free(&b);
 	if (c.no_caps)
 		return 0;
-	/* Attempts of a cascade are one message, counted where the last of them went. A message has
-	 * no id yet; all that matters here is that no two share one. */
+	/* Attempts of a cascade are one message, counted where the last of them went. */
 	if (c.msg && policy_untouch(w, c.subject, c.msg) < 0)
 		return -1;
 	if (!c.msg)
-		c.msg = (message_fingerprint(m) ^ (uint64_t)w->now) >> 1 | 1ull << 62;
+		c.msg = p->id;
 	return policy_touch(w, &c, r.due, c.msg);
 }

@@ -440,7 +440,8 @@ static struct message *submitted(const char *to, const char *client_id, bool att
 static struct plugin_policy ask(
 	const char *to, const char *client_id, bool attempt, const char *now)
 {
-	struct plugin_policy p = { 0 };
+	static uint64_t id = 1000;
+	struct plugin_policy p = { .id = ++id };
 	struct message *m = submitted(to, client_id, attempt);
 
 	mf.w.now = at(now);
@@ -489,6 +490,27 @@ static void test_other_senders_under_marketing(void **state)
 	assert_non_null(strstr(p.words, "consent"));
 }
 
+/* What another sender has in a queue is withdrawn by the name that it has there. */
+static void test_CO_1_others_are_known_by_their_id(void **state)
+{
+	struct member *m = member_in("1", "Europe/Riga");
+	uint64_t member_s, strangers;
+
+	contact_put(&mf.w, m, CONTACT_PHONE, STR("37120000001"), STR_NONE, CONTACT_VERIFIED, 1);
+	member_s = ask("37120000001", "a", false, "2026-06-01T12:00:00+03:00").id;
+	strangers = ask("37120000002", "b", false, "2026-06-01T12:00:00+03:00").id;
+	assert_int_equal(member_set_consent(&mf.w, m, ROW_ADVERT, MEDIA_SMS, false, STR("test"),
+				 STR_NONE, false),
+		0);
+	assert_int_equal(mf_number("SELECT count(*) FROM of_deed"), 1);
+	assert_int_equal(mf_number("SELECT max(msg) FROM of_deed"), member_s);
+	assert_int_equal(address_block(&mf.w, STR("37120000002"), MEDIA_SMS, -1, STR("stop"),
+				 STR("sms STOP")),
+		0);
+	assert_int_equal(mf_number("SELECT count(*) FROM of_deed"), 2);
+	assert_int_equal(mf_number("SELECT max(msg) FROM of_deed"), strangers);
+}
+
 static void test_words(void **state)
 {
 	for (int h = 0; h < HOLD_REASONS; h++) {
@@ -505,6 +527,7 @@ static void test_words(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		TEST(test_CO_1_others_are_known_by_their_id),
 		TEST(test_QH_1_waits_until_nine),
 		TEST(test_QH_2_three_zones),
 		TEST(test_QH_3_the_night_of_the_clock_change),

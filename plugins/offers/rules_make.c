@@ -505,6 +505,43 @@ static void make_class(struct rules *r, enum class c, const char *name, struct c
 		conf_fault_at(f, &r->conf->policy.at, name, "quiet: no hour is left to send in");
 }
 
+static int by_length(const void *pa, const void *pb)
+{
+	const struct quiet_country *a = pa, *b = pb;
+
+	return a->prefix.n != b->prefix.n ? (a->prefix.n > b->prefix.n ? -1 : 1)
+					  : str_cmp(a->prefix, b->prefix);
+}
+
+static void make_countries(struct rules *r, struct conf_faults *f)
+{
+	const struct policy_conf *p = &r->conf->policy;
+	struct quiet_country *v = arena_alloc(r->arena, (p->countries_n + 1) * sizeof *v);
+
+	for (size_t i = 0; i < p->countries_n; i++) {
+		const struct quiet_country_conf *c = &p->countries[i];
+		struct str digits = str_of(c->prefix);
+
+		if (digits.n && digits.p[0] == '+')
+			digits = str_skip(digits, 1);
+		v[i] = (struct quiet_country){ digits, rules_windows(r, c->quiet, c->quiet_n),
+			c->quiet_n };
+		if (!digits.n || strspn(digits.p, "0123456789") != digits.n)
+			conf_fault_at(f, &c->at, "prefix",
+				"\"%s\" is not what international numbers begin with (\"49\")",
+				c->prefix);
+		if (c->quiet_n && window_out(v[i].quiet, v[i].quiet_n, zone_utc(), DUR_DAY) == 0)
+			conf_fault_at(f, &c->at, "quiet", "no hour is left to send in");
+	}
+	qsort(v, p->countries_n, sizeof *v, by_length);
+	for (size_t i = 1; i < p->countries_n; i++)
+		if (str_eq(v[i].prefix, v[i - 1].prefix))
+			conf_fault_at(f, &p->at, "countries", "prefix \"%.*s\" is there twice",
+				STR_ARG(v[i].prefix));
+	r->countries = v;
+	r->countries_n = p->countries_n;
+}
+
 static void make_policy(struct rules *r, struct conf_faults *f)
 {
 	const struct policy_conf *p = &r->conf->policy;
@@ -517,6 +554,7 @@ static void make_policy(struct rules *r, struct conf_faults *f)
 	make_class(r, CLASS_MARKETING, "marketing", f);
 	make_class(r, CLASS_SERVICE, "service", f);
 	make_class(r, CLASS_LEGAL, "legal", f);
+	make_countries(r, f);
 	r->keep_events = rules_span(p->keep_events, (struct span){ .days = 400 });
 	r->max_lateness = rules_span(p->max_lateness, (struct span){ .exact = DUR_DAY });
 	r->settle = rules_span(p->settle, (struct span){ 0 });

@@ -425,6 +425,47 @@ static void test_CF_2_all_in_one_run(void **state)
 	conf_faults_free(&f);
 }
 
+/* Longer prefixes first, whatever the order of the file. */
+static void test_QH_countries_of_the_policy(void **state)
+{
+	static const struct {
+		const char *text, *says;
+	} bad[] = {
+		{ "{ prefix = \"DE\"; }", "\"DE\" is not what international numbers" },
+		{ "{ prefix = \"\"; }", "is not what" },
+		{ "{ prefix = \"49\"; }, { prefix = \"+49\"; }", "\"49\" is there twice" },
+		{ "{ prefix = \"49\"; quiet = \"00:00-24:00\"; }", "no hour is left" },
+	};
+	struct conf_faults f = { 0 };
+	struct rules *r = rules_load_text("policy.conf",
+		STR("policy = { countries = ( { prefix = \"4\"; quiet = [ ]; },"
+		    " { prefix = \"+4930\"; quiet = [ \"20:00-10:00\", \"sun 00:00-24:00\" ]; },"
+		    " { prefix = \"49\"; quiet = \"21:00-09:00\"; } ); };"),
+		MEDIA_ANY, &f);
+
+	(void)state;
+	assert_non_null(r);
+	assert_int_equal(r->countries_n, 3);
+	assert_true(str_is(r->countries[0].prefix, "4930"));
+	assert_int_equal(r->countries[0].quiet_n, 2);
+	assert_true(str_is(r->countries[1].prefix, "49"));
+	assert_int_equal(r->countries[1].quiet_n, 1);
+	assert_true(str_is(r->countries[2].prefix, "4"));
+	assert_int_equal(r->countries[2].quiet_n, 0);
+	rules_unref(&r);
+	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+		char text[128];
+		struct buf b = BUF_INIT;
+
+		snprintf(text, sizeof text, "policy = { countries = ( %s ); };", bad[i].text);
+		assert_null(rules_load_text("policy.conf", str_of(text), MEDIA_ANY, &f));
+		conf_faults_text(&f, &b);
+		assert_non_null(strstr(buf_cstr(&b), bad[i].says));
+		buf_free(&b);
+		conf_faults_free(&f);
+	}
+}
+
 static struct sql *open_memory(struct db *db)
 {
 	struct sql_conf c = { .where = ":memory:", .role = SQL_WRITER };
@@ -520,6 +561,7 @@ int main(void)
 		cmocka_unit_test(test_CF_2_every_fault_has_its_place),
 		cmocka_unit_test(test_CH_2_a_channel_without_a_route),
 		cmocka_unit_test(test_CF_2_all_in_one_run),
+		cmocka_unit_test(test_QH_countries_of_the_policy),
 		cmocka_unit_test(test_FC_6_a_counter_is_not_lost_by_renaming),
 		cmocka_unit_test(test_a_reload_tells_what_changes),
 	};
