@@ -181,6 +181,119 @@ static const char *shim_name(void)
 	return "postern-fault";
 }
 
+/* ---- the page cache --------------------------------------------------------------------------
+ *
+ * SQLite's own, behind a thin layer. When it balances a tree it parks a page under the number of
+ * the page at 1 GiB, that never holds data; its cache takes that for the highest number it has
+ * seen, and so looks through all of its pages at each commit for some to drop. Here it is asked to
+ * only when there can be any.
+ */
+enum { PARKED_AT = 1 << 30 };
+
+struct cache {
+	sqlite3_pcache *real;
+	unsigned parking; /* the number of that page */
+	unsigned most;    /* no page has a higher one, but for those parked */
+	unsigned parked;
+};
+
+static sqlite3_pcache_methods2 plain;
+
+static struct cache *cache(sqlite3_pcache *c)
+{
+	return (struct cache *)(void *)c;
+}
+static int cache_init(void *arg)
+{
+	return plain.xInit(plain.pArg);
+}
+static void cache_shutdown(void *arg)
+{
+	plain.xShutdown(plain.pArg);
+}
+static sqlite3_pcache *cache_create(int page, int extra, int purgeable)
+{
+	struct cache *c = mem_new(struct cache);
+
+	c->real = plain.xCreate(page, extra, purgeable);
+	c->parking = PARKED_AT / (unsigned)page + 1;
+	if (!c->real)
+		mem_free(&c);
+	return (sqlite3_pcache *)(void *)c;
+}
+static void cache_destroy(sqlite3_pcache *p)
+{
+	struct cache *c = cache(p);
+
+	plain.xDestroy(c->real);
+	mem_free(&c);
+}
+static void cache_size(sqlite3_pcache *p, int pages)
+{
+	plain.xCachesize(cache(p)->real, pages);
+}
+static int cache_count(sqlite3_pcache *p)
+{
+	return plain.xPagecount(cache(p)->real);
+}
+static sqlite3_pcache_page *cache_fetch(sqlite3_pcache *p, unsigned key, int create)
+{
+	struct cache *c = cache(p);
+
+	if (create && key > c->most)
+		c->most = key;
+	return plain.xFetch(c->real, key, create);
+}
+static void cache_unpin(sqlite3_pcache *p, sqlite3_pcache_page *page, int discard)
+{
+	plain.xUnpin(cache(p)->real, page, discard);
+}
+static void cache_rekey(sqlite3_pcache *p, sqlite3_pcache_page *page, unsigned was, unsigned is)
+{
+	struct cache *c = cache(p);
+
+	if (is == c->parking)
+		c->parked++;
+	else if (is > c->most)
+		c->most = is;
+	if (was == c->parking && c->parked)
+		c->parked--;
+	plain.xRekey(c->real, page, was, is);
+}
+static void cache_truncate(sqlite3_pcache *p, unsigned from)
+{
+	struct cache *c = cache(p);
+
+	if (!c->parked && c->most < from)
+		return;
+	plain.xTruncate(c->real, from);
+	c->most = from ? from - 1 : 0;
+	c->parked = 0;
+}
+static void cache_shrink(sqlite3_pcache *p)
+{
+	plain.xShrink(cache(p)->real);
+}
+
+static void cache_install(void)
+{
+	static const sqlite3_pcache_methods2 ours = { .iVersion = 1,
+		.xInit = cache_init,
+		.xShutdown = cache_shutdown,
+		.xCreate = cache_create,
+		.xCachesize = cache_size,
+		.xPagecount = cache_count,
+		.xFetch = cache_fetch,
+		.xUnpin = cache_unpin,
+		.xRekey = cache_rekey,
+		.xTruncate = cache_truncate,
+		.xDestroy = cache_destroy,
+		.xShrink = cache_shrink };
+
+	if (sqlite3_config(SQLITE_CONFIG_GETPCACHE2, &plain) == SQLITE_OK && plain.xInit)
+		sqlite3_config(SQLITE_CONFIG_PCACHE2, &ours);
+}
+
 /* ---- errors ---------------------------------------------------------------------------------- */
 
 static enum sql_fault fault_of(int rc)
@@ -333,8 +446,10 @@ static struct sql *lite_open(const struct sql_conf *c, struct err *e)
 	int rc;
 
 	/* Counting every allocation costs a lock each; nobody reads the count. */
-	if (!atomic_flag_test_and_set(&configured))
+	if (!atomic_flag_test_and_set(&configured)) {
 		sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+		cache_install();
+	}
 	l->sql.driver = sql_driver("sqlite");
 	if (c->role == SQL_WRITER)
 		flags |= SQLITE_OPEN_CREATE;

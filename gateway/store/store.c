@@ -107,10 +107,14 @@ static int start_threads(struct store *s, struct err *e)
 		r = pthread_create(&s->reader, NULL, reader_run, s);
 	if (r == 0)
 		r = pthread_create(&s->keeper, NULL, keeper_run, s);
-	if (r == 0)
-		return 0;
-	errno = r;
-	return err_set(e, ERR_ENV, "store: starting a thread: %m");
+	if (r != 0) {
+		errno = r;
+		return err_set(e, ERR_ENV, "store: starting a thread: %m");
+	}
+	pthread_setname_np(s->writer, "writer");
+	pthread_setname_np(s->reader, "reader");
+	pthread_setname_np(s->keeper, "keeper");
+	return 0;
 }
 
 static void store_free(struct store *s)
