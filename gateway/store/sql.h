@@ -72,6 +72,7 @@ struct sql_driver {
 	struct str (*col_str)(struct sql_stmt *st, int i);
 	bool (*col_null)(struct sql_stmt *st, int i);
 	int64_t (*changed)(struct sql *db);
+	int64_t (*inserted)(struct sql *db);
 	int (*begin)(struct sql *db);
 	int (*commit)(struct sql *db);
 	void (*rollback)(struct sql *db);
@@ -159,6 +160,12 @@ static inline bool sql_col_null(struct sql_stmt *st, int i)
 static inline int64_t sql_changed(struct sql *db)
 {
 	return db->driver->changed(db);
+}
+/* The number that the last INSERT which put a row in gave to its INTEGER PRIMARY KEY; much cheaper
+ * than RETURNING, which costs a table of its own. */
+static inline int64_t sql_inserted(struct sql *db)
+{
+	return db->driver->inserted(db);
 }
 static inline int sql_begin(struct sql *db)
 {

@@ -598,6 +598,11 @@ static int64_t lite_changed(struct sql *db)
 	return sqlite3_changes64(lite(db)->db);
 }
 
+static int64_t lite_inserted(struct sql *db)
+{
+	return sqlite3_last_insert_rowid(lite(db)->db);
+}
+
 static int run(struct lite *l, sqlite3_stmt *s)
 {
 	int rc = sqlite3_step(s);
@@ -756,6 +761,7 @@ const struct sql_driver sql_sqlite = {
 	.col_str = lite_col_str,
 	.col_null = lite_col_null,
 	.changed = lite_changed,
+	.inserted = lite_inserted,
 	.begin = lite_begin,
 	.commit = lite_commit,
 	.rollback = lite_rollback,

@@ -390,10 +390,9 @@ static int row_write(struct work *w, const struct member *m, struct chain_row *r
 		sql_int(st, i, r->id);
 		return sql_run(st) < 0 ? work_failed(w, "a chain") : 0;
 	}
-	if (sql_step(st) != 1)
+	if (sql_run(st) < 0)
 		return work_failed(w, "a chain");
-	r->id = sql_col(st, 0);
-	sql_reset(st);
+	r->id = sql_inserted(w->db->sql);
 	return 0;
 }
 

@@ -163,7 +163,6 @@ static const char version_1[] =
 	"NOT NULL DEFAULT 0);"
 	"CREATE INDEX of_sent_member ON of_sent(member, at);"
 	"CREATE INDEX of_sent_msg ON of_sent(msg) WHERE msg > 0;"
-	"CREATE INDEX of_sent_at ON of_sent(at);"
 	/* where one of them became several messages, one for each device: all of those */
 	"CREATE TABLE of_part(msg INTEGER PRIMARY KEY, sent INTEGER NOT NULL, state INTEGER NOT "
 	"NULL,"

@@ -60,7 +60,6 @@ static int find_kept(struct work *w, const struct event *e, struct intake *r)
 int intake_keep(struct work *w, struct event *e, struct intake *r)
 {
 	struct sql_stmt *st = db_st(w->db, ST_EVENT_ADD);
-	int rc;
 
 	*r = (struct intake){ .kept = STR_NONE };
 	if (!st)
@@ -72,13 +71,11 @@ int intake_keep(struct work *w, struct event *e, struct intake *r)
 	sql_int(st, 5, e->occurred);
 	sql_int(st, 6, e->received);
 	sql_blob(st, 7, e->text);
-	rc = sql_step(st);
-	if (rc < 0)
+	if (sql_run(st) < 0)
 		return work_failed(w, "an event");
-	if (rc == 0)
+	if (!sql_changed(w->db->sql))
 		return find_kept(w, e, r);
-	e->seq = r->seq = (uint64_t)sql_col(st, 0);
-	sql_reset(st);
+	e->seq = r->seq = (uint64_t)sql_inserted(w->db->sql);
 	return 0;
 }
 

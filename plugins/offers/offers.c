@@ -218,6 +218,7 @@ static int offers_open(struct plugin_call *c, struct err *e)
 		return -1;
 	db_open(&o->db, c->db);
 	o->open = true;
+	o->resting = true;
 	return 0;
 }
 

@@ -19,6 +19,7 @@ struct offers {
 	/* writer */
 	struct db db;
 	bool open;
+	bool resting; /* what a crash left raw is still being worked on */
 	/* any thread */
 	_Atomic uint64_t second; /* of intake.rate: number of the second << 24 | events in it */
 	struct letter nudge;     /* the writer tells the loop that timers or deeds were made */

@@ -27,7 +27,8 @@ struct taking {
 	struct buf kept; /* the answer's kept part */
 	struct reply reply;
 	struct timer again;
-	bool late; /* the till has been given empty lists */
+	bool late;   /* the till has been given empty lists */
+	bool worked; /* work_run() has run once, committed or not */
 };
 
 static void taking_free(struct taking *t)
@@ -135,20 +136,23 @@ static int work_run(struct plugin_call *c)
 	struct taking *t = (struct taking *)c;
 	struct work *w = unit_begin(&t->u, c);
 	struct intake in;
-	int rc;
+	int rc = 0;
 
 	reply_free(&t->reply);
-	/* a start, or a repetition, may have been faster */
-	rc = intake_state(w, t->in.seq, &in);
-	if (rc == 0 && in.done) {
-		buf_reset(&t->kept);
-		buf_str(&t->kept, in.kept);
-		return unit_end(&t->u, 0);
+	buf_reset(&t->kept);
+	/* a start may have been faster; and a commit that seemed to fail may have been whole */
+	if (t->worked || t->o->resting) {
+		rc = intake_state(w, t->in.seq, &in);
+		if (rc == 0 && in.done) {
+			buf_str(&t->kept, in.kept);
+			return unit_end(&t->u, 0);
+		}
 	}
+	t->worked = true;
 	if (rc == 0)
 		rc = engine_event(w, t->e, &t->reply);
-	buf_reset(&t->kept);
-	reply_put(&t->reply, &t->kept);
+	if (rc == 0)
+		reply_put(&t->reply, &t->kept);
 	return unit_end(&t->u, rc);
 }
 

@@ -128,6 +128,8 @@ static int rest_run(struct plugin_call *c)
 	if (rc == 0)
 		rc = intake_raw(w, r->seq, r->last, &seq, 1);
 	r->seq = rc == 1 ? seq : 0;
+	if (rc == 0)
+		r->o->resting = false;
 	if (rc == 1)
 		rc = event_load(w, seq, &e);
 	if (rc == 1)

@@ -36,11 +36,10 @@ static int deed_add(struct work *w, enum deed_kind kind, uint64_t msg, uint64_t 
 		sql_blob(st, 5, body);
 	else
 		sql_null(st, 5);
-	if (sql_step(st) != 1)
+	if (sql_run(st) < 0)
 		return work_failed(w, "what is to be done");
 	if (kind == DEED_CANCEL)
-		cancel_asked(w, (uint64_t)sql_col(st, 0), msg, whole);
-	sql_reset(st);
+		cancel_asked(w, (uint64_t)sql_inserted(w->db->sql), msg, whole);
 	w->deeds = true;
 	return 0;
 }
