@@ -676,3 +676,12 @@ int chain_refold(struct work *w, struct member *m)
 	}
 	return 0;
 }
+
+int chain_apply(struct work *w, const struct offer *o, uint64_t member)
+{
+	struct member *m;
+	int rc = member_load(w, member, &m);
+
+	w->chains_of = 0;
+	return rc == 1 && m->state != MEMBER_LEFT ? offer_settle(w, o, m) : rc < 0 ? -1 : 0;
+}

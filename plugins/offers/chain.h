@@ -64,6 +64,8 @@ uint64_t event_kind_hash(const struct event *e);
 int chain_refund(struct work *w, struct member *m, uint64_t receipt);
 /* Folds anew all chains of a member: the zone is another, or members were merged. */
 int chain_refold(struct work *w, struct member *m);
+/* The chains of that member under way take over the offer's edited steps. */
+int chain_apply(struct work *w, const struct offer *o, uint64_t member);
 /* Fires what is due until w->now, at most so many or until that moment (0: no limit); *left_r:
  * there is more. A unit of its own for each call. */
 int chain_fire(struct work *w, unsigned most, mono_t until, unsigned *fired_r, bool *left_r);

@@ -1,5 +1,6 @@
 /* Events on disk: kept once, answered the same for ever. See engine.h. */
 #include "plugins/offers/engine.h"
+#include "plugins/offers/tidy.h"
 
 void reply_free(struct reply *r)
 {
@@ -168,18 +169,16 @@ int intake_spoilt(struct work *w, uint64_t seq)
 
 int intake_purge(struct work *w, unsigned most, bool *left_r)
 {
-	const struct span keep = w->rules->keep_events;
+	wall_t before = tidy_before(w);
 	struct sql_stmt *st;
 
 	*left_r = false;
-	if (span_is_zero(keep))
+	if (!before)
 		return 0;
 	st = db_st(w->db, ST_EVENT_PURGE);
 	if (!st)
 		return work_failed(w, "old events");
-	sql_int(st, 1,
-		zone_add(w->rules->zone, w->now,
-			(struct span){ -keep.months, -keep.days, -keep.exact }));
+	sql_int(st, 1, before);
 	sql_int(st, 2, most);
 	if (sql_run(st) < 0)
 		return work_failed(w, "old events");

@@ -84,6 +84,8 @@ static void nudge(struct letter *l)
 	if (!o->begun)
 		return;
 	timer_in(o->h->loop, &o->fire, 100 * DUR_MS);
+	if (atomic_exchange(&o->adopted, false))
+		timers_adopted(o);
 	deeds_soon(o, 100 * DUR_MS);
 }
 
@@ -248,6 +250,9 @@ static int offers_adopt(struct plugin_call *c, const void *was, const void *is)
 		log_error("offers", F_ERR(&e));
 		return -1;
 	}
+	for (size_t i = 0; i < r->offers_n; i++)
+		if (r->offers[i].conf->apply_to_running)
+			atomic_store(&o->adopted, true);
 	if (!atomic_exchange(&o->nudged, true))
 		loop_post(c->host->loop, &o->nudge);
 	return 0;
@@ -284,6 +289,8 @@ static void stats(struct offers *o, bool on)
 			"What was due longer ago than max_lateness." },
 		{ &o->late_cancels, "postern_offers_late_cancels_total",
 			"Cancels that came after their message was sent." },
+		{ &o->purged, "postern_offers_purged_total",
+			"Rows that were older than keep_events." },
 		{ &o->commands, "postern_offers_commands_total",
 			"Commands that the platform took." },
 		{ &o->commands_failed, "postern_offers_commands_failed_total",

@@ -24,13 +24,16 @@ struct offers {
 	_Atomic uint64_t second; /* of intake.rate: number of the second << 24 | events in it */
 	struct letter nudge;     /* the writer tells the loop that timers or deeds were made */
 	atomic_bool nudged;
+	atomic_bool adopted; /* a nudge is about another configuration */
 	/* loop */
 	bool begun;
 	struct timer fire, sweep, tidy;
 	bool firing, sweeping, tidying;
+	bool pass_again; /* all tables are to be looked through soon */
+	mono_t passed;   /* when they were, 0: not yet */
 	struct http_client *http;
 	struct stat_cell events, repeats, conflicts, late, failed, fired, stale, late_cancels,
-		commands, commands_failed;
+		commands, commands_failed, purged;
 };
 
 /* One call with its unit of work; the first member of what is allocated for it. */
@@ -64,6 +67,8 @@ void intake_run(struct plugin_request *r, struct str body); /* HTTP */
 /* ---- offers_timers.c; loop ---- */
 void timers_begin(struct offers *o);
 void timers_end(struct offers *o);
+/* Edited steps may be for chains under way. */
+void timers_adopted(struct offers *o);
 void timers_due(struct offers *o, wall_t due, wall_t now); /* something is due then */
 
 /* ---- offers_deeds.c; loop ---- */

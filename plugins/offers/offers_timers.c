@@ -7,12 +7,14 @@
 #include "gateway/base/log.h"
 #include "plugins/offers/lot.h"
 #include "plugins/offers/offers.h"
+#include "plugins/offers/tidy.h"
 #include "plugins/offers/task.h"
 
 enum { SLICE_MOST = 256 };
 #define SLICE      (8 * DUR_MS) /* each costs a commit */
 #define LOOK_EVERY (30 * DUR_S) /* zones, clocks and configurations change */
 #define TIDY_EVERY (10 * DUR_MIN)
+#define PASS_EVERY (6 * DUR_HOUR) /* through all tables */
 
 /* ---- firing ---- */
 struct slice {
@@ -178,6 +180,8 @@ struct tidying {
 	struct unit u; /* first */
 	struct offers *o;
 	bool left;
+	bool pass;             /* through all tables, not only events */
+	struct tidy now, next; /* how far it has come: committed, and when this slice is */
 };
 
 /* writer */
@@ -185,7 +189,13 @@ static int tidy_run(struct plugin_call *c)
 {
 	struct tidying *t = (struct tidying *)c;
 
-	return unit_end(&t->u, intake_purge(unit_begin(&t->u, c), 500, &t->left));
+	struct work *w = unit_begin(&t->u, c);
+	int rc = intake_purge(w, 500, &t->left);
+
+	t->next = t->now;
+	if (rc == 0 && !t->left && t->pass)
+		rc = tidy_slice(w, &t->next, 500, &t->left);
+	return unit_end(&t->u, rc);
 }
 
 static void tidy_done(struct plugin_call *c)
@@ -193,14 +203,21 @@ static void tidy_done(struct plugin_call *c)
 	struct tidying *t = (struct tidying *)c;
 	struct offers *o = t->o;
 
+	if (!plugin_failed(c)) {
+		t->now = t->next;
+		unit_settled(o, &t->u);
+	}
 	unit_free(&t->u);
 	if (t->left && !plugin_failed(c) && o->begun) {
 		plugin_call(o->h, c);
 		return;
 	}
 	o->tidying = false;
+	if (t->pass && !plugin_failed(c))
+		o->passed = loop_now(o->h->loop);
+	stat_add(&o->purged, t->now.removed);
 	if (o->begun)
-		timer_in(o->h->loop, &o->tidy, TIDY_EVERY);
+		timer_in(o->h->loop, &o->tidy, o->pass_again ? 0 : TIDY_EVERY);
 	mem_free(&t);
 }
 
@@ -214,11 +231,20 @@ static void tidy(struct timer *timer)
 	o->tidying = true;
 	t = mem_new(struct tidying);
 	t->o = o;
+	t->pass = o->pass_again || !o->passed || loop_now(o->h->loop) - o->passed >= PASS_EVERY;
+	o->pass_again = false;
 	t->u.call.run = tidy_run;
 	t->u.call.done = tidy_done;
 	t->u.call.bulk = true;
 	t->u.call.what = "tidy";
 	plugin_call(o->h, &t->u.call);
+}
+
+void timers_adopted(struct offers *o)
+{
+	o->pass_again = true;
+	if (!o->tidying)
+		timer_in(o->h->loop, &o->tidy, 0);
 }
 
 void timers_begin(struct offers *o)
