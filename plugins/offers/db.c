@@ -260,9 +260,9 @@ struct sql_stmt *db_st(struct db *d, enum st which)
 
 /* ---- names by number ---- */
 
-uint32_t name_number(struct db *d, int kind, struct str name, bool create)
+static uint32_t name_step(struct db *d, enum st which, int kind, struct str name)
 {
-	struct sql_stmt *st = db_st(d, ST_NAME_GET);
+	struct sql_stmt *st = db_st(d, which);
 	uint32_t n = 0;
 
 	if (!st)
@@ -272,17 +272,14 @@ uint32_t name_number(struct db *d, int kind, struct str name, bool create)
 	if (sql_step(st) == 1)
 		n = (uint32_t)sql_col(st, 0);
 	sql_reset(st);
-	if (n || !create)
-		return n;
-	st = db_st(d, ST_NAME_ADD);
-	if (!st)
-		return 0;
-	sql_int(st, 1, kind);
-	sql_text(st, 2, name);
-	if (sql_step(st) == 1)
-		n = (uint32_t)sql_col(st, 0);
-	sql_reset(st);
 	return n;
+}
+
+uint32_t name_number(struct db *d, int kind, struct str name, bool create)
+{
+	uint32_t n = name_step(d, ST_NAME_GET, kind, name);
+
+	return n || !create ? n : name_step(d, ST_NAME_ADD, kind, name);
 }
 
 bool name_of(struct db *d, int kind, uint32_t number, char *out, size_t cap)
