@@ -24,7 +24,7 @@ struct deed {
 	char *key;
 	struct buf body;
 	/* what became of it */
-	bool done;
+	bool begun, done;
 	wall_t again;
 	struct http_call *ask;
 	struct sweep *sweep;
@@ -244,7 +244,8 @@ static int sweep_strike(struct plugin_call *c)
 		struct sql_stmt *st;
 
 		if (!s->v[i].done) {
-			rc = deed_later(w, &s->v[i], s->v[i].again, s->v[i].attempts + 1);
+			rc = deed_later(w, &s->v[i], s->v[i].again,
+				s->v[i].attempts + (s->v[i].begun ? 1 : 0));
 			continue;
 		}
 		st = db_st(w->db, ST_DEED_DEL);
@@ -341,6 +342,7 @@ static void command_ask(struct sweep *s, struct deed *d)
 		headers[2] = buf_cstr(&sign);
 	}
 	s->asks++;
+	d->begun = true;
 	d->ask = http_call(s->o->http, &ask, command_answered, d);
 	buf_free(&sign);
 	buf_free(&key);
@@ -362,13 +364,14 @@ static void sweep_picked(struct plugin_call *c)
 		struct deed *d = &s->v[i];
 
 		if (d->kind == DEED_UPSTREAM) {
-			d->again = s->u.now + DUR_S;
+			d->again = s->u.now + DUR_S; /* of those that have to wait */
 			if (!s->url[0])
 				d->done = true; /* nobody is to be told any more */
 			else if (commands++ < COMMANDS_MOST)
 				command_ask(s, d);
 			continue;
 		}
+		d->begun = true;
 		s->of[n] = i;
 		s->cancel[n++] = (struct plugin_cancel){ .id = d->msg,
 			.state = d->kind == DEED_WITHDRAW ? STATE_SUPPRESSED : STATE_CANCELLED,
