@@ -447,6 +447,22 @@ static void test_FC_4_every_fifth(void **state)
 	}
 }
 
+/* What the counter does not count is not the fifth again. */
+static void test_FC_4_every_second_of_some(void **state)
+{
+	static const char small[] = "\"data\":{\"total\":1}", big[] = "\"data\":{\"total\":50}";
+
+	begin(COUNT("of = \"purchase.completed\"; every = 2; only_if = \"event.total >= 10\"; "
+		    "per = \"member\"; period = \"ever\";",
+		"counter('c') == 1"));
+	happens(0, "purchase.completed", big);
+	assert_false(says_yes());
+	happens(0, "purchase.completed", big);
+	assert_true(says_yes());
+	happens(0, "purchase.completed", small);
+	assert_false(says_yes());
+}
+
 static void test_every_so_much(void **state)
 {
 	begin(COUNT("of = \"purchase.completed\"; sum = \"event.total\"; every_amount = \"100\"; "
@@ -557,6 +573,7 @@ int main(void)
 		T(test_FC_3_a_refund_counts_back_once),
 		T(test_FC_3_sums_follow_refunds_in_part),
 		T(test_FC_4_every_fifth),
+		T(test_FC_4_every_second_of_some),
 		T(test_every_so_much),
 		T(test_EV_16_like_unlike_like),
 		T(test_EV_4_what_a_crash_left_raw_is_found),
