@@ -286,7 +286,9 @@ static void test_QH_next_channel(void **state)
 /* ---- devices ---- */
 static int told(uint64_t msg, enum state state, enum reason reason, struct event **e_r)
 {
-	struct sent_news n = { .msg = msg, .state = state, .reason = reason, .at = of.w.now };
+	struct sent_news n = {
+		.msg = msg, .state = state, .reason = reason, .at = of.w.now, .words = STR("000")
+	};
 	uint64_t member;
 	int rc;
 
@@ -328,6 +330,7 @@ static void test_CH_4_three_tokens_one_dead(void **state)
 	assert_int_equal(told(of.sent[2]->id, STATE_DELIVERED, REASON_NONE, &e), 0);
 	assert_int_equal(told(of.sent[2]->id, STATE_DELIVERED, REASON_NONE, &e), 0);
 	assert_int_equal(of_number("SELECT state FROM of_sent"), STATE_DELIVERED);
+	assert_int_equal(of_number("SELECT count(*) FROM of_sent WHERE reason IS NULL"), 1);
 	assert_int_equal(of_number("SELECT count(*) FROM of_part WHERE state = 3"), 2);
 	of_unit();
 	s.member = of_member("1");

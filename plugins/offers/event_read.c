@@ -450,6 +450,12 @@ static enum event_verdict read_type(struct reading *r, json_t *v)
 		r->kind_said = str_of(kind);
 		return EVENT_OK;
 	}
+	if (event_type_parse(word, &r->e->type, &kind)) {
+		json_fault(r->f, "/type",
+			"\"%.*s\" is made here of what becomes of messages, and not taken",
+			(int)(word.n < 80 ? word.n : 80), word.p);
+		return EVENT_UNKNOWN_TYPE;
+	}
 	near = event_type_near(word);
 	json_fault(r->f, "/type", "\"%.*s\" is not an event known here%s%s%s",
 		(int)(word.n < 80 ? word.n : 80), word.p, near ? "; did you mean \"" : "",

@@ -209,7 +209,7 @@ static void test_faults_name_the_field(void **state)
 	} row[] = {
 		{ "{\"id\":\"a\",\"type\":\"purchase.complete\"}", "/type", "purchase.completed",
 			EVENT_UNKNOWN_TYPE },
-		{ "{\"id\":\"a\",\"type\":\"message.read\"}", "/type", "not an event",
+		{ "{\"id\":\"a\",\"type\":\"message.read\"}", "/type", "is made here",
 			EVENT_UNKNOWN_TYPE },
 		{ "{\"id\":\"a\"}", "/type", "missing", EVENT_FAULTY },
 		{ "{\"type\":\"card.assigned\"}", "/id", "missing", EVENT_FAULTY },

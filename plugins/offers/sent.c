@@ -339,13 +339,16 @@ static int set_state(
 {
 	struct sql_stmt *st = db_st(w->db, which);
 	char words[160];
+	/* an SMSC says "000" of what went well: no reason */
+	bool well = state == STATE_SENT || state == STATE_DELIVERED || state == STATE_READ;
+	struct str said = well ? STR_NONE : n->words;
 
 	if (!st)
 		return work_failed(w, "noting a receipt");
 	snprintf(words, sizeof words, "%s%s%.*s",
 		n->reason == REASON_NONE ? "" : reason_word(n->reason),
-		n->words.n && n->reason != REASON_NONE ? ": " : "",
-		(int)(n->words.n > 100 ? 100 : n->words.n), n->words.p);
+		said.n && n->reason != REASON_NONE ? ": " : "", (int)(said.n > 100 ? 100 : said.n),
+		said.p);
 	sql_int(st, 1, state);
 	if (which == ST_SENT_STATE)
 		sql_text_or_null(st, 2, str_of(words));
