@@ -24,7 +24,8 @@ static void usage(FILE *to)
 	fputs("usage: postern -c FILE           run in the foreground, log to stderr\n"
 	      "       postern -t -c FILE        check the configuration: every fault, FILE:LINE: "
 	      "message\n"
-	      "       postern -t --defaults     every key with type, unit and default\n"
+	      "       postern -t --defaults     every key with type, unit and default;\n"
+	      "                                 --defaults=offers: of that plugin's files\n"
 	      "       postern -V                version\n"
 	      "See postern(8) and postern.conf(5).\n",
 		to);
@@ -32,6 +33,7 @@ static void usage(FILE *to)
 
 struct options {
 	const char *file;
+	const char *plugin; /* whose rows */
 	bool check, defaults, man_rows;
 };
 
@@ -40,8 +42,8 @@ static int parse_options(int argc, char **argv, struct options *o)
 	static const struct option longs[] = {
 		{ "config", required_argument, NULL, 'c' },
 		{ "test", no_argument, NULL, 't' },
-		{ "defaults", no_argument, NULL, 'd' },
-		{ "man-rows", no_argument, NULL, 'm' },
+		{ "defaults", optional_argument, NULL, 'd' },
+		{ "man-rows", optional_argument, NULL, 'm' },
 		{ "version", no_argument, NULL, 'V' },
 		{ "help", no_argument, NULL, 'h' },
 		{ NULL, 0, NULL, 0 },
@@ -58,9 +60,11 @@ static int parse_options(int argc, char **argv, struct options *o)
 			break;
 		case 'd':
 			o->defaults = true;
+			o->plugin = optarg;
 			break;
 		case 'm':
 			o->man_rows = true;
+			o->plugin = optarg;
 			break;
 		case 'V':
 			puts("postern " POSTERN_VERSION);
@@ -184,6 +188,18 @@ stop:
 	return status;
 }
 
+/* The rows that are to be printed, NULL: there are none such. */
+static const struct conf_item *rows_asked(const struct options *o)
+{
+	const struct plugin *p = o->plugin ? plugin_by_name(str_of(o->plugin)) : NULL;
+
+	if (!o->plugin)
+		return settings_rows;
+	if (!p || !p->files)
+		fprintf(stderr, "postern: there are no files of a plugin \"%s\"\n", o->plugin);
+	return p ? p->files : NULL;
+}
+
 int main(int argc, char **argv)
 {
 	struct options o = { 0 };
@@ -192,12 +208,12 @@ int main(int argc, char **argv)
 	if (parse_options(argc, argv, &o) != 0)
 		return EXIT_CONF;
 	fault_init(NULL);
-	if (o.defaults) {
-		conf_print_defaults(stdout, settings_rows);
-		return 0;
-	}
-	if (o.man_rows) {
-		conf_print_man(stdout, settings_rows);
+	if (o.defaults || o.man_rows) {
+		const struct conf_item *rows = rows_asked(&o);
+
+		if (!rows)
+			return EXIT_CONF;
+		(o.defaults ? conf_print_defaults : conf_print_man)(stdout, rows);
 		return 0;
 	}
 	if (!o.check)

@@ -54,7 +54,8 @@ struct plugin {
 	const char *about;            /* for the manual */
 	const struct conf_item *conf; /* its own keys in that group; not NULL, perhaps CONF_END */
 	size_t conf_size;
-	size_t size; /* of its state, host->self, zeroed */
+	const struct conf_item *files; /* rows of its own files, for the manual */
+	size_t size;                   /* of its state, host->self, zeroed */
 
 	/* ---- configuration ----
 	 * Reads and checks the plugin's own files, says faults (file:line) or returns what it

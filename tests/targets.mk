@@ -92,17 +92,17 @@ range: ## build, lint and unit-test every commit of RANGE=a..b
 SYSCONFDIR ?= /etc
 UNITDIR    ?= $(PREFIX)/lib/systemd/system
 MAN_OUT    := $(OUT)/man
-MAN        := postern.8 postern.conf.5 postern-offers.5 postern-http.7 posternctl.1 posternsim.1
+MAN        := postern.8 postern.conf.5 postern-offers.5 postern-offers.conf.5 postern-http.7 posternctl.1 posternsim.1
 MAN        := $(filter $(notdir $(patsubst %.in,%,$(wildcard packaging/man/*))),$(MAN))
 
 .PHONY: man install deb
 man: $(addprefix $(MAN_OUT)/,$(MAN))
 $(MAN_OUT)/%: packaging/man/%
 	@mkdir -p $(@D) && cp $< $@
-# The rows of postern.conf(5) are those that the daemon reads its configuration by.
+# The rows of postern.conf(5) and of a plugin's .conf(5) are those that the daemon reads them by.
 $(MAN_OUT)/%: packaging/man/%.in $(OUT)/postern
 	@mkdir -p $(@D)
-	@$(OUT)/postern -t --man-rows > $@.rows
+	@$(OUT)/postern -t --man-rows$(patsubst postern-%.conf.5,=%,$(filter postern-%,$(@F))) > $@.rows
 	@sed -e '/^@ROWS@$$/{r $@.rows' -e 'd}' $< > $@ && rm $@.rows
 
 # An existing configuration is the operator's: it is never written over.

@@ -353,6 +353,7 @@ const struct plugin plugin_offers = {
 	.name = "offers",
 	.about = "Loyalty events become messages: offers, chains, counters, recurring tasks.",
 	.conf = offers_rows,
+	.files = rules_rows,
 	.size = sizeof(struct offers),
 	.load = offers_load,
 	.unload = offers_unload,
