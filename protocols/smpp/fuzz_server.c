@@ -237,7 +237,7 @@ static void open_stream(unsigned i)
 
 	from.in.sin_addr.s_addr = htonl(0xc0000201 + (i & 1));
 	if (world.accept && !world.streams[i].used)
-		world.accept(world.acceptor_owner, (int)i, &from.sa);
+		world.accept(world.acceptor_owner, FIRST_FD + (int)i, &from.sa);
 	if (world.streams[i].used && !world.streams[i].closed)
 		world.streams[i].ev->open(&world.streams[i], world.streams[i].owner);
 }
