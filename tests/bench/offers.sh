@@ -4,7 +4,8 @@
 #   events    N events (300,000), each answered after the commit, with 20 offers and MEMBERS members
 #   till      N till events (20,000) at 1,000/s: how long a till waits for its reply
 #   armed     CPU while N chains (1,000,000) wait for their time
-#   timers    N chains (100,000) due at one moment: until each is a message in a queue
+#   timers    N chains (100,000) due at one moment: until each is a message in a queue, of an SMSC
+#             that is down: what is sent meanwhile would take its share of the time
 #   birthday  the birthday task over N members (1,000,000), a 365th of whom have theirs
 # MEMBERS (1,000,000) are there before the modes that ask for them. Every event is on disk before its
 # answer; the state lies in BENCH_DIR (build/bench.d).
@@ -21,11 +22,13 @@ trap 'stop_all; rm -rf "$dir"' EXIT
 http=$(free_port)
 umask 077
 
+sms='type = "null"; rate = 100000.0;'
+[ "$mode" != timers ] || sms="type = \"smpp\"; host = \"127.0.0.1\"; port = $(free_port); system_id = \"postern\"; password = \"bench\";"
 cat >"$dir/postern.conf" <<CONF
 state = "$dir/state";
 log   = { level = "warn"; };
 http  = { listen = "127.0.0.1:$http"; tokens = ( { name = "bench"; token = "bench"; scopes = [ "messages", "events", "members", "admin" ]; } ); };
-channels = ( { name = "sms"; type = "null"; rate = 100000.0; }, { name = "push"; type = "null"; } );
+channels = ( { name = "sms"; $sms }, { name = "push"; type = "null"; } );
 routes = ( { media = "sms"; via = [ "sms" ]; }, { media = "push"; via = [ "push" ]; } );
 plugins = ( { name = "offers"; intake_most = 100000; } );
 CONF
