@@ -26,7 +26,9 @@ static const char rules[] =
 	" { do = \"send\"; template = \"sum\"; via = \"sms\"; } ); },"
 	" { name = \"chain\"; kind = \"legal\"; when = \"registration.completed\";"
 	" unless = \"purchase.completed\"; then = \"stop\";"
-	" steps = ( { after = \"1 s\"; send = \"back\"; via = \"sms\"; } ); } );";
+	" steps = ( { after = \"1 s\"; send = \"back\"; via = \"sms\"; } ); },"
+	" { name = \"card\"; kind = \"legal\"; when = \"card.activated\";"
+	" steps = ( { after = \"2 h\"; send = \"back\"; via = \"sms\"; } ); } );";
 
 static struct api *api;
 static char got[1 << 16];
@@ -204,6 +206,32 @@ static void test_a_chain_fires_and_a_purchase_stops_it(void **state)
 	assert_int_equal(metric("postern_offers_steps_total"), 1);
 }
 
+static void test_8_4_timers_fire_once_when_the_clock_jumps(void **state)
+{
+	enum { N = 30 };
+	int64_t before;
+
+	start();
+	before = metric("postern_offers_steps_total");
+	for (unsigned i = 0; i < N; i++) {
+		char json[200];
+
+		snprintf(json, sizeof json,
+			"{\"id\":\"c%u\",\"type\":\"card.activated\",\"member\":{\"id\":\"c%u\","
+			"\"phone\":\"+4670000%04u\"}}",
+			i, i, i);
+		assert_int_equal(ask(json), 202);
+	}
+	usleep(300000);
+	assert_int_equal(metric("postern_offers_steps_total") - before, 0);
+	clock_shift(5 * DUR_HOUR); /* the machine was paused */
+	for (unsigned i = 0; i < 300 && metric("postern_offers_steps_total") - before < N; i++)
+		usleep(20000);
+	clock_shift(DUR_HOUR);
+	usleep(300000);
+	assert_int_equal(metric("postern_offers_steps_total") - before, N);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -212,6 +240,7 @@ int main(void)
 		T(test_EV_1_many_at_once_are_one),
 		T(test_AC_4_AC_5_a_stalled_plugin_does_not_hold_the_till),
 		T(test_a_chain_fires_and_a_purchase_stops_it),
+		T(test_8_4_timers_fire_once_when_the_clock_jumps),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

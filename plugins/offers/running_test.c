@@ -265,6 +265,60 @@ static void test_8_4_finish_running_can_still_be_disarmed(void **state)
 	assert_int_equal(of_number("SELECT count(*) FROM of_chain"), 0);
 }
 
+/* ---- clocks that jump ---- */
+static void test_8_4_a_clock_set_back_fires_nothing_twice(void **state)
+{
+	begin_chain(CHAIN("", TWO));
+	to_day(14);
+	expect_sent(1, "Hi.");
+	to_day(13);
+	expect_sent(1, NULL);
+	/* the time comes again */
+	to_day(14);
+	expect_sent(1, NULL);
+	to_day(27.9);
+	expect_sent(1, NULL);
+	to_day(28);
+	expect_sent(2, "Hi again.");
+	to_day(1);
+	to_day(29);
+	expect_sent(2, NULL);
+	assert_int_equal(of_number("SELECT count(*) FROM of_fired"), 2);
+}
+
+static void test_8_4_after_a_pause_the_oldest_fire_first(void **state)
+{
+	enum { N = 35 };
+	bool left = true;
+	unsigned n;
+
+	begin(CHAIN("", TWO) + strlen(TEMPLATES));
+	for (unsigned i = 0; i < N; i++) {
+		char json[300];
+		unsigned at = i * 11 % N; /* in no order */
+
+		snprintf(json, sizeof json,
+			"{\"id\":\"r%u\",\"type\":\"registration.completed\",\"member\":{\"id\":"
+			"\"n%u\",\"phone\":\"+467%08u\"},\"occurred_at\":\"2026-03-01T09:%02u:"
+			"00Z\"}",
+			i, i, at, at);
+		assert_int_equal(put_event(json), TOOK);
+	}
+	/* the machine stood still for twenty hours; and each slice is a few */
+	of.w.now = day_0 + 14 * DUR_DAY + 20 * DUR_HOUR;
+	while (left) {
+		of_unit();
+		work_or_fail(chain_fire(&of.w, 4, 0, &n, &left));
+		assert_true(n <= 4);
+	}
+	assert_int_equal(of.sent_n, N);
+	for (unsigned i = 1; i < N; i++)
+		assert_true(memcmp(message_get(of.sent[i - 1], FIELD_TO).p,
+				    message_get(of.sent[i], FIELD_TO).p, 11) < 0);
+	fire();
+	assert_int_equal(of.sent_n, N);
+}
+
 #define PINNED(policy, text)                                                                      \
 	"templates = { hi = { en = { sms = \"" text "\"; }; }; };"                                \
 	"policy = { consent_default = \"all\"; unverified = true; template_version = \"" policy   \
@@ -347,6 +401,8 @@ int main(void)
 		T(test_8_4_an_offer_that_ends_is_over),
 		T(test_8_4_finish_running),
 		T(test_8_4_finish_running_can_still_be_disarmed),
+		T(test_8_4_a_clock_set_back_fires_nothing_twice),
+		T(test_8_4_after_a_pause_the_oldest_fire_first),
 		T(test_8_4_templates_at_arm),
 		T(test_8_4_templates_at_send),
 		T(test_what_is_kept_of_an_offer_is_the_offer),
