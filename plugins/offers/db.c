@@ -178,7 +178,7 @@ static const char version_1[] =
 	 * deed_kind */
 	"CREATE TABLE of_deed(seq INTEGER PRIMARY KEY, kind INTEGER NOT NULL, msg INTEGER NOT NULL,"
 	" due INTEGER NOT NULL, attempts INTEGER NOT NULL DEFAULT 0, key TEXT, body BLOB);"
-	"CREATE INDEX of_deed_due ON of_deed(due);"
+	"CREATE INDEX of_deed_due ON of_deed(kind, due);"
 
 	/* ---- recurring tasks: one row per task, local date and zone ('' not known); date 0: since
 	 * when the task is known. state: enum run_state; phase, mark, cursor: how far it has come

@@ -14,6 +14,15 @@
 #include "plugins/offers/engine.h"
 #include "plugins/plugin.h"
 
+/* What is done of of_deed by itself: a platform that does not answer must not hold what is to be
+ * taken back. */
+struct lane {
+	struct timer timer;
+	struct offers *o;
+	bool commands;        /* not cancels */
+	bool sweeping, again; /* again: something came meanwhile */
+};
+
 struct offers {
 	struct plugin_host *h;
 	/* writer */
@@ -27,8 +36,9 @@ struct offers {
 	atomic_bool adopted; /* a nudge is about another configuration */
 	/* loop */
 	bool begun;
-	struct timer fire, sweep, tidy;
-	bool firing, sweeping, tidying;
+	struct timer fire, tidy;
+	bool firing, tidying;
+	struct lane lanes[2];
 	bool pass_again; /* all tables are to be looked through soon */
 	mono_t passed;   /* when they were, 0: not yet */
 	struct http_client *http;

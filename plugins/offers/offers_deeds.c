@@ -1,7 +1,8 @@
 /* What is done after a commit, until it is done: messages are taken back, the platform is told.
  *
- * Rows of of_deed are the promise; a sweep picks those that are due, marks them as being done (due
- * a while later, so that a crash repeats them), and another call strikes out what was done. A
+ * Rows of of_deed are the promise; a sweep picks those that are due (cancels and commands each by
+ * themselves, since a command may take as long as the platform likes), marks them as being done
+ * (due a while later, so that a crash repeats them), and another call strikes out what was done. A
  * cancel that an event asked for is done at once by whoever made the event, since its answer says
  * how many were removed; the row is there for the crash in between.
  */
@@ -15,6 +16,7 @@
 
 enum { SWEEP_MOST = 128, COMMANDS_MOST = 16 };
 #define SWEEP_EVERY (30 * DUR_S)
+#define LOOK_AGAIN  (100 * DUR_MS)
 #define DOING       (2 * DUR_MIN) /* a deed that was begun is begun again after so long */
 
 struct deed {
@@ -24,7 +26,7 @@ struct deed {
 	char *key;
 	struct buf body;
 	/* what became of it */
-	bool begun, done;
+	bool done;
 	wall_t again;
 	struct http_call *ask;
 	struct sweep *sweep;
@@ -32,7 +34,9 @@ struct deed {
 struct sweep {
 	struct unit u; /* first */
 	struct offers *o;
+	struct lane *lane;
 	struct deed v[SWEEP_MOST];
+	wall_t next;      /* the next is due then; 0: none */
 	unsigned n, asks; /* asks: commands under way */
 	bool cancelling, more;
 	struct plugin_cancels cancels;
@@ -181,13 +185,13 @@ static void sweep_empty(struct sweep *s)
 
 static int deeds_load(struct work *w, struct sweep *s)
 {
-	struct sql_stmt *st = db_st(w->db, ST_DEEDS_DUE);
+	struct sql_stmt *st = db_st(w->db, s->lane->commands ? ST_COMMANDS_DUE : ST_CANCELS_DUE);
 	int rc;
 
 	if (!st)
 		return work_failed(w, "what is to be done");
 	sql_int(st, 1, w->now);
-	sql_int(st, 2, SWEEP_MOST);
+	sql_int(st, 2, s->lane->commands ? COMMANDS_MOST : SWEEP_MOST);
 	while ((rc = sql_step(st)) == 1) {
 		struct deed *d = &s->v[s->n++];
 
@@ -199,6 +203,17 @@ static int deeds_load(struct work *w, struct sweep *s)
 			.sweep = s };
 		buf_str(&d->body, sql_col_str(st, 5));
 	}
+	return rc < 0 ? work_failed(w, "what is to be done") : 0;
+}
+
+static int deeds_next(struct work *w, struct sweep *s)
+{
+	struct sql_stmt *st = db_st(w->db, s->lane->commands ? ST_COMMANDS_NEXT : ST_CANCELS_NEXT);
+	int rc = st ? sql_step(st) : -1;
+
+	s->next = rc == 1 ? sql_col(st, 0) : 0;
+	if (st)
+		sql_reset(st);
 	return rc < 0 ? work_failed(w, "what is to be done") : 0;
 }
 
@@ -226,6 +241,8 @@ static int sweep_pick(struct plugin_call *c)
 	rc = deeds_load(w, s);
 	for (unsigned i = 0; i < s->n && rc == 0; i++)
 		rc = deed_later(w, &s->v[i], w->now + DOING, s->v[i].attempts);
+	if (rc == 0 && !s->n)
+		rc = deeds_next(w, s);
 	s->url = mem_dup(str_of(l->webhook));
 	s->secret = mem_dup(str_of(l->webhook_secret));
 	s->private = l->webhook_private;
@@ -244,8 +261,7 @@ static int sweep_strike(struct plugin_call *c)
 		struct sql_stmt *st;
 
 		if (!s->v[i].done) {
-			rc = deed_later(w, &s->v[i], s->v[i].again,
-				s->v[i].attempts + (s->v[i].begun ? 1 : 0));
+			rc = deed_later(w, &s->v[i], s->v[i].again, s->v[i].attempts + 1);
 			continue;
 		}
 		st = db_st(w->db, ST_DEED_DEL);
@@ -256,20 +272,33 @@ static int sweep_strike(struct plugin_call *c)
 			rc = sql_run(st) < 0 ? work_failed(w, "what is done") : 0;
 		}
 	}
+	if (rc == 0)
+		rc = deeds_next(w, s);
 	return unit_end(&s->u, rc);
+}
+
+static void lane_soon(struct lane *l, dur_t in)
+{
+	struct offers *o = l->o;
+	mono_t at = loop_now(o->h->loop) + in;
+
+	l->again |= l->sweeping; /* the sweep may have looked before */
+	if (o->begun && !l->sweeping && (!timer_is_set(&l->timer) || l->timer.at > at))
+		timer_set(o->h->loop, &l->timer, at);
 }
 
 static void sweep_over(struct plugin_call *c)
 {
 	struct sweep *s = (struct sweep *)c;
-	struct offers *o = s->o;
+	struct lane *l = s->lane;
 	dur_t in = SWEEP_EVERY;
 
-	for (unsigned i = 0; i < s->n; i++)
-		if (!s->v[i].done && s->v[i].again - s->u.now < in)
-			in = s->v[i].again - s->u.now;
-	o->sweeping = false;
-	deeds_soon(o, s->n == SWEEP_MOST ? 0 : in > 0 ? in : 0);
+	if (!plugin_failed(c) && s->next && s->next - s->u.now < in)
+		in = s->next - s->u.now;
+	if (l->again && in > LOOK_AGAIN)
+		in = LOOK_AGAIN;
+	l->sweeping = l->again = false;
+	lane_soon(l, in > 0 ? in : 0);
 	sweep_free(s);
 }
 
@@ -342,7 +371,6 @@ static void command_ask(struct sweep *s, struct deed *d)
 		headers[2] = buf_cstr(&sign);
 	}
 	s->asks++;
-	d->begun = true;
 	d->ask = http_call(s->o->http, &ask, command_answered, d);
 	buf_free(&sign);
 	buf_free(&key);
@@ -351,12 +379,10 @@ static void command_ask(struct sweep *s, struct deed *d)
 static void sweep_picked(struct plugin_call *c)
 {
 	struct sweep *s = (struct sweep *)c;
-	unsigned n = 0, commands = 0;
+	unsigned n = 0;
 
 	if (plugin_failed(c) || !s->n || !s->o->begun) {
-		s->o->sweeping = false;
-		deeds_soon(s->o, SWEEP_EVERY);
-		sweep_free(s);
+		sweep_over(c);
 		return;
 	}
 	s->cancelling = true; /* until all are under way */
@@ -364,14 +390,12 @@ static void sweep_picked(struct plugin_call *c)
 		struct deed *d = &s->v[i];
 
 		if (d->kind == DEED_UPSTREAM) {
-			d->again = s->u.now + DUR_S; /* of those that have to wait */
 			if (!s->url[0])
 				d->done = true; /* nobody is to be told any more */
-			else if (commands++ < COMMANDS_MOST)
+			else
 				command_ask(s, d);
 			continue;
 		}
-		d->begun = true;
 		s->of[n] = i;
 		s->cancel[n++] = (struct plugin_cancel){ .id = d->msg,
 			.state = d->kind == DEED_WITHDRAW ? STATE_SUPPRESSED : STATE_CANCELLED,
@@ -389,14 +413,16 @@ static void sweep_picked(struct plugin_call *c)
 
 static void sweep_start(struct timer *t)
 {
-	struct offers *o = CONTAINER(t, struct offers, sweep);
+	struct lane *l = CONTAINER(t, struct lane, timer);
+	struct offers *o = l->o;
 	struct sweep *s;
 
-	if (o->sweeping || !o->begun)
+	if (l->sweeping || !o->begun)
 		return;
-	o->sweeping = true;
+	l->sweeping = true;
 	s = mem_new(struct sweep);
 	s->o = o;
+	s->lane = l;
 	s->u.call.run = sweep_pick;
 	s->u.call.done = sweep_picked;
 	s->u.call.what = "deeds";
@@ -405,21 +431,24 @@ static void sweep_start(struct timer *t)
 
 void deeds_soon(struct offers *o, dur_t in)
 {
-	mono_t at = loop_now(o->h->loop) + in;
-
-	if (o->begun && !o->sweeping && (!timer_is_set(&o->sweep) || o->sweep.at > at))
-		timer_set(o->h->loop, &o->sweep, at);
+	for (unsigned i = 0; i < 2; i++)
+		lane_soon(&o->lanes[i], in);
 }
 
 void deeds_begin(struct offers *o)
 {
 	o->http = http_client_new(o->h->loop, NULL);
-	o->sweep.fire = sweep_start;
+	for (unsigned i = 0; i < 2; i++) {
+		o->lanes[i].o = o;
+		o->lanes[i].commands = i;
+		o->lanes[i].timer.fire = sweep_start;
+	}
 	deeds_soon(o, 0);
 }
 
 void deeds_end(struct offers *o)
 {
-	timer_cancel(o->h->loop, &o->sweep);
+	for (unsigned i = 0; i < 2; i++)
+		timer_cancel(o->h->loop, &o->lanes[i].timer);
 	http_client_free(&o->http); /* commands under way are told again after the next start */
 }
