@@ -282,7 +282,9 @@ int member_set_consent(struct work *w, struct member *m, int row, int channel, b
 				return 1;
 	}
 	c = cell(m, row, channel);
-	if (c && (c->flags & CONSENT_GRANTED) == (granted ? CONSENT_GRANTED : 0u) && row < 0)
+	/* no change, nothing to be kept: a nightly import would make the history grow for ever */
+	if (c && (c->flags & CONSENT_GRANTED) == (granted ? CONSENT_GRANTED : 0u) &&
+		(row < 0 || (channel >= 0 && !proof.n)))
 		return 0;
 	if (cell_write(w, m, row, channel, granted) < 0 ||
 		consent_note(w, m, row, channel, granted, by, proof) < 0)

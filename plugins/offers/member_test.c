@@ -256,6 +256,16 @@ static void test_CO_3_read_only_cells(void **state)
 		0);
 	assert_false(agrees(m, ROW_ADVERT, CLASS_MARKETING, MEDIA_SMS));
 	assert_int_equal(mf_number("SELECT count(*) FROM of_consent_log"), 2);
+	/* said again without a new proof: no change, however often it is imported */
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(member_set_consent(&mf.w, m, ROW_ADVERT, MEDIA_SMS, false,
+					 STR("import"), STR_NONE, true),
+			0);
+	assert_int_equal(mf_number("SELECT count(*) FROM of_consent_log"), 2);
+	assert_int_equal(member_set_consent(&mf.w, m, ROW_ADVERT, MEDIA_SMS, false, STR("import"),
+				 STR("form 8"), true),
+		0);
+	assert_int_equal(mf_number("SELECT count(*) FROM of_consent_log"), 3);
 }
 
 /* CO-1: what waits is taken back when its consent goes, and nothing else is. */
