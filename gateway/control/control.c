@@ -475,11 +475,14 @@ int control_reload(struct control *c, bool dry, struct buf *said)
 	s = settings_load(c->conf_file, &f);
 	conf_faults_text(&f, said);
 	if (!s) {
+		size_t i = 0;
+
+		while (i < f.n && f.v[i].warning)
+			i++;
 		log_error("reload refused", F_U64("faults", f.errors), F_STR("file", c->conf_file),
-			F_SLICE("first",
-				str_n(said->p, (size_t)(str_index(buf_view(said), '\n') >= 0
-								? str_index(buf_view(said), '\n')
-								: (ptrdiff_t)said->n))));
+			F_STR("at", i < f.n ? f.files[f.v[i].file] : ""),
+			F_U64("line", i < f.n ? f.v[i].line : 0),
+			F_STR("first", i < f.n ? f.v[i].text : ""));
 	} else if (gateway_reload(c->g, s, dry, said, &e) != 0) {
 		log_error("reload failed", F_ERR(&e));
 		buf_c(said, e.text);
