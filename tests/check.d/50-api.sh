@@ -12,7 +12,7 @@ shutdown_grace = "1s";
 http = { listen = "127.0.0.1:$http"; body_most = "256KiB";
 	tokens = ( { name = "shop"; token = "t-shop"; },
 		{ name = "other"; token = "t-other"; },
-		{ name = "slow"; token = "t-slow"; rate = 2.0; },
+		{ name = "slow"; token = "t-slow"; rate = 0.2; },
 		{ name = "till"; token = "t-till"; scopes = [ "events" ]; },
 		{ name = "sender"; token = "t-sender"; from = [ "Shop*" ]; },
 		{ name = "ops"; token = "t-ops"; scopes = [ "admin" ]; } ); };
