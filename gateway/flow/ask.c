@@ -160,22 +160,37 @@ static void order_waited(struct order *o)
 	waiter_signal(&w->waiter);
 }
 
-/* Gives the order about a message that the store says is queued; blocks. */
-static enum reason give_order(struct waiting *w, const struct store_view *v)
+/* Gives the order about a message that the store says is queued at p. NONE: to be waited for. */
+static enum reason begin_order(
+	struct waiting *w, uint64_t id, const struct place *p, unsigned attempt)
 {
 	struct order *o = &w->o;
-	enum reason r;
 
 	o->over = order_waited;
-	o->id = v->id;
-	o->place = (struct place){ v->channel, v->priority, v->due };
-	o->attempt = v->attempt;
+	o->id = id;
+	o->place = *p;
+	o->attempt = attempt;
 	waiter_init(&w->waiter);
-	r = order_give(o);
-	if (r != REASON_NONE)
-		return r;
+	return order_give(o);
+}
+
+static enum reason end_order(struct waiting *w)
+{
 	waiter_wait(&w->waiter);
-	return o->reason;
+	return w->o.reason;
+}
+
+static struct place place_of(const struct store_view *v)
+{
+	return (struct place){ v->channel, v->priority, v->due };
+}
+
+static enum reason give_order(struct waiting *w, const struct store_view *v)
+{
+	struct place p = place_of(v);
+	enum reason r = begin_order(w, v->id, &p, v->attempt);
+
+	return r == REASON_NONE ? end_order(w) : r;
 }
 
 static enum reason state_reason(enum state s)
@@ -185,15 +200,19 @@ static enum reason state_reason(enum state s)
 
 enum { TRIES = 3 }; /* a message may be on its way from one queue to another */
 
+static struct order cancel_order(struct gateway *g)
+{
+	return (struct order){
+		.gw = g, .deed = DEED_CANCEL, .state = STATE_CANCELLED, .why = REASON_CANCELLED
+	};
+}
+
 enum reason gateway_cancel(struct gateway *g, uint64_t id, uint32_t submitter)
 {
 	enum reason r = REASON_TOO_LATE;
 
 	for (int i = 0; i < TRIES && r == REASON_TOO_LATE; i++) {
-		struct waiting w = { .o = { .gw = g,
-					     .deed = DEED_CANCEL,
-					     .state = STATE_CANCELLED,
-					     .why = REASON_CANCELLED } };
+		struct waiting w = { .o = cancel_order(g) };
 		struct store_view v;
 		struct err e;
 		int found = store_find(gateway_store(g), id, false, &v, &e);
@@ -349,6 +368,42 @@ static enum reason replace_one(struct asking *q, const struct store_view *v)
 	return r;
 }
 
+/* ---- many at once ---- */
+struct match {
+	uint64_t id;
+	struct place place;
+	unsigned attempt;
+};
+enum { AT_ONCE = 64 };
+
+/* How many of them were. Each waits for a commit; so they go together. */
+static unsigned cancel_all(struct asking *q, const struct match *m, unsigned n)
+{
+	struct waiting *w = mem_alloc(AT_ONCE * sizeof *w);
+	enum reason r[AT_ONCE];
+	unsigned done = 0;
+
+	for (unsigned at = 0; at < n; at += AT_ONCE) {
+		unsigned k = n - at < AT_ONCE ? n - at : AT_ONCE;
+
+		for (unsigned i = 0; i < k; i++) {
+			w[i] = (struct waiting){ .o = cancel_order(q->a->gw) };
+			r[i] = begin_order(
+				&w[i], m[at + i].id, &m[at + i].place, m[at + i].attempt);
+		}
+		for (unsigned i = 0; i < k; i++) {
+			if (r[i] == REASON_NONE)
+				r[i] = end_order(&w[i]);
+			if (r[i] ==
+				REASON_TOO_LATE) /* it may have gone to another queue meanwhile */
+				r[i] = gateway_cancel(q->a->gw, m[at + i].id, q->a->pub.submitter);
+			done += r[i] == REASON_NONE;
+		}
+	}
+	mem_free(&w);
+	return done;
+}
+
 /* ---- the set of a submit_multi ----
  *
  * Its others were accepted right behind the first, one or two commits later. */
@@ -356,7 +411,7 @@ enum { SET_MOST = 256 };
 #define SET_SPAN (10 * DUR_S)
 struct set {
 	struct set_member {
-		uint64_t id;
+		struct match at;
 		enum state state;
 		enum reason why;
 		wall_t final_at;
@@ -370,7 +425,8 @@ static bool note_member(void *ctx, const struct store_view *v)
 	struct set *set = ctx;
 	struct set_member *m = &set->of[set->n++];
 
-	*m = (struct set_member){ v->id, v->state, v->reason, v->final_at, "" };
+	*m = (struct set_member){ { v->id, place_of(v), v->attempt }, v->state, v->reason,
+		v->final_at, "" };
 	memcpy(m->err, v->err, sizeof m->err);
 	return set->n < SET_MOST;
 }
@@ -414,12 +470,16 @@ static void query_set(struct asking *q, const struct set *set)
 
 static void cancel_set(struct asking *q, const struct set *set)
 {
+	struct match *m = mem_alloc(SET_MOST * sizeof *m);
+	unsigned n = 0;
+
 	for (unsigned i = 0; i < set->n; i++)
-		if (set->of[i].id != q->ask->found)
-			q->ask->count += gateway_cancel(q->a->gw, set->of[i].id,
-						 q->a->pub.submitter) == REASON_NONE;
+		if (set->of[i].at.id != q->ask->found && set->of[i].state == STATE_QUEUED)
+			m[n++] = set->of[i].at;
+	q->ask->count += cancel_all(q, m, n);
 	if (q->ask->count)
 		q->ask->reason = REASON_NONE;
+	mem_free(&m);
 }
 
 static void whole_set(struct asking *q, const struct store_view *v)
@@ -481,7 +541,7 @@ static void one_message(struct asking *q)
 
 enum { PAGE = 1000 };
 struct matches {
-	uint64_t id[PAGE];
+	struct match of[PAGE];
 	unsigned n;
 };
 
@@ -489,7 +549,7 @@ static bool note_match(void *ctx, const struct store_view *v)
 {
 	struct matches *m = ctx;
 
-	m->id[m->n++] = v->id;
+	m->of[m->n++] = (struct match){ v->id, place_of(v), v->attempt };
 	return m->n < PAGE;
 }
 
@@ -519,20 +579,23 @@ static void all_that_match(struct asking *q)
 		.media = -1,
 		.most = PAGE,
 	};
+	unsigned found;
 	struct err e;
 
 	do {
+		unsigned n = 0;
+
 		m->n = 0;
 		if (store_search(gateway_store(q->a->gw), &f, note_match, m, &e) < 0)
 			ask->reason = REASON_STORE;
-		for (unsigned i = 0; i < m->n; i++) {
-			f.before_id = m->id[i];
-			if (ask->service_type[0] && !has_service_type(q, m->id[i]))
-				continue;
-			ask->count +=
-				gateway_cancel(q->a->gw, m->id[i], f.submitter) == REASON_NONE;
-		}
-	} while (m->n == PAGE && ask->reason == REASON_NONE);
+		found = m->n;
+		if (found)
+			f.before_id = m->of[found - 1].id;
+		for (unsigned i = 0; i < found; i++)
+			if (!ask->service_type[0] || has_service_type(q, m->of[i].id))
+				m->of[n++] = m->of[i];
+		ask->count += cancel_all(q, m->of, n);
+	} while (found == PAGE && ask->reason == REASON_NONE);
 	if (ask->reason == REASON_NONE && ask->count == 0)
 		ask->reason = REASON_NOT_FOUND;
 	mem_free(&m);
@@ -559,7 +622,7 @@ static void newest_that_matches(struct asking *q)
 	for (unsigned i = 0; i < m->n && ask->reason == REASON_NOT_FOUND; i++) {
 		struct store_view v;
 
-		if (store_find(gateway_store(q->a->gw), m->id[i], true, &v, &e) <= 0)
+		if (store_find(gateway_store(q->a->gw), m->of[i].id, true, &v, &e) <= 0)
 			continue;
 		if (v.state == STATE_QUEUED &&
 			str_is(message_get(v.msg, FIELD_SERVICE_TYPE), ask->service_type)) {

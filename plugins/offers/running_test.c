@@ -292,7 +292,7 @@ static void test_8_4_after_a_pause_the_oldest_fire_first(void **state)
 	bool left = true;
 	unsigned n;
 
-	begin(CHAIN("", TWO) + strlen(TEMPLATES));
+	begin(&CHAIN("", TWO)[strlen(TEMPLATES)]);
 	for (unsigned i = 0; i < N; i++) {
 		char json[300];
 		unsigned at = i * 11 % N; /* in no order */

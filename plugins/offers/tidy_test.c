@@ -129,8 +129,7 @@ static void test_a_counters_present_period_can_be_undone(void **state)
 	begin("counters = { year = { of = \"purchase.completed\"; per = \"member\"; period = "
 	      "\"year\";"
 	      " undo_on_refund = true; }; month = { of = \"purchase.completed\"; per = \"member\";"
-	      " period = \"month\"; undo_on_refund = true; }; };" +
-		0);
+	      " period = \"month\"; undo_on_refund = true; }; };");
 	of.rules->keep_events = (struct span){ .days = 30 };
 	happens(0, "purchase.completed", "\"receipt\":\"r1\"");
 	assert_int_equal(rows("of_counted"), 2);
