@@ -128,7 +128,7 @@ struct esme {
 static inline struct esme esme_from(const char *address)
 {
 	struct esme m = { .fd = socket(AF_INET, SOCK_STREAM, 0) };
-	struct timeval patience = { .tv_sec = 10 };
+	struct timeval patience = { .tv_sec = 60 };
 	union addr to, from;
 
 	assert_true(m.fd >= 0);
@@ -306,7 +306,7 @@ static inline void esme_ends(struct esme *m)
 
 static inline bool esme_is_silent(struct esme *m)
 {
-	struct timeval little = { .tv_usec = 150000 }, patience = { .tv_sec = 10 };
+	struct timeval little = { .tv_usec = 150000 }, patience = { .tv_sec = 60 };
 	char c;
 	ssize_t n;
 
