@@ -357,34 +357,32 @@ int address_block(struct work *w, struct str address, enum media media, int row,
 	return withdraw_address(w, address, media, row);
 }
 
-int address_unblock(struct work *w, struct str address, enum media media, int row)
+/* reason: only what was blocked for that; empty: for whatever. */
+static int unblock(struct work *w, struct str address, enum media media, int row, struct str reason)
 {
-	struct sql_stmt *st = db_st(w->db, ST_BLOCK_DROP);
+	struct sql_stmt *st = db_st(w->db, reason.n ? ST_BLOCK_DROP_FOR : ST_BLOCK_DROP);
 
 	if (!st)
 		return work_failed(w, "removing a suppression");
 	sql_text(st, 1, address);
 	sql_int(st, 2, media);
 	sql_int(st, 3, row);
+	if (reason.n)
+		sql_text(st, 4, reason);
 	if (sql_run(st) < 0)
 		return work_failed(w, "removing a suppression");
 	return sql_changed(w->db->sql) > 0;
 }
 
+int address_unblock(struct work *w, struct str address, enum media media, int row)
+{
+	return unblock(w, address, media, row, STR_NONE);
+}
+
 int address_unblock_for(
 	struct work *w, struct str address, enum media media, int row, struct str reason)
 {
-	struct sql_stmt *st = db_st(w->db, ST_BLOCK_DROP_FOR);
-
-	if (!st)
-		return work_failed(w, "removing a suppression");
-	sql_text(st, 1, address);
-	sql_int(st, 2, media);
-	sql_int(st, 3, row);
-	sql_text(st, 4, reason);
-	if (sql_run(st) < 0)
-		return work_failed(w, "removing a suppression");
-	return sql_changed(w->db->sql) > 0;
+	return unblock(w, address, media, row, reason);
 }
 
 int address_blocked(struct work *w, struct str address, enum media media, enum row row)

@@ -240,6 +240,30 @@ static int chains_merge(struct work *w, const struct member *to, const struct me
 	return 0;
 }
 
+static bool counts_members(const struct counter *c)
+{
+	return c->conf->per == SCOPE_PER_MEMBER || c->conf->per == SCOPE_PER_ACCOUNT;
+}
+
+static int counters_drop(struct work *w, uint64_t id, const char *what)
+{
+	for (size_t i = 0; w->rules && i < w->rules->counters_n; i++) {
+		const struct counter *c = &w->rules->counters[i];
+		struct sql_stmt *st;
+
+		if (!counts_members(c))
+			continue;
+		st = db_st(w->db, ST_DROP_COUNTER);
+		if (!st)
+			return work_failed(w, what);
+		sql_int(st, 1, c->number);
+		sql_int(st, 2, (int64_t)id);
+		if (sql_run(st) < 0)
+			return work_failed(w, what);
+	}
+	return 0;
+}
+
 static int counters_merge(struct work *w, const struct member *to, const struct member *from)
 {
 	if (move(w, ST_MERGE_COUNTED, to, from) < 0)
@@ -248,7 +272,7 @@ static int counters_merge(struct work *w, const struct member *to, const struct 
 		const struct counter *c = &w->rules->counters[i];
 		struct sql_stmt *st;
 
-		if (c->conf->per != SCOPE_PER_MEMBER && c->conf->per != SCOPE_PER_ACCOUNT)
+		if (!counts_members(c))
 			continue;
 		st = db_st(w->db, ST_MERGE_COUNTER);
 		if (!st)
@@ -258,15 +282,8 @@ static int counters_merge(struct work *w, const struct member *to, const struct 
 		sql_int(st, 3, (int64_t)from->id);
 		if (sql_run(st) < 0)
 			return work_failed(w, "merging members");
-		st = db_st(w->db, ST_DROP_COUNTER);
-		if (!st)
-			return work_failed(w, "merging members");
-		sql_int(st, 1, c->number);
-		sql_int(st, 2, (int64_t)from->id);
-		if (sql_run(st) < 0)
-			return work_failed(w, "merging members");
 	}
-	return 0;
+	return counters_drop(w, from->id, "merging members");
 }
 
 static int tasks_merge(struct work *w, const struct member *to, const struct member *from)
@@ -388,20 +405,8 @@ int member_erase(struct work *w, struct member *m, struct str cause)
 	for (size_t i = 0; i < sizeof drops / sizeof *drops; i++)
 		if (drop(w, drops[i], m->id) < 0)
 			return -1;
-	for (size_t i = 0; w->rules && i < w->rules->counters_n; i++) {
-		const struct counter *c = &w->rules->counters[i];
-		struct sql_stmt *st;
-
-		if (c->conf->per != SCOPE_PER_MEMBER && c->conf->per != SCOPE_PER_ACCOUNT)
-			continue;
-		st = db_st(w->db, ST_DROP_COUNTER);
-		if (!st)
-			return work_failed(w, "erasing a member");
-		sql_int(st, 1, c->number);
-		sql_int(st, 2, (int64_t)m->id);
-		if (sql_run(st) < 0)
-			return work_failed(w, "erasing a member");
-	}
+	if (counters_drop(w, m->id, "erasing a member") < 0)
+		return -1;
 	if (ledger_erase(w, m->id) < 0 || (w->db->attrs && attrs_erase(w->db->attrs, m->id) < 0))
 		return work_failed(w, "erasing a member");
 	m->ext = m->first_name = m->last_name = m->lang = m->statuses = STR_NONE;

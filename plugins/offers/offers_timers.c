@@ -64,9 +64,8 @@ static void slice_done(struct plugin_call *c)
 	if (plugin_failed(c)) {
 		if (c->result < 0)
 			log_error("timers failed", F_STR("why", s->u.why));
-		timer_in(o->h->loop, &o->fire, o->begun ? DUR_S : 0);
-		if (!o->begun)
-			timer_cancel(o->h->loop, &o->fire);
+		if (o->begun)
+			timer_in(o->h->loop, &o->fire, DUR_S);
 	} else {
 		stat_add(&o->fired, s->fired);
 		unit_settled(o, &s->u);
