@@ -2,12 +2,10 @@
  * scopes, limits, deadlines, streams, verbs.
  */
 #include "gateway/base/fault.h"
-#include "gateway/control/api_private.h"
 #include "gateway/control/control.h"
+#include "tests/api_client.h"
 #include "tests/plugin_fixture.h"
 
-#include <arpa/inet.h>
-#include <sys/socket.h>
 #include <sys/un.h>
 
 #define CONF(more)                                                                               \
@@ -16,8 +14,6 @@
 	" { name = \"pos\"; token = \"t-pos\"; scopes = \"events\"; },"                          \
 	" { name = \"crm\"; token = \"t-crm\"; scopes = \"messages\"; } ); };"                   \
 	" plugins = ( { name = \"trial\"; " more " } );"
-
-static struct api *api;
 
 /* ---- the plugin's side ---- */
 struct event {
@@ -222,58 +218,6 @@ static void end(void)
 }
 
 /* ---- a client ---- */
-static char got[1 << 20];
-
-static int dial(void)
-{
-	struct sockaddr_in to = { .sin_family = AF_INET,
-		.sin_port = htons(http_server_port(api->server, 0)),
-		.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-	int fd = socket(AF_INET, SOCK_STREAM, 0);
-
-	assert_int_equal(connect(fd, (struct sockaddr *)&to, sizeof to), 0);
-	return fd;
-}
-
-static int ask_token(
-	const char *method, const char *path, const char *token, const char *type, struct str body)
-{
-	struct buf b = BUF_INIT;
-	int fd = dial();
-
-	buf_printf(&b, "%s %s HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: %zu\r\n",
-		method, path, body.n);
-	if (token)
-		buf_printf(&b, "Authorization: Bearer %s\r\n", token);
-	if (type)
-		buf_printf(&b, "Content-Type: %s\r\n", type);
-	buf_c(&b, "\r\n");
-	buf_str(&b, body);
-	for (size_t at = 0; at < b.n;) {
-		ssize_t n = send(fd, b.p + at, b.n - at, MSG_NOSIGNAL);
-
-		if (n <= 0)
-			break;
-		at += (size_t)n;
-	}
-	buf_free(&b);
-	return fd;
-}
-
-/* The status; the whole answer is in got. */
-static int answer_of(int fd)
-{
-	size_t at = 0;
-	ssize_t n;
-
-	while ((n = recv(fd, got + at, sizeof got - 1 - at, 0)) > 0)
-		at += (size_t)n;
-	got[at] = '\0';
-	close(fd);
-	assert_true(at > 12);
-	return (int)strtol(got + 9, NULL, 10);
-}
-
 static int ask(const char *method, const char *path, const char *body)
 {
 	return answer_of(ask_token(method, path, "t-pos", NULL, str_of(body)));

@@ -2,12 +2,8 @@
  * a reload does; that many askers at once are one effect.
  */
 #include "gateway/base/fault.h"
-#include "gateway/control/api_private.h"
 #include "gateway/control/control.h"
-#include "tests/flow_fixture.h"
-
-#include <arpa/inet.h>
-#include <sys/socket.h>
+#include "tests/api_client.h"
 
 #define CONF                                                                   \
 	"channels = ( { name = \"a\"; type = \"probe\"; media = \"sms\"; } );" \
@@ -29,9 +25,6 @@ static const char rules[] =
 	" steps = ( { after = \"1 s\"; send = \"back\"; via = \"sms\"; } ); },"
 	" { name = \"card\"; kind = \"legal\"; when = \"card.activated\";"
 	" steps = ( { after = \"2 h\"; send = \"back\"; via = \"sms\"; } ); } );";
-
-static struct api *api;
-static char got[1 << 16];
 
 static void write_rules(const char *word)
 {
@@ -78,39 +71,12 @@ static int end(void **state)
 
 static int ask_begin(const char *json)
 {
-	struct sockaddr_in to = { .sin_family = AF_INET,
-		.sin_port = htons(http_server_port(api->server, 0)),
-		.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-	int fd = socket(AF_INET, SOCK_STREAM, 0);
-	struct buf b = BUF_INIT;
-
-	assert_int_equal(connect(fd, (struct sockaddr *)&to, sizeof to), 0);
-	buf_printf(&b,
-		"POST /v1/events HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
-		"Authorization: Bearer t-pos\r\nContent-Length: %zu\r\n\r\n%s",
-		strlen(json), json);
-	assert_int_equal(send(fd, b.p, b.n, MSG_NOSIGNAL), b.n);
-	buf_free(&b);
-	return fd;
-}
-
-/* The status; the whole answer is in got. */
-static int ask_end(int fd)
-{
-	size_t at = 0;
-	ssize_t n;
-
-	while ((n = recv(fd, got + at, sizeof got - 1 - at, 0)) > 0)
-		at += (size_t)n;
-	got[at] = '\0';
-	close(fd);
-	assert_true(at > 12);
-	return (int)strtol(got + 9, NULL, 10);
+	return ask_token("POST", "/v1/events", "t-pos", NULL, str_of(json));
 }
 
 static int ask(const char *json)
 {
-	return ask_end(ask_begin(json));
+	return answer_of(ask_begin(json));
 }
 
 static const char *discount(const char *id, int sum)
@@ -161,7 +127,7 @@ static void test_EV_1_many_at_once_are_one(void **state)
 	for (unsigned i = 0; i < N; i++)
 		fd[i] = ask_begin(discount("a", 8));
 	for (unsigned i = 0; i < N; i++) {
-		assert_int_equal(ask_end(fd[i]), 200);
+		assert_int_equal(answer_of(fd[i]), 200);
 		assert_true(says("\"receipt\":[\"Saved 8 EUR.\"]"));
 	}
 	assert_int_equal(metric("postern_offers_events_total"), 1);
