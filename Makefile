@@ -26,7 +26,8 @@ WARN += -Werror
 endif
 
 # A bare machine has no pkg-config yet: `make demo` and `make check` install first and start again.
-PKGS     := libevent libevent_pthreads libconfig openssl libnghttp2 sqlite3 libmicrohttpd libcurl jansson libsystemd
+PKGS     := libevent libevent_pthreads libconfig openssl libnghttp2 sqlite3 libmicrohttpd libcurl jansson libsystemd \
+            gmime-3.0 opendkim libunbound
 PKG      := $(shell command -v pkg-config 2>/dev/null)
 ifneq ($(PKG),)
 PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
@@ -36,7 +37,7 @@ endif
 ALL_CFLAGS := -std=gnu17 -I. -D_GNU_SOURCE -DPOSTERN_VERSION='"$(VERSION)"' $(WARN) -fno-common \
               -fstack-protector-strong $(PKG_CFLAGS) $(CFLAGS) $(SAN)
 HARDEN     := -Wl,-z,relro,-z,now
-ALL_LIBS   := $(PKG_LIBS) -lcrypt -lm -lpthread
+ALL_LIBS   := -Wl,--as-needed $(PKG_LIBS) -lcrypt -lm -lpthread
 
 # ---- what is built from what --------------------------------------------------------------
 LIB_SRC  := $(filter-out %_test.c gateway/main.c gateway/control/ctl.c,$(wildcard gateway/*/*.c gateway/*.c))

@@ -23,6 +23,7 @@
 #include "gateway/base/loop.h"
 #include "gateway/base/stat.h"
 #include "gateway/http/server.h"
+#include "gateway/model/evidence.h"
 #include "gateway/model/message.h"
 #include "gateway/model/note.h"
 #include "gateway/model/outcome.h"
@@ -37,6 +38,7 @@ struct plugin_setup;
 struct plugin_policy;
 struct plugin_route;
 struct plugin_verb;
+struct plugin_feedback;
 
 /* What a token of the HTTP API may be used for. */
 enum token_scope {
@@ -91,6 +93,11 @@ struct plugin {
 	 * the transaction that keeps it, hence before the far side hears that it was taken. Where
 	 * it goes is not changed by this. -1 undoes what the call did, not the message. */
 	int (*mo)(struct plugin_call *c, const struct message *m, const char *channel);
+	/* writer: what came back about a message to one recipient, whoever sent it, in the
+	 * transaction that keeps it: a hard bounce (dead), a complaint, an unsubscribing. m: NULL
+	 * when it is forgotten already; then address says who. -1 undoes what the call did, not the
+	 * evidence. */
+	int (*feedback)(struct plugin_call *c, const struct plugin_feedback *f);
 	/* writer: an account with policy = "marketing" ("smpp/crm") submits m, which is routed and
 	 * cut. Fills *p_r (which says go). -1: refused for now. Also asked about each attempt of a
 	 * message with a fallback, whoever submitted the whole. */
@@ -256,6 +263,15 @@ struct plugin_cancels {
  */
 void plugin_cancel(struct plugin_host *h, struct plugin_cancels *c);
 
+/* ---- what recipients and far sides say ---- */
+struct plugin_feedback {
+	const struct evidence *v;
+	const struct message *m; /* may be NULL */
+	enum media media;
+	struct str address;    /* as the message had it */
+	const char *submitter; /* "smtp/crm", "plugin/offers"; "" unknown */
+};
+
 /* ---- policy for other submitters ---- */
 enum policy_verdict { POLICY_GO, POLICY_HOLD, POLICY_SUPPRESS };
 struct plugin_policy {
@@ -288,6 +304,7 @@ struct plugin_route {
 	const char *method, *path; /* as of struct http_route */
 	unsigned scope;            /* enum token_scope that the token must have one of; 0: any */
 	bool many;        /* the body is JSON: one text, an array of them, or NDJSON: run() each */
+	bool open;        /* no token is asked for: who may is the plugin's affair (signed links) */
 	bool intake;      /* counts against intake_most and intake_rate: 429 beyond */
 	size_t body_most; /* octets of the body, or of each item; 0: 1 MiB */
 	/* HTTP. body: the whole of it, or one item's text (read it with json_read()); borrowed

@@ -22,6 +22,7 @@
 #include "gateway/base/loop.h"
 #include "gateway/base/stat.h"
 #include "gateway/base/stream.h"
+#include "gateway/model/evidence.h"
 #include "gateway/model/message.h"
 #include "gateway/model/note.h"
 #include "gateway/model/outcome.h"
@@ -33,6 +34,8 @@ struct account;
 struct delivery;
 struct answer;
 struct ask;
+struct mail_conf;
+struct spool;
 
 struct protocol {
 	const char *name;                     /* the word after `type =` */
@@ -71,6 +74,9 @@ struct protocol {
 	void (*unlisten)(struct listener *l, dur_t grace);
 	void (*listener_describe)(const struct listener *l, struct buf *b);
 	int (*listener_adopt)(struct listener *l, const void *conf);
+	/* Said once for each evidence_arrived(), after the commit; never from inside it. May be
+	 * NULL where none is given. */
+	void (*evidence_answer)(struct listener *l, void *token, bool stored);
 };
 
 /* All protocols there are: protocols/list.def. NULL behind the last. */
@@ -144,6 +150,8 @@ struct channel {
 	uint32_t number;      /* the store's */
 	const char *country,
 		*trunk; /* calling code and trunk prefix of national numbers, "" none */
+	const struct mail_conf *mail; /* gateway/mail/mail.h; of the settings in force */
+	struct spool *spool;          /* big bodies; NULL in tests without a folder */
 };
 struct listener {
 	const char *name;
@@ -154,6 +162,8 @@ struct listener {
 	void *self;
 	const char *country,
 		*trunk; /* calling code and trunk prefix of national numbers, "" none */
+	const struct mail_conf *mail;
+	struct spool *spool;
 };
 /* One submitter. Shared by all listeners of a protocol that name it; lives on their loop. */
 struct account {
@@ -244,6 +254,14 @@ struct dry_run {
 void message_dry_run(
 	struct account *a, struct message *m, struct dry_run *trial_r, struct answer *a_r);
 void listener_closed(struct listener *l);
+
+/* What came about a message of ours by another way than its channel's receipts. Plugins hear of it
+ * in the same transaction (plugins/plugin.h, feedback). Answered by evidence_answer(). Copied. */
+void evidence_arrived(struct listener *l, const struct evidence *v, void *token);
+/* What was accepted, with its content, for who tells its submitter by mail. Found on a worker; done
+ * on the listener's loop with a reference of its own, NULL: it is no longer there. */
+void message_fetch(
+	struct listener *l, uint64_t id, void (*done)(void *ctx, struct message *m), void *ctx);
 
 /* The account with that name, or NULL. Names are compared whole; the time does not tell which
  * exist. */

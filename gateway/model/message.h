@@ -42,6 +42,8 @@ enum message_flag {
 	MSG_ALIAS = 16,  /* FIELD_CLIENT_ID is another name that we gave it, not a key that must not
 			    come twice */
 	MSG_LEADS = 32,  /* the first of a set: the others carry its id so */
+	MSG_REPORT = 64, /* mail: a report of ours about another message, from <>; nobody hears of
+			    it, and it may come from any sender */
 };
 
 enum field {

@@ -1,0 +1,102 @@
+/* Mail as content: what a message looks like in RFC 5322 and MIME, and back. No sockets, no store;
+ * any thread, though what is long (building, parsing, signing of much) belongs on workers.
+ *
+ * GMime is seen by these files alone, libopendkim by dkim.c alone.
+ */
+#ifndef POSTERN_MAIL_MAIL_H
+#define POSTERN_MAIL_MAIL_H
+
+#include "gateway/base/conf.h"
+#include "gateway/base/spool.h"
+#include "gateway/model/message.h"
+
+/* mail = { … } in the main file: what the SMTP channel, the SMTP listener and the endpoint for
+ * unsubscribing must agree on. Without `secret` there are no tokens: return paths are the senders'
+ * own, and no List-Unsubscribe is added. */
+struct mail_conf {
+	struct conf_where at;
+	const char *hostname;        /* right of Message-ID and in Received; "": the host's name */
+	const char *secret;          /* of tokens, 16 octets or more */
+	const char *bounce_domain;   /* return paths are TOKEN@ this; "": the sender's own */
+	const char *unsubscribe_url; /* https://…/ before the token; "": none */
+	dur_t bounce_life, unsubscribe_life; /* how long tokens hold */
+	const char **old_secrets;            /* still taken, never given out */
+	size_t old_secrets_n;
+};
+extern const struct conf_item mail_rows[];
+
+/* ---- the envelope beyond its two addresses: FIELD_ENVELOPE of a message ---- */
+/* Which DSN the submitter asked for (RFC 3461 §4.1); 0: nothing was said. */
+enum { NOTIFY_NEVER = 1, NOTIFY_SUCCESS = 2, NOTIFY_FAILURE = 4, NOTIFY_DELAY = 8 };
+enum { RET_UNSAID, RET_HDRS, RET_FULL };
+struct mail_envelope {
+	bool eightbit, smtputf8, binary; /* what the content is (RFC 6152, 6531, 3030) */
+	uint8_t notify, ret;
+	struct str envid, orcpt; /* decoded from xtext; orcpt with its type: "rfc822;a@b.c" */
+};
+void mail_envelope_put(struct draft *d, const struct mail_envelope *e); /* nothing said: no field */
+/* Slices live as long as the message. False: damaged, and *e_r is all unsaid. */
+bool mail_envelope_get(const struct message *m, struct mail_envelope *e_r);
+
+/* ---- signed tokens (HMAC-SHA256, cut to 80 bits) ---- */
+/* Return path: lower-case letters and digits only, so that it survives case folding; 35 octets.
+ * Nothing is looked up: who has the token has been sent it by us. */
+enum { MAIL_TOKEN = 48, MAIL_UNSUBSCRIBE_TOKEN = 480 };
+bool mail_bounce_token(
+	const struct mail_conf *c, uint64_t msg, wall_t now, char token_r[MAIL_TOKEN]);
+enum mail_token_fault { MAIL_TOKEN_GOOD, MAIL_TOKEN_FORGED, MAIL_TOKEN_EXPIRED };
+/* Of a local part, whatever its letters' case. *msg_r also when it has expired. */
+enum mail_token_fault mail_bounce_check(
+	const struct mail_conf *c, struct str token, wall_t now, uint64_t *msg_r);
+/* For unsubscribing: carries all that is needed, for the message may be forgotten by then. row: a
+ * word of the consent matrix, "" the whole channel. URL-safe (RFC 4648 §5). */
+bool mail_unsubscribe_token(const struct mail_conf *c, uint64_t msg, struct str address,
+	struct str row, wall_t now, char token_r[MAIL_UNSUBSCRIBE_TOKEN]);
+struct mail_unsubscribe {
+	uint64_t msg;
+	char address[256], row[32];
+};
+enum mail_token_fault mail_unsubscribe_check(
+	const struct mail_conf *c, struct str token, wall_t now, struct mail_unsubscribe *u_r);
+
+/* ---- building ---- */
+/* A whole mail from FIELD_FROM (an address), FROM_NAME, TO, SUBJECT, TEXT, HTML, IMAGE,
+ * ATTACHMENTS, HEADERS, UNSUBSCRIBE: multipart/alternative, related and mixed as needed; a plain
+ * text made from the HTML where only that is given; 7-bit whatever the content (quoted-printable,
+ * base64, encoded words), unless an address itself needs SMTPUTF8; lines of at most 998 octets, all
+ * CRLF. The same message gives the same octets at any time: Message-ID <ID@hostname>, Date and
+ * boundaries come from its id and its time of acceptance. Attachments in the spool are read from
+ * there. smtputf8_r: the header needs it. */
+int mail_build(const struct mail_conf *c, struct spool *spool, const struct message *m,
+	struct buf *out, bool *smtputf8_r, struct err *e);
+/* Is the content of an email message (as HTTP and plugins give it) something mail_build() can take?
+ * For the door: -1 and e, which names the field and what is wrong. Quick; reads no files. */
+int mail_check(const struct message *m, struct err *e);
+/* A plain text that says what the HTML says: blocks, lists, links with their targets, entities. */
+void mail_plain_of_html(struct str html, struct buf *out);
+
+/* What is wrong with a mail as an SMTP client gave it, and what must be added (RFC 6409 §8): Date,
+ * Message-ID; hops counted (RFC 5321 §6.3). The body is never looked at. */
+struct mail_header_look {
+	bool date, message_id, from;
+	unsigned received, delivered_to; /* lines */
+	struct str from_address;         /* the first of From: */
+	struct str subject;              /* raw, folded */
+	size_t header_n;                 /* octets up to and with the empty line */
+};
+void mail_header_look(struct str start_of_mail, struct mail_header_look *l_r);
+
+/* ---- reading ---- */
+/* For the gateways by address: the best text part (text/plain, else what the HTML says), decoded to
+ * UTF-8, line ends LF, trailing white space and (sig) the signature behind "-- " gone; and the
+ * decoded subject. -1 and e, which says what is broken (a part that does not decode, a charset that
+ * is not known, no text at all); the mail is never changed. */
+int mail_text(
+	struct str mail, bool cut_signature, struct buf *text, struct buf *subject, struct err *e);
+
+/* ---- to 7 bits ---- */
+/* For a far side without 8BITMIME (RFC 6152 §3): the same mail with its 8-bit parts in
+ * quoted-printable or base64. -1: not possible without loss (a broken mail, a signed one). */
+int mail_to_7bit(struct str mail, struct buf *out, struct err *e);
+
+#endif
