@@ -69,7 +69,8 @@ post() { "$sim" http --connect "127.0.0.1:$http" --token bench "$@"; }
 acked() { "$sim" control "$dir/ctl" stats | jq .receipts_acked; }
 arrived() { [ "$(acked)" -ge "$1" ]; }
 
-# measured NAME MESSAGES COMMAND...: runs the load; its JSON is in load.json, ours in figures
+# measured NAME MESSAGES COMMAND...: runs the load; its JSON is in load.json, ours in figures. The
+# rate is that of messages until the last receipt, whatever share of them never gets one.
 measured() {
 	local name=$1 messages=$2 cpu began
 	shift 2
@@ -78,10 +79,12 @@ measured() {
 	cpu=$(($(cpu_ms "$pid") - cpu))
 	figures=$(jq -cn --arg name "postern $name" --argjson m "$messages" --argjson cpu "$cpu" --argjson kib "$(peak_kib "$pid")" \
 		--argjson sync "$sync" --slurpfile l "$dir/load.json" \
-		'{name: $name, messages: $m, rate: ($l[0].receipt_rate // $l[0].accept_rate), accept_rate: $l[0].accept_rate,
-		  cpu_us: ($cpu * 100000 / $m | round / 100), accept_p50_ms: $l[0].latency.p50_ms,
-		  accept_p99_ms: $l[0].latency.p99_ms, peak_mib: ($kib / 1024 | round), fsync_ms: $sync,
-		  load_cpu_us: $l[0].cpu_us}')
+		'$l[0] as $l0 | ($l0.finals // $m) as $finals |
+		 {name: $name, messages: $m, accept_rate: $l0.accept_rate,
+		  rate: (if $l0.receipt_rate and $finals > 0 then $l0.receipt_rate * $m / $finals | round else $l0.accept_rate end),
+		  cpu_us: ($cpu * 100000 / $m | round / 100), accept_p50_ms: $l0.latency.p50_ms,
+		  accept_p99_ms: $l0.latency.p99_ms, peak_mib: ($kib / 1024 | round), fsync_ms: $sync,
+		  load_cpu_us: $l0.cpu_us}')
 }
 http_to_end() { # FORM...: over when every receipt has come, and the rate is that of the whole
 	local began before
