@@ -48,6 +48,7 @@ struct protocol {
 	size_t channel_size, listener_size, account_size; /* of its own state: ->self */
 
 	bool holds_uncertain; /* what on_uncertain = "default" means: hold, not resend */
+	int window;           /* of its channels, where it is not given; 0: 100 */
 
 	/* sending */
 	int (*open)(

@@ -220,6 +220,42 @@ static void test_attempts(void **state)
 	fx_end();
 }
 
+/* Its own far side is busy: it comes again, the others go, and nothing is used up. */
+static bool busy_far_side(struct channel *c, struct delivery *d, unsigned part, struct outcome *o)
+{
+	if (!atomic_load(&sick) || !str_is(message_get(d->msg, FIELD_TEXT), "2"))
+		return false;
+	*o = outcome_of(REASON_TEMPORARY);
+	o->untried = true;
+	o->delay = 5 * DUR_MS;
+	return true;
+}
+
+static void test_untried(void **state)
+{
+	struct store_view v;
+	uint64_t id, other;
+
+	fx_begin("channels = ( { name = \"a\"; type = \"probe\"; attempts = 2;" USUAL "} );"
+		 "routes = ( { via = [ \"a\" ]; } );");
+	fx.decide = busy_far_side;
+	atomic_store(&sick, 1);
+	id = fx_send((struct fx_msg){ .text = "2" });
+	while (submits(id) < 5)
+		usleep(2000);
+	other = fx_send((struct fx_msg){ .text = "1" });
+	fx_state_becomes(other, STATE_SENT);
+	assert_int_equal(fx_state(id), STATE_QUEUED);
+	atomic_store(&sick, 0);
+	fx_state_becomes(id, STATE_SENT);
+	v = fx_view(id);
+	assert_int_equal(v.attempt, 1);
+	store_view_free(&v);
+	fx_drain(10 * DUR_S);
+	fx_no_credit_is_out("a");
+	fx_end();
+}
+
 /* What waits for a channel that is down goes to the next one, also from the disk; what names its
  * channel stays. */
 static void close_window(void *arg)
@@ -335,6 +371,7 @@ int main(void)
 		cmocka_unit_test(test_refused_once_each),
 		cmocka_unit_test(test_temporary_waits),
 		cmocka_unit_test(test_attempts),
+		cmocka_unit_test(test_untried),
 		cmocka_unit_test(test_evacuation),
 		cmocka_unit_test(test_throttled),
 		cmocka_unit_test(test_queue_most),

@@ -412,6 +412,14 @@ static void fail_over(struct flow_channel *c, struct flight *f, struct flow_chan
 	requeue(c, f, to, 0, TELL, o);
 }
 
+/* Nothing was tried: it waits on disk, with neither an attempt nor a line of history. */
+static void put_off(struct flow_channel *c, struct flight *f, const struct outcome *o)
+{
+	dur_t wait = o->delay > 0 ? o->delay : DUR_S;
+
+	requeue(c, f, c, gateway_due_now(c->gw) + wait, QUIET, o);
+}
+
 static void retry_later(struct flow_channel *c, struct flight *f, const struct outcome *o)
 {
 	const struct channel_conf *conf = c->pub.conf;
@@ -532,8 +540,11 @@ void delivery_done(struct delivery *d, const struct outcome *o)
 	else
 		c->in_flight -= unsent;
 	stat_set(&c->stats.in_flight, c->in_flight);
-	if (o->verdict == VERDICT_RETRY && o->scope == SCOPE_CHANNEL) {
-		not_now(c, f, o);
+	if (o->verdict == VERDICT_RETRY && (o->scope == SCOPE_CHANNEL || o->untried)) {
+		if (o->scope == SCOPE_CHANNEL)
+			not_now(c, f, o);
+		else
+			put_off(c, f, o);
 		channel_pump(c);
 		return;
 	}

@@ -120,7 +120,8 @@ const struct conf_item channel_rows[] = { CONF_WHERE(struct channel_conf, at),
 		"The protocol it speaks."),
 	CONF_INT(struct channel_conf, connections, 1, 1000, 1, "Connections kept open."),
 	CONF_INT(struct channel_conf, window, 1, 100000, 100,
-		"Unanswered messages (parts) on one connection.", .unit = "parts"),
+		"Unanswered messages (parts) on one connection; not given: 100, with smtp 2.",
+		.unit = "parts"),
 	CONF_REAL(struct channel_conf, rate, 0, 1e9, 0,
 		"Agreed rate of the whole channel; 0: no limit.", .unit = "parts/s"),
 	CONF_FLAGS(struct channel_conf, media, media_words, 0,
@@ -393,6 +394,8 @@ static void check_channels(struct settings *s, struct conf_faults *f)
 		struct channel_conf *c = &s->channels[i];
 		const struct protocol *p = c->type ? protocol_by_name(str_of(c->type)) : NULL;
 
+		if (p && p->window && !conf_given(&c->at, "window"))
+			c->window = p->window;
 		if (p && c->media & ~p->media)
 			conf_fault_at(f, &c->at, "media", "names a medium that %s does not carry",
 				c->type);

@@ -38,7 +38,12 @@ struct outcome {
 	enum outcome_scope scope;
 	enum reason reason;
 	bool final_word;           /* sent, and no receipt will ever come */
+	bool untried;              /* RETRY of this message: nothing was tried (its own far side is
+				      busy or down, others are not); it comes again after `delay`
+				      and this was no attempt */
+	bool dead;                 /* FAILED: there is no such address, never write to it again */
 	dur_t delay;               /* wished by the far side (Retry-After), 0: none */
+	char err[24];              /* the far side's code where words hold it, too: "5.1.1"; "" */
 	char words[OUTCOME_WORDS]; /* the far side's own, "" */
 	char far_id[OUTCOME_ID];   /* its id for the message, as it wrote it, "" */
 	char key[OUTCOME_ID];      /* canonical form under which its receipt is looked up */
