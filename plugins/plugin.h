@@ -32,6 +32,7 @@
 #include "gateway/store/store.h"
 
 struct settings;
+struct mail_conf; /* gateway/mail/mail.h */
 struct plugin_host;
 struct plugin_call;
 struct plugin_setup;
@@ -145,6 +146,7 @@ struct plugin_setup {
 	const struct plugin_conf *conf;
 	const struct settings *settings; /* for the questions below */
 	const char *node, *country, *trunk;
+	const struct mail_conf *mail; /* lives as long as what is loaded */
 	dur_t retention, validity, validity_most;
 };
 /* Media (MEDIA_BIT) that the channel of that name carries; 0: there is no such channel. */

@@ -108,6 +108,7 @@ static void take_conf(struct flow_channel *c, const struct channel_conf *conf, s
 	c->pub.specific = conf->specific;
 	c->pub.country = s->country;
 	c->pub.trunk = s->trunk;
+	c->pub.mail = &s->mail;
 	settings_swap(&c->settings, s);
 	c->number = ids_number(gateway_store(c->gw), conf, &e);
 	resolve_mo(c);
@@ -128,6 +129,7 @@ struct flow_channel *channel_new(struct gateway *gw, const struct channel_conf *
 		.name = mem_dup(str_of(conf->name)),
 		.protocol = p,
 		.loop = loop,
+		.spool = gateway_spool(gw),
 		.self = mem_alloc(p->channel_size),
 		.number = store_number(gateway_store(gw), STORE_CHANNEL, conf->name, e),
 	};

@@ -34,6 +34,11 @@ struct plan *gateway_plan(struct gateway *g)
 	return atomic_load_explicit(&g->plan, memory_order_acquire);
 }
 
+struct spool *gateway_spool(struct gateway *g)
+{
+	return g->spool;
+}
+
 struct store *gateway_store(struct gateway *g)
 {
 	return g->store;
@@ -269,6 +274,10 @@ static int open_store(struct gateway *g, struct err *e)
 	};
 	bool unclean;
 
+	g->spool = spool_open(arena_printf(a, "%s/spool", s->state), e);
+	if (!g->spool)
+		return -1;
+	c.spool = g->spool;
 	g->store = store_open(&c, &unclean, e);
 	if (!g->store)
 		return -1;
@@ -314,6 +323,8 @@ static struct flow_listener *listener_make(struct gateway *g, const struct proto
 		.self = mem_alloc(p->listener_size),
 		.country = s->country,
 		.trunk = s->trunk,
+		.mail = &s->mail,
+		.spool = g->spool,
 	};
 	gateway_listing(g, true);
 	g->listeners = mem_grow(g->listeners, (g->listeners_n + 1) * sizeof *g->listeners);
@@ -721,6 +732,7 @@ void gateway_free(struct gateway **gp)
 	plan_free(&p);
 	settings_free(&g->settings);
 	settings_free(&g->first);
+	spool_close(&g->spool);
 	sem_destroy(&g->listing);
 	close(g->lock_fd);
 	mem_free(gp);

@@ -35,6 +35,7 @@ void gateway_leave(struct gateway *g, unsigned entered);
 void gateway_quiesce(struct gateway *g);
 
 struct store *gateway_store(struct gateway *g);
+struct spool *gateway_spool(struct gateway *g); /* <state>/spool; as long as the gateway */
 /* Valid during this turn of a loop, or while entered. */
 const struct settings *gateway_settings(struct gateway *g);
 bool gateway_ready(const struct gateway *g);

@@ -12,6 +12,7 @@ struct gateway {
 	struct settings *first;    /* those of the start: the store and the state directory's */
 	struct settings *settings; /* in force; main and reload only, others ask the plan */
 	unsigned generation;       /* written between loop calls, read on loops */
+	struct spool *spool;       /* <state>/spool */
 	struct store *store;       /* NULL once closed */
 	struct inflight *inflight;
 	struct loop *loops[LOOPS_MOST];

@@ -32,6 +32,7 @@ void plugins_load(struct settings *s, const char *dir, struct conf_faults *f)
 			.node = s->node,
 			.country = s->country,
 			.trunk = s->trunk,
+			.mail = &s->mail,
 			.retention = s->retention,
 			.validity = s->validity,
 			.validity_most = s->validity_most,

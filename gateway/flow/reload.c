@@ -57,6 +57,7 @@ static void adopt_run(void *arg)
 		l->specific = a->conf->specific;
 		l->country = a->s->country;
 		l->trunk = a->s->trunk;
+		l->mail = &a->s->mail;
 	} else {
 		settings_swap(&a->l->settings, before);
 	}
@@ -71,6 +72,7 @@ static void internal_run(void *arg)
 	settings_swap(&a->l->settings, a->s);
 	a->l->pub.country = a->s->country;
 	a->l->pub.trunk = a->s->trunk;
+	a->l->pub.mail = &a->s->mail;
 }
 
 static int reload_listeners(struct gateway *g, struct settings *s, struct err *e)

@@ -40,6 +40,8 @@ static void way_fill(struct way *w, const struct plan *in, struct flow_channel *
 		.number = c->pub.number,
 		.country = s->country,
 		.trunk = s->trunk,
+		.mail = &s->mail,
+		.spool = gateway_spool(in->gw),
 	};
 	w->media = conf->media ? conf->media : p->media;
 	w->queue_most = conf->queue_most;

@@ -279,6 +279,7 @@ const struct conf_item settings_rows[] = { CONF_WHERE(struct settings, at),
 	CONF_DURATION(struct settings, validity_most, "1s", NULL, "14d", "Longest validity."),
 	CONF_STR(struct settings, country, "", "Calling code of national numbers (\"46\")."),
 	CONF_STR(struct settings, trunk, "0", "What national numbers begin with."),
+	CONF_GROUP(struct settings, mail, mail_rows, "What all of mail has in common."),
 	CONF_INT(struct settings, loops, 0, 64, 0, "Threads of event loops; 0: one per core."),
 	CONF_INT(struct settings, control_mode, 0, 0777, 0660, "Mode of the control socket."),
 	CONF_END };
@@ -466,6 +467,8 @@ static struct settings *settings_checked(
 		s->arena = a;
 		if (!s->node[0])
 			s->node = host_name(a);
+		if (!s->mail.hostname[0])
+			s->mail.hostname = host_name(a);
 		plugins_load(s, dir, f);
 	}
 	if (!s || f->errors) {

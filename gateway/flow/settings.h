@@ -4,6 +4,7 @@
 #ifndef POSTERN_FLOW_SETTINGS_H
 #define POSTERN_FLOW_SETTINGS_H
 
+#include "gateway/mail/mail.h"
 #include "plugins/plugin.h"
 #include "protocols/protocol.h"
 
@@ -71,6 +72,7 @@ struct settings {
 	dur_t retention, dedupe_window, shutdown_grace, validity, validity_most;
 	const char *country; /* calling code of national numbers, "" none */
 	const char *trunk;
+	struct mail_conf mail; /* hostname is never "" once loaded */
 	int loops;
 	int control_mode;
 	struct arena *arena; /* holds all of it */

@@ -76,6 +76,10 @@ static void test_defaults(void **state)
 	assert_int_equal(s->dedupe_window, DUR_DAY);
 	assert_int_equal(s->shutdown_grace, 30 * DUR_S);
 	assert_true(s->node[0] != '\0'); /* the host's */
+	assert_true(s->mail.hostname[0] != '\0');
+	assert_null(s->mail.secret);
+	assert_string_equal(s->mail.bounce_domain, "");
+	assert_int_equal(s->mail.bounce_life, 30 * DUR_DAY);
 	settings_free(&s);
 	assert_null(s);
 }
@@ -151,6 +155,23 @@ static void test_faults(void **state)
 		{ "http = { tokens = ( { name = \"a\"; token = \"t\"; allow = [ \"10.0.0.0/99\" ]; "
 		  "} ); };",
 			"10.0.0.0/99" },
+		{ "mail = { secret = \"short\"; };", "at least 16" },
+		{ "mail = { secret = \"0123456789abcdef\"; old_secrets = [ \"x\" ]; };",
+			"at least 16" },
+		{ "mail = { hostname = \"a b\"; };", "not a domain" },
+		{ "mail = { hostname = \"a..b\"; };", "not a domain" },
+		{ "mail = { hostname = \"a.\"; };", "not a domain" },
+		{ "mail = { bounce_domain = \"b.example\"; };", "needs secret" },
+		{ "mail = { unsubscribe_url = \"https://a.example/u/\"; };", "needs secret" },
+		{ "mail = { secret = \"0123456789abcdef\"; unsubscribe_url = "
+		  "\"https://a.example/u\"; };",
+			"must end in" },
+		{ "mail = { secret = \"0123456789abcdef\"; unsubscribe_url = "
+		  "\"mailto:u@a.example/\"; };",
+			"https://" },
+		{ "mail = { secret = \"0123456789abcdef\"; unsubscribe_url = "
+		  "\"https://a.example/<u>/\"; };",
+			"not possible" },
 		{ "nonsense = 1;", "nonsense" },
 		{ "state = ", "text:1" },
 	};
@@ -180,6 +201,15 @@ static void test_warnings(void **state)
 	s = load("retention = \"4d\"; " CH, said, sizeof said);
 	assert_non_null(s);
 	assert_null(strstr(said, "receipt_wait"));
+	settings_free(&s);
+	s = load(
+		"mail = { secret = \"0123456789abcdef\"; hostname = \"mx1.shop.example\"; "
+		"bounce_domain = \"b.shop.example\"; unsubscribe_url = \"http://shop.example/u/\"; "
+		"};",
+		said, sizeof said);
+	assert_non_null(s);
+	assert_string_equal(s->mail.hostname, "mx1.shop.example");
+	assert_non_null(strstr(said, "one-click")); /* without TLS nobody shows the button */
 	settings_free(&s);
 }
 

@@ -11,7 +11,7 @@
 #include "gateway/model/state.h"
 
 enum note_kind { NOTE_RECEIPT = 1, NOTE_INTERMEDIATE, NOTE_CORRECTION, NOTE_MO };
-enum { NOTE_ADDR = 72, NOTE_ERR = 24 };
+enum { NOTE_ADDR = 256, NOTE_ERR = 24 }; /* an address of mail: 254 octets */
 struct note {
 	struct letter letter; /* for its receiver's use after the sink had it */
 	uint32_t outlet;      /* the submitter's number */

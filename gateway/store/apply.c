@@ -75,9 +75,9 @@ void row_strings(
 {
 	char *at = r->text;
 
-	r->src = keep(&at, NOTE_ADDR, src);
-	r->dst = keep(&at, NOTE_ADDR, dst);
-	r->client_id = keep(&at, NOTE_ADDR, client_id);
+	r->src = keep(&at, NOTE_ADDR - 1, src);
+	r->dst = keep(&at, NOTE_ADDR - 1, dst);
+	r->client_id = keep(&at, NOTE_ADDR - 1, client_id);
 	r->key = keep(&at, OUTCOME_ID, key);
 }
 

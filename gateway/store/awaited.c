@@ -48,6 +48,7 @@ struct packed {
 	uint8_t part, key_n;
 };
 enum { PACKED = 22 };
+_Static_assert(NOTE_ADDR - 1 <= UINT8_MAX, "src_n, dst_n, client_n");
 _Static_assert(offsetof(struct packed, key_n) == PACKED - 1, "no padding within");
 
 static uint64_t hash_of(uint32_t channel, struct str key)

@@ -27,11 +27,13 @@
 #include "gateway/model/state.h"
 
 struct store;
-struct sql; /* sql.h: for plugins' own tables inside the writer's transaction */
+struct spool; /* base/spool.h */
+struct sql;   /* sql.h: for plugins' own tables inside the writer's transaction */
 
 struct store_conf {
 	const char *engine;  /* "sqlite" */
 	const char *path;    /* the database file; ":memory:" for tests */
+	struct spool *spool; /* where FIELD_SPOOL of messages leads; NULL: they have none */
 	uint64_t cache;      /* bytes of page cache, all connections together */
 	dur_t retention;     /* finished messages are kept that long */
 	dur_t dedupe_window; /* client ids are remembered that long */
@@ -106,15 +108,15 @@ struct place {
 	wall_t due;
 };
 
-enum { OP_KEYS = 5 };
+enum { OP_KEYS = 5, OP_RECEIPT_TO = 72 };
 struct op_receipt_in {
 	uint32_t channel; /* the channel (group) whose ids these are */
 	unsigned keys;
 	char key[OP_KEYS][OUTCOME_ID]; /* candidates, tried in order; [0] is kept when parked */
 	char raw_id[OUTCOME_ID];
-	char to[NOTE_ADDR]; /* the recipient as the receipt names it, "" unknown */
-	enum state state;   /* DELIVERED, UNDELIVERABLE, EXPIRED, REJECTED, UNKNOWN, READ; SENT:
-			       intermediate */
+	char to[OP_RECEIPT_TO]; /* the recipient (a phone) as the receipt names it, "" unknown */
+	enum state state;       /* DELIVERED, UNDELIVERABLE, EXPIRED, REJECTED, UNKNOWN, READ; SENT:
+				   intermediate */
 	enum reason reason;
 	char err[NOTE_ERR];
 	wall_t at; /* when the far side says it happened, 0: now */

@@ -266,7 +266,7 @@ static struct store_op *fx_receipt_op(const char *key, const char *to, enum stat
 	op->receipt.in.channel = CH;
 	op->receipt.in.keys = 1;
 	str_copy(op->receipt.in.key[0], OUTCOME_ID, str_of(key));
-	str_copy(op->receipt.in.to, NOTE_ADDR, str_of(to));
+	str_copy(op->receipt.in.to, OP_RECEIPT_TO, str_of(to));
 	op->receipt.in.state = state;
 	return op;
 }

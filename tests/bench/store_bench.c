@@ -115,7 +115,7 @@ static void sent(struct store_op *op)
 	r->receipt.in.channel = CH;
 	r->receipt.in.keys = 1;
 	str_copy(r->receipt.in.key[0], OUTCOME_ID, str_of(l->key));
-	str_copy(r->receipt.in.to, NOTE_ADDR, message_get(l->msg, FIELD_TO));
+	str_copy(r->receipt.in.to, OP_RECEIPT_TO, message_get(l->msg, FIELD_TO));
 	r->receipt.in.state = STATE_DELIVERED;
 	message_unref(&l->msg);
 	store_do(s, r);
