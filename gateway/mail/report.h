@@ -51,8 +51,10 @@ struct mail_report {
  * one is `expected` ("" : not known). Never fails: what cannot be read is NONE. */
 void mail_report_read(struct str mail, struct str expected, struct mail_report *r_r);
 /* Class of a refusal by its reply code, enhanced status and words (RFC 3463, with what large
- * providers really say): the one table for SMTP answers and for bounces. code 0: none. dead_r as
- * above. */
+ * providers really say): the one table for SMTP answers and for bounces. code 0: none (a bounce
+ * speaks of failures, so as 5yz, unless its status says 4). dead_r as above. For what to do the
+ * code itself is asked, not reason_verdict(): a 5yz may say MAILBOX_FULL, too; but what a 4yz gives
+ * is always a reason to wait. The words may be a whole reply of many lines. */
 enum reason mail_reason(unsigned code, struct str status, struct str words, bool *dead_r);
 
 #endif
