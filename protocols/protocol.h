@@ -246,8 +246,8 @@ struct answer {
 };
 /* Takes the message (one reference, id not set). token comes back in answer(). */
 void message_arrived(struct listener *l, struct account *a, struct message *m, void *token);
-/* The same checks without keeping anything: which channel, how many parts, or why not. Own loop;
- * takes the message. */
+/* The same checks without keeping anything, nor counting against the account's rate: which channel,
+ * how many parts, or why not. Own loop; takes the message. */
 struct dry_run {
 	char channel[80];
 	unsigned parts;
@@ -272,6 +272,8 @@ struct account *account_find(struct listener *l, struct str name);
 struct account *account_declare(struct listener *l, const char *name,
 	const struct account_conf *conf, const void *specific);
 bool account_allows(const struct account *a, const struct sockaddr *peer);
+/* Would its rate let so many messages pass now? Its loop. */
+bool account_has_rate(struct account *a, unsigned messages);
 /* Verifies on a worker when the password is hashed; done(…, ok) comes later on the loop, always. */
 void account_verify(
 	struct account *a, struct str password, void (*done)(void *ctx, bool ok), void *ctx);

@@ -133,23 +133,40 @@ bool account_allows(const struct account *pub, const struct sockaddr *peer)
 	return a->pub.conf->allow_n == 0;
 }
 
-bool account_rate_take(struct flow_account *a)
+static void earn_tokens(struct flow_account *a, double rate)
 {
-	double rate = a->pub.conf->rate;
 	mono_t now = loop_now(a->pub.loop);
 
-	if (rate <= 0)
-		return true;
 	a->tokens += (double)(now - a->counted) / (double)DUR_S * rate;
 	if (a->tokens > (rate > 1 ? rate : 1))
 		a->tokens = rate > 1 ? rate : 1;
 	a->counted = now;
+}
+
+bool account_rate_take(struct flow_account *a)
+{
+	double rate = a->pub.conf->rate;
+
+	if (rate <= 0)
+		return true;
+	earn_tokens(a, rate);
 	if (a->tokens < 1) {
 		stat_inc(&a->throttled);
 		return false;
 	}
 	a->tokens -= 1;
 	return true;
+}
+
+bool account_has_rate(struct account *pub, unsigned messages)
+{
+	struct flow_account *a = flow_account(pub);
+	double rate = a->pub.conf->rate;
+
+	if (rate <= 0)
+		return true;
+	earn_tokens(a, rate);
+	return a->tokens >= messages;
 }
 
 bool account_may_send_as(const struct flow_account *a, struct str from)

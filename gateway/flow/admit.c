@@ -99,7 +99,14 @@ bool admit_times(const struct settings *s, dur_t most, struct message *m, struct
 	return true;
 }
 
-static bool check_intake(struct intake *in, struct outcome *why)
+/* Reports of ours and what our settings name have senders that no account chose. */
+static bool may_send_as(const struct flow_account *a, const struct message *m)
+{
+	return m->flags & (MSG_REPORT | MSG_OUR_SENDER) ||
+	       account_may_send_as(a, message_get(m, FIELD_FROM));
+}
+
+static bool check_intake(struct intake *in, bool trial, struct outcome *why)
 {
 	struct flow_account *a = in->account;
 	struct message *m = in->msg;
@@ -116,7 +123,7 @@ static bool check_intake(struct intake *in, struct outcome *why)
 		*why = outcome_of(REASON_STORE);
 		return false;
 	}
-	if (!account_rate_take(a)) {
+	if (trial ? !account_has_rate(&a->pub, 1) : !account_rate_take(a)) {
 		*why = outcome_of(REASON_RATE);
 		return false;
 	}
@@ -124,7 +131,7 @@ static bool check_intake(struct intake *in, struct outcome *why)
 		*why = outcome_words(REASON_BAD_DESTINATION, "there is no destination");
 		return false;
 	}
-	if (!account_may_send_as(a, message_get(m, FIELD_FROM))) {
+	if (!may_send_as(a, m)) {
 		*why = outcome_words(REASON_BAD_SENDER, "this account may not use that sender");
 		return false;
 	}
@@ -304,7 +311,7 @@ void message_arrived(struct listener *l, struct account *a, struct message *m, v
 	in->token = token;
 	in->letter.run = intake_answer;
 	m->submitter = a->submitter;
-	if (!check_intake(in, &why)) {
+	if (!check_intake(in, false, &why)) {
 		refuse(in, &why);
 		return;
 	}
@@ -330,7 +337,7 @@ void message_dry_run(
 
 	*a_r = (struct answer){ 0 };
 	*trial_r = (struct dry_run){ 0 };
-	if (check_intake(&in, &why)) {
+	if (check_intake(&in, true, &why)) {
 		str_copy(trial_r->channel, sizeof trial_r->channel, str_of(in.channel->pub.name));
 		trial_r->parts = in.op.accept.parts;
 	} else {

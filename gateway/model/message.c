@@ -233,6 +233,21 @@ struct message *message_unpack(struct str bytes)
 	return m;
 }
 
+/* Of all fields but those that a digest stands for. */
+static uint64_t fields_hash(const struct message *m, size_t n)
+{
+	struct str rest = str_n(m->fields, n), value;
+	uint64_t h = 0;
+	unsigned tag;
+
+	if (!message_has(m, FIELD_DIGEST))
+		return str_hash(rest);
+	while (next_field(&rest, &tag, &value))
+		if (tag != FIELD_OCTETS && tag != FIELD_SPOOL)
+			h = (h * 31 + tag) * 31 + str_hash(value);
+	return h;
+}
+
 uint64_t message_fingerprint(const struct message *m)
 {
 	struct str gate = message_get(m, FIELD_GATE);
@@ -245,7 +260,7 @@ uint64_t message_fingerprint(const struct message *m)
 			n--;
 		n -= 2;
 	}
-	h = str_hash(str_n(m->fields, n));
+	h = fields_hash(m, n);
 	h = h * 31 + m->media;
 	h = h * 31 + m->priority;
 	h = h * 31 + (uint64_t)m->send_at;

@@ -44,6 +44,7 @@ enum message_flag {
 	MSG_LEADS = 32,  /* the first of a set: the others carry its id so */
 	MSG_REPORT = 64, /* mail: a report of ours about another message, from <>; nobody hears of
 			    it, and it may come from any sender */
+	MSG_OUR_SENDER = 128, /* its sender was chosen by our settings, not by its submitter */
 };
 
 enum field {
@@ -97,7 +98,8 @@ void message_pack(const struct message *m, struct buf *b);
  * and submitter, which are columns. */
 struct message *message_unpack(struct str bytes);
 /* Fingerprint of everything the submitter chose (FIELD_GATE, which is always the last, is not its
- * choice): two submissions under one id must agree in it. */
+ * choice; FIELD_DIGEST stands for the octets, which we have added to): two submissions under one id
+ * must agree in it. */
 uint64_t message_fingerprint(const struct message *m);
 
 #endif
