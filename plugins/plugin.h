@@ -349,7 +349,8 @@ struct plugin_words {
 struct plugin_verb {
 	const char *name;  /* "members" */
 	const char *usage; /* lines for `posternctl --help` and the manual */
-	/* A thread that may block. -1 and e: refused. */
+	/* A thread that may block. -1 and e: refused; 1 and e: what was found is in `out`, and e
+	 * says what is wrong with it (posternctl ends with status 1). */
 	int (*run)(struct plugin_words *w, struct err *e);
 };
 

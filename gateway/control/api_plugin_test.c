@@ -189,6 +189,11 @@ static int verb_members(struct plugin_words *w, struct err *e)
 
 	if (w->args_n && strcmp(w->args[0], "bad") == 0)
 		return err_set(e, ERR_INPUT, "there is no member \"%s\"", w->args[0]);
+	if (w->args_n && strcmp(w->args[0], "half") == 0) {
+		buf_c(w->out, w->as_json ? "[1]" : "one\n");
+		err_set(e, ERR_INPUT, "one is missing");
+		return 1;
+	}
 	buf_printf(w->out, w->as_json ? "{\"n\":%zu,\"to\":\"%s\"}" : "%zu members to %s\n",
 		w->args_n, to ? to : "");
 	return 0;
@@ -400,6 +405,10 @@ static void test_verbs(void **state)
 		"{\"ok\":{\"n\":0,\"to\":\"\"}}\n");
 	said("{\"verb\":\"members\",\"args\":[\"bad\"]}",
 		"{\"error\":\"there is no member \\\"bad\\\"\"}\n");
+	said("{\"verb\":\"members\",\"args\":[\"half\"]}",
+		"{\"error\":\"one is missing\",\"out\":\"one\\n\"}\n");
+	said("{\"verb\":\"members\",\"args\":[\"half\"],\"options\":{\"json\":true}}",
+		"{\"error\":\"one is missing\",\"out\":[1]}\n");
 	said("{\"verb\":\"wonder\"}", "{\"error\":\"unknown verb \\\"wonder\\\"\"}\n");
 	control_stop(ctl);
 	api_stop_accepting(api);

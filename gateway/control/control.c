@@ -352,6 +352,7 @@ static void run_plugin_verb(struct request *r, const struct plugin_verb *v, stru
 	const char **args = mem_alloc((n + 1) * sizeof *args);
 	struct buf out = BUF_INIT;
 	struct err e = { 0 };
+	int rc;
 	struct plugin_words w = { .host = h,
 		.args_n = n,
 		.args = args,
@@ -363,13 +364,16 @@ static void run_plugin_verb(struct request *r, const struct plugin_verb *v, stru
 
 	for (size_t i = 0; i < n; i++)
 		args[i] = arg(r, i) ? arg(r, i) : "";
-	if (v->run(&w, &e) != 0)
+	rc = v->run(&w, &e);
+	if (rc != 0)
 		fail(r, "%s", e.text[0] ? e.text : "refused");
-	else if (w.as_json && out.n)
+	if (rc > 0)
+		buf_c(&r->out, ",\"out\":");
+	if (rc >= 0 && w.as_json && out.n)
 		buf_str(&r->out, buf_view(&out));
-	else if (w.as_json)
+	else if (rc >= 0 && w.as_json)
 		buf_c(&r->out, "{}");
-	else
+	else if (rc >= 0)
 		buf_json(&r->out, buf_view(&out));
 	buf_free(&out);
 	mem_free(&args);

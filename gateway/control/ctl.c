@@ -503,13 +503,19 @@ static json_t *build_request(int argc, char **argv, int i)
 
 static int finish(const char *verb, const json_t *request, json_t *answer)
 {
-	json_t *ok = json_object_get(answer, "ok");
+	json_t *ok = json_object_get(answer, "ok"), *out = json_object_get(answer, "out");
 	const char *error = text_of(answer, "error");
 	bool one_channel = (!strcmp(verb, "channel") || !strcmp(verb, "queue"));
 
 	(void)request;
 	if (!ok) {
-		if (as_json) {
+		if (out && as_json) { /* what was found, and beside it what is wrong with that */
+			json_dumpf(out, stdout, JSON_COMPACT | JSON_ENCODE_ANY);
+			puts("");
+		} else if (out) {
+			fputs(text_of(answer, "out"), stdout);
+		}
+		if (as_json && !out) {
 			json_dumpf(answer, stdout, JSON_COMPACT);
 			puts("");
 		} else {

@@ -99,11 +99,12 @@ enum { STORY_TEXT = 8192, STORY_CLAUSES = 200 };
 struct story *story_parse(struct arena *a, struct str text, char *why, size_t cap);
 
 /* Runs all stories of all offers; each that fails is a fault at its file and line: what was
- * expected, what happened, and when. How many ran. rules: not numbered yet, or not in use. */
+ * expected, what happened, and when; a last one says how many. How many ran. rules: not numbered
+ * yet, or not in use. */
 unsigned stories_run(struct rules *r, struct conf_faults *f);
 /* The stories of one offer (name "": of all), told in words: for `posternctl offers test`. How many
- * failed. */
-unsigned stories_tell(struct rules *r, struct str offer, struct buf *out, bool json);
+ * failed, of *n_r. */
+unsigned stories_tell(struct rules *r, struct str offer, struct buf *out, bool json, unsigned *n_r);
 /* A story of all offers together, and so long after its end: what happens, line by line. 0, 1: it
  * failed, and out says where. */
 unsigned stories_simulate(

@@ -170,8 +170,9 @@ unsigned stories_run(struct rules *r, struct conf_faults *f)
 {
 	struct buf why = BUF_INIT, log = BUF_INIT;
 	struct err e = { 0 };
+	const struct offer *failed = NULL; /* the last of them */
 	struct world *w;
-	unsigned n = 0;
+	unsigned n = 0, failed_n = 0;
 
 	if (!has_stories(r))
 		return 0;
@@ -185,12 +186,18 @@ unsigned stories_run(struct rules *r, struct conf_faults *f)
 
 		for (size_t k = 0; k < o->conf->stories_n; k++, n++)
 			if (!story_tell(w, r, o, str_of(o->conf->stories[k]), (struct span){ 0 },
-				    &why, &log))
+				    &why, &log)) {
 				conf_fault_at(f, &o->conf->at, "stories",
 					"offer %s, story %zu: %.*s%s%.*s", o->conf->name, k + 1,
 					STR_ARG(buf_view(&why)), log.n ? "; what happened: " : "",
 					STR_ARG(one_line(&log)));
+				failed = o;
+				failed_n++;
+			}
 	}
+	if (failed)
+		conf_fault_at(
+			f, &failed->conf->at, "stories", "%u of %u stories failed", failed_n, n);
 	world_close(&w);
 	buf_free(&why);
 	buf_free(&log);
@@ -222,15 +229,17 @@ static void put_told(struct buf *out, bool json, bool ok, const struct offer *o,
 	put_lines(out, false, buf_view(log));
 }
 
-unsigned stories_tell(struct rules *r, struct str offer, struct buf *out, bool json)
+unsigned stories_tell(struct rules *r, struct str offer, struct buf *out, bool json, unsigned *n_r)
 {
 	struct buf why = BUF_INIT, log = BUF_INIT;
 	struct err e = { 0 };
 	struct world *w = world_open(r, &e);
 	unsigned failed = 0;
 
+	*n_r = 0;
 	if (!w) {
-		buf_printf(out, "%s\n", e.text);
+		*n_r = 1;
+		buf_printf(out, json ? "[]" : "%s\n", e.text);
 		return 1;
 	}
 	if (json)
@@ -245,6 +254,7 @@ unsigned stories_tell(struct rules *r, struct str offer, struct buf *out, bool j
 				(struct span){ 0 }, &why, &log);
 
 			failed += !ok;
+			++*n_r;
 			put_told(out, json, ok, o, k, &why, &log);
 		}
 	}

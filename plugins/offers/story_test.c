@@ -154,7 +154,8 @@ static void test_failing_stories_are_faults_with_place_and_history(void **state)
 			{ "test.conf:9:",
 				"offer chain, story 1: \"day 13 expect one\": expected one, "
 				"and nothing left",
-				"what happened: day 0 12:00 registration.completed" } },
+				"what happened: day 0 12:00 registration.completed",
+				"1 of 1 stories failed" } },
 		{ "\"day 0 registration.completed; day 60 expect nothing\"",
 			{ "\"day 60 expect nothing\": one by push on day 14 12:00, two by email on "
 			  "day "
@@ -198,18 +199,21 @@ static void test_told_in_words_and_json(void **state)
 					   "\"day 0 registration.completed; day 14 expect two\"")),
 		MEDIA_ANY, &f);
 	struct buf b = BUF_INIT;
+	unsigned told_n;
 
 	assert_non_null(r);
-	assert_int_equal(stories_tell(r, STR_NONE, &b, false), 1);
+	assert_int_equal(stories_tell(r, STR_NONE, &b, false, &told_n), 1);
+	assert_int_equal(told_n, 2);
 	assert_non_null(strstr(buf_cstr(&b), "ok   chain 1: day 0"));
 	assert_non_null(strstr(b.p, "FAIL chain 2: day 0"));
 	buf_reset(&b);
-	assert_int_equal(stories_tell(r, STR("chain"), &b, true), 1);
+	assert_int_equal(stories_tell(r, STR("chain"), &b, true, &told_n), 1);
 	assert_int_equal(b.p[0], '[');
 	assert_non_null(strstr(buf_cstr(&b), "},{\"offer\":\"chain\",\"story\":2"));
 	assert_non_null(strstr(b.p, "\"ok\":false,\"why\":"));
 	buf_reset(&b);
-	assert_int_equal(stories_tell(r, STR("other"), &b, true), 0);
+	assert_int_equal(stories_tell(r, STR("other"), &b, true, &told_n), 0);
+	assert_int_equal(told_n, 0);
 	assert_string_equal(buf_cstr(&b), "[]");
 	buf_free(&b);
 	conf_faults_free(&f);
@@ -263,7 +267,8 @@ static void test_a_few_hundred_are_quick(void **state)
 
 		for (char *p = got; *p; p++)
 			lines += *p == '\n';
-		assert_int_equal(lines, 100);
+		assert_int_equal(lines, 100 + 1);
+		assert_non_null(strstr(got, "100 of 300 stories failed"));
 		mem_free(&got);
 	}
 	if (clock_mono() - start > 20 * DUR_S)

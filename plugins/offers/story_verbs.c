@@ -52,7 +52,7 @@ static int verb_test(struct plugin_words *w, struct err *e)
 {
 	struct str offer = w->args_n > 1 ? str_of(w->args[1]) : STR_NONE;
 	struct rules *r = load_now(w, e);
-	unsigned failed;
+	unsigned failed, n;
 
 	if (!r)
 		return -1;
@@ -60,11 +60,11 @@ static int verb_test(struct plugin_words *w, struct err *e)
 		rules_unref(&r);
 		return err_set(e, ERR_INPUT, "there is no offer \"%.*s\"", STR_ARG(offer));
 	}
-	failed = stories_tell(r, offer, w->out, w->as_json);
+	failed = stories_tell(r, offer, w->out, w->as_json, &n);
 	rules_unref(&r);
-	if (failed && !w->as_json)
-		buf_printf(w->out, "%u failed\n", failed);
-	return 0;
+	if (failed)
+		err_set(e, ERR_INPUT, "%u of %u stories failed", failed, n);
+	return failed ? 1 : 0;
 }
 
 /* Lines of a file as clauses of one story; events as JSON, a line each, are such clauses, too. */
@@ -93,6 +93,7 @@ static int verb_simulate(struct plugin_words *w, struct err *e)
 	struct span after = { .days = 60 };
 	struct buf text = BUF_INIT;
 	struct rules *r;
+	unsigned failed = 0;
 
 	if (w->args_n != 2)
 		return err_set(e, ERR_INPUT, "simulate what? a story, or a file of one");
@@ -106,12 +107,14 @@ static int verb_simulate(struct plugin_words *w, struct err *e)
 	}
 	r = load_now(w, e);
 	if (r)
-		stories_simulate(r, buf_view(&text), after, w->out, w->as_json);
+		failed = stories_simulate(r, buf_view(&text), after, w->out, w->as_json);
 	buf_free(&text);
 	if (!r)
 		return -1;
 	rules_unref(&r);
-	return 0;
+	if (failed)
+		err_set(e, ERR_INPUT, "the story did not come true");
+	return failed ? 1 : 0;
 }
 
 /* ---- render ---- */

@@ -1,0 +1,55 @@
+#!/bin/bash
+# What operators and submitters ask of the offers plugin, at the real daemon: stories that fail, what a
+# member has, why somebody was or was not written to.
+# timeout: 120
+. tests/lib.sh
+. tests/gateway.sh
+cat >gw.conf <<CONF
+state = "state";
+http = { listen = "127.0.0.1:$http"; tokens = ( { name = "shop"; token = "t-shop"; scopes = [ "events", "members", "admin" ]; } ); };
+channels = ( { name = "n"; type = "null"; receipts = true; } );
+routes = ( { media = [ "sms", "push" ]; via = [ "n" ]; } );
+plugins = ( { name = "offers"; } );
+CONF
+cat >policy.conf <<'CONF'
+policy = { default_clock = "UTC"; consent_default = "all"; unverified = true; };
+templates = { hello = { en = { sms = "Hello."; }; }; };
+CONF
+mkdir offers.d
+stories() { # STORY: of the offer "hi"
+	cat >offers.d/hi.conf <<CONF
+offer = { name = "hi"; kind = "service"; when = "registration.completed";
+  steps = ( { after = "1 day"; send = "hello"; via = "sms"; } );
+  stories = ( "day 0 registration.completed; day 1 expect hello", "$1" ); };
+CONF
+}
+status_of() { # STATUS COMMAND...: it ends so; what it says is in `said` and `errors`
+	local want=$1 got
+	shift
+	said=$("$@" 2>errors)
+	got=$?
+	[ "$got" = "$want" ] || { echo "status $got, not $want: $said $(cat errors)"; return 1; }
+}
+try() { # NAME STATUS COMMAND...
+	local name=$1
+	shift
+	status_of "$@" >problem && ok "$name" || { fail "$name"; cat problem; }
+}
+stories "day 0 registration.completed; day 0 expect nothing"
+gw_start
+
+# ---- stories
+try "stories that come true" 0 ctl offers test
+stories "day 0 registration.completed; day 0 expect hello"
+try "one that fails is status 1" 1 ctl offers test
+[[ $said == *"ok   hi 1:"*"FAIL hi 2:"* && $(<errors) == "posternctl: 1 of 2 stories failed" ]] && ok "with what was told, and how many" || fail "said: $said, $(<errors)"
+try "in JSON, too" 1 ctl --json offers test hi
+jq -e 'map(.ok) == [true, false]' <<<"$said" >/dev/null && [[ $(<errors) == *"1 of 2 stories failed" ]] && ok "which is whole" || fail "said: $said, $(<errors)"
+try "a simulated story that fails" 1 ctl offers simulate "day 0 registration.completed; day 1 expect nothing"
+try "and one that does not" 0 ctl offers simulate "day 0 registration.completed; day 1 expect hello"
+try "postern -t" 1 "$OUT/postern" -t -c gw.conf
+grep -q '^offers.d/hi.conf:[0-9]*: .*1 of 2 stories failed$' errors && ok "says how many" || fail "it says $(<errors)"
+try "a reload is refused" 1 ctl reload
+grep -q '1 of 2 stories failed' errors && ok "and says how many" || fail "it says $(<errors)"
+gw_stop
+finish
