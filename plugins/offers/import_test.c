@@ -233,7 +233,8 @@ static void test_whole_and_given(void **state)
 		"\"last_name\":\"B\",\"statuses\":{\"tier\":\"gold\"},\"attributes\":{\"city\":"
 		"\"Riga\"},\"cards\":[\"c1\",\"c2\"],\"contacts\":[{\"kind\":\"phone\",\"value\":"
 		"\"37120000001\",\"verified\":true,\"valid\":true,\"since\":"
-		"\"2026-01-01T00:00:00.000Z\"}],\"created\":\"2026-01-01T00:00:00.000Z\","
+		"\"2026-01-01T00:00:00.000Z\"}],\"balances\":[],\"lots\":[],\"created\":\"2026-01-"
+		"01T00:00:00.000Z\","
 		"\"updated\":\"2026-01-01T00:00:00.000Z\"}");
 	assert_int_equal(member_apply(&mf.w, &in, APPLY_WHOLE, STR("api"), m, &m, &created), 0);
 	mf_unit();
@@ -242,7 +243,8 @@ static void test_whole_and_given(void **state)
 	assert_int_equal(member_show(&mf.w, m, &b), 0);
 	assert_string_equal(buf_cstr(&b),
 		"{\"id\":\"1\",\"number\":\"1\",\"state\":\"registered\",\"last_name\":\"B\","
-		"\"cards\":[\"c2\"],\"contacts\":[],\"created\":\"2026-01-01T00:00:00.000Z\","
+		"\"cards\":[\"c2\"],\"contacts\":[],\"balances\":[],\"lots\":[],\"created\":\"2026-"
+		"01-01T00:00:00.000Z\","
 		"\"updated\":\"2026-01-01T00:00:00.000Z\"}");
 	assert_int_equal(/* what they agreed to is not a field */
 		member_agrees(&mf.w, m, ROW_ADVERT, CLASS_MARKETING, MEDIA_SMS), 1);

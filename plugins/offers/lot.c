@@ -438,6 +438,86 @@ int balances_get(struct work *w, uint64_t member, struct balance **v_r, size_t *
 	return 0;
 }
 
+static void put_at(struct buf *b, const char *name, wall_t t)
+{
+	buf_printf(b, ",\"%s\":", name);
+	if (!t) {
+		buf_c(b, "null");
+		return;
+	}
+	buf_char(b, '"');
+	clock_put_rfc3339(b, t);
+	buf_char(b, '"');
+}
+
+static void put_amount(struct buf *b, const char *name, int64_t v)
+{
+	buf_printf(b, ",\"%s\":\"", name);
+	decimal_put(b, v);
+	buf_char(b, '"');
+}
+
+/* The sweep may be behind: what a row will say when it has come. */
+static const char *state_word_of(const struct lot *l, wall_t now)
+{
+	if (l->state == LOT_VOID)
+		return "void";
+	if (l->state == LOT_EXPIRED || (l->expires && l->expires <= now))
+		return "expired";
+	return l->state == LOT_SCHEDULED && l->activates > now ? "scheduled" : "active";
+}
+
+static void put_lot(struct work *w, const struct lot *l, struct buf *out)
+{
+	char code[64] = "";
+
+	currency_code_of(w, l->currency, code, sizeof code);
+	buf_c(out, "{\"lot\":");
+	if (l->ext.n)
+		buf_json(out, l->ext);
+	else
+		buf_c(out, "null");
+	buf_c(out, ",\"currency\":");
+	buf_json(out, str_of(code));
+	put_amount(out, "amount", l->amount);
+	put_amount(out, "left", l->rest);
+	buf_printf(out, ",\"state\":\"%s\"", state_word_of(l, w->now));
+	put_at(out, "activates_at", l->activates);
+	put_at(out, "expires_at", l->expires);
+	buf_char(out, '}');
+}
+
+int ledger_show(struct work *w, uint64_t member, struct buf *out)
+{
+	enum { LOTS_SHOWN = 100 };
+	struct sql_stmt *st;
+	struct balance *b;
+	struct lot *v;
+	size_t n;
+
+	if (balances_get(w, member, &b, &n) || !(st = db_st(w->db, ST_LOTS_OF)))
+		return work_failed(w, "balances");
+	buf_c(out, ",\"balances\":[");
+	for (size_t i = 0; i < n; i++) {
+		buf_c(out, i ? ",{\"currency\":" : "{\"currency\":");
+		buf_json(out, str_of(b[i].code));
+		put_amount(out, "amount", b[i].amount);
+		buf_char(out, '}');
+	}
+	sql_int(st, 1, (int64_t)member);
+	sql_int(st, 2, LOTS_SHOWN);
+	if (lots_read(w, st, &v, &n))
+		return -1;
+	buf_c(out, "],\"lots\":[");
+	for (size_t i = 0; i < n; i++) {
+		if (i)
+			buf_char(out, ',');
+		put_lot(w, &v[i], out);
+	}
+	buf_char(out, ']');
+	return 0;
+}
+
 /* ---- merging and erasing ---- */
 static int two(struct work *w, enum st which, uint64_t to, uint64_t from)
 {

@@ -50,6 +50,10 @@ struct balance {
 /* All of them in the order of currencies, in the unit's arena. */
 int balances_get(struct work *w, uint64_t member, struct balance **v_r, size_t *n_r);
 
+/* ,"balances":[{"currency":"bonus","amount":"300"}],"lots":[…]: what can be spent now, and the
+ * newest lots: those that are not over first, by when they expire. Right at w->now. */
+int ledger_show(struct work *w, uint64_t member, struct buf *out);
+
 /* Points that we give. key: idempotency; also the lot's id, here and upstream. 1: given, 0: that
  * was given before. */
 struct accrual {

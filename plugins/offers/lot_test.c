@@ -90,6 +90,46 @@ static void points_that_expire_first_are_spent_first(void **state)
 	assert_int_equal(rest("ever"), 16);
 }
 
+/* As GET /v1/members/ID has it; the days may have come before the sweep. */
+static void lots_are_shown_as_they_are_now(void **state)
+{
+	struct member *m = mf_member("m1");
+	struct buf b = BUF_INIT;
+
+	tell(m, "bonus.calculated", 0, NULL,
+		"{\"amount\":60,\"currency\":\"bonus\",\"lots\":["
+		"{\"id\":\"now\",\"amount\":\"10.5\"},"
+		"{\"id\":\"soon\",\"amount\":20,\"expires_at\":\"2026-01-03T00:00:00Z\"},"
+		"{\"id\":\"then\",\"amount\":30,\"activates_at\":\"2026-01-04T00:00:00Z\","
+		"\"expires_at\":\"2026-02-01T00:00:00Z\"}]}");
+	tell(m, "bonus.lot", 0, NULL,
+		"{\"lot\":\"no\",\"amount\":5,\"currency\":\"bonus\",\"void\":true}");
+	tell(m, "bonus.deducted", 0, "r1", "{\"amount\":4,\"currency\":\"bonus\"}");
+	assert_int_equal(ledger_show(&mf.w, m->id, &b), 0);
+	assert_string_equal(buf_cstr(&b),
+		",\"balances\":[{\"currency\":\"bonus\",\"amount\":\"26.5\"}],\"lots\":["
+		"{\"lot\":\"soon\",\"currency\":\"bonus\",\"amount\":\"20\",\"left\":\"16\","
+		"\"state\":"
+		"\"active\",\"activates_at\":null,\"expires_at\":\"2026-01-03T00:00:00.000Z\"},"
+		"{\"lot\":\"then\",\"currency\":\"bonus\",\"amount\":\"30\",\"left\":\"30\","
+		"\"state\":"
+		"\"scheduled\",\"activates_at\":\"2026-01-04T00:00:00.000Z\",\"expires_at\":"
+		"\"2026-02-01T00:00:00.000Z\"},"
+		"{\"lot\":\"now\",\"currency\":\"bonus\",\"amount\":\"10.5\",\"left\":\"10.5\","
+		"\"state\":\"active\",\"activates_at\":null,\"expires_at\":null},"
+		"{\"lot\":\"no\",\"currency\":\"bonus\",\"amount\":\"5\",\"left\":\"5\",\"state\":"
+		"\"void\",\"activates_at\":null,\"expires_at\":null}]");
+	at(96);
+	buf_reset(&b);
+	assert_int_equal(ledger_show(&mf.w, m->id, &b), 0);
+	assert_non_null(strstr(buf_cstr(&b), "\"bonus\",\"amount\":\"40.5\"}"));
+	assert_non_null(
+		strstr(b.p, "{\"lot\":\"soon\",\"currency\":\"bonus\",\"amount\":\"20\",\"left\":"
+			    "\"16\",\"state\":\"expired\""));
+	assert_non_null(strstr(b.p, "\"left\":\"30\",\"state\":\"active\""));
+	buf_free(&b);
+}
+
 static void the_last_word_on_a_receipt_counts(void **state)
 {
 	struct member *m;
@@ -267,6 +307,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(lots_come_and_go_with_their_days, mf_begin, mf_end),
 		cmocka_unit_test_setup_teardown(
 			what_the_platform_says_of_a_balance_wins, mf_begin, mf_end),
+		cmocka_unit_test_setup_teardown(lots_are_shown_as_they_are_now, mf_begin, mf_end),
 		cmocka_unit_test_setup_teardown(accruals_are_given_once, mf_begin, mf_end),
 		cmocka_unit_test_setup_teardown(lots_know_their_members_zone, mf_begin, mf_end),
 	};

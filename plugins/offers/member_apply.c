@@ -2,6 +2,7 @@
  * member_input.h. */
 #include "plugins/offers/attrs.h"
 #include "plugins/offers/chain.h"
+#include "plugins/offers/lot.h"
 #include "plugins/offers/member_input.h"
 
 /* ---- whom it is about ---- */
@@ -458,6 +459,8 @@ int member_show(struct work *w, struct member *m, struct buf *out)
 		put_contact(out, &m->contacts[i]);
 	}
 	buf_char(out, ']');
+	if (ledger_show(w, m->id, out) < 0)
+		return -1;
 	put_time(out, "registered", m->registered);
 	put_time(out, "created", m->created);
 	put_time(out, "updated", m->updated);

@@ -51,5 +51,15 @@ try "postern -t" 1 "$OUT/postern" -t -c gw.conf
 grep -q '^offers.d/hi.conf:[0-9]*: .*1 of 2 stories failed$' errors && ok "says how many" || fail "it says $(<errors)"
 try "a reload is refused" 1 ctl reload
 grep -q '1 of 2 stories failed' errors && ok "and says how many" || fail "it says $(<errors)"
+
+# ---- what a member has
+stories "day 0 registration.completed; day 0 expect nothing"
+expect "points come with events" 200 '' POST /v1/events '{"id":"b1","type":"bonus.calculated","member":"ann","occurred_at":"2026-01-01T00:00:00Z",
+	"data":{"amount":30,"currency":"bonus","lots":[{"id":"L1","amount":10},{"id":"L2","amount":"20.5","activates_at":"2096-01-01T00:00:00Z","expires_at":"2097-01-01T00:00:00Z"}]}}'
+expect "a member has balances and lots" 200 '.balances == [{currency:"bonus",amount:"10"}] and .lots == [
+	{lot:"L2",currency:"bonus",amount:"20.5",left:"20.5",state:"scheduled",activates_at:"2096-01-01T00:00:00.000Z",expires_at:"2097-01-01T00:00:00.000Z"},
+	{lot:"L1",currency:"bonus",amount:"10",left:"10",state:"active",activates_at:null,expires_at:null}]' GET /v1/members/ann
+try "posternctl shows them, too" 0 ctl members show ann
+grep -q 'currency=bonus  amount=10$' <<<"$said" && grep -q 'lot=L1 .* state=active' <<<"$said" && ok "in words" || fail "it shows $said"
 gw_stop
 finish
