@@ -254,6 +254,21 @@ struct dry_run {
 };
 void message_dry_run(
 	struct account *a, struct message *m, struct dry_run *trial_r, struct answer *a_r);
+/* And, where the account is under a policy, what that says: it is asked, and what it counts is
+ * undone. done() comes on `loop`, which is the one called on, perhaps at once; *r lives until then.
+ */
+struct rehearsal {
+	struct loop *loop;
+	void (*done)(struct rehearsal *r);
+	/* out */
+	struct answer answer; /* its reason: REASON_NONE, or why it would be refused */
+	struct dry_run trial;
+	enum state state; /* queued; or suppressed, expired by policy */
+	wall_t due;       /* queued: not before that time, 0: at once */
+	enum reason reason;
+	char words[OUTCOME_WORDS];
+};
+void message_rehearse(struct account *a, struct message *m, struct rehearsal *r);
 void listener_closed(struct listener *l);
 
 /* What came about a message of ours by another way than its channel's receipts. Plugins hear of it

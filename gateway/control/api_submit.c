@@ -17,7 +17,7 @@ struct item {
 	struct message *msg; /* until it is handed to flow */
 	bool dry_run;
 	struct answer answer;
-	struct dry_run trial;
+	struct rehearsal trial;
 	struct json_faults *faults; /* did not get as far as flow */
 	unsigned status;            /* with faults */
 };
@@ -37,6 +37,28 @@ struct submission {
 	struct waiter *waiter; /* control socket */
 };
 
+/* What would become of it, in the words of GET /v1/messages/ID. */
+static void put_trial(struct buf *b, const struct rehearsal *d)
+{
+	buf_printf(b, "{\"status\":200,\"dry_run\":true,\"parts\":%u,\"channel\":", d->trial.parts);
+	buf_json(b, str_of(d->trial.channel));
+	buf_printf(b, ",\"state\":\"%s\"", state_word(d->state));
+	if (d->due && d->state == STATE_QUEUED) {
+		buf_c(b, ",\"due_at\":\"");
+		clock_put_rfc3339(b, d->due);
+		buf_c(b, "\"");
+	}
+	if (d->reason != REASON_NONE) {
+		buf_printf(b, ",\"reason\":\"%s\",\"reason_text\":", reason_word(d->reason));
+		buf_json(b, str_of(reason_text(d->reason)));
+	}
+	if (d->words[0]) {
+		buf_c(b, ",\"words\":");
+		buf_json(b, str_of(d->words));
+	}
+	buf_char(b, '}');
+}
+
 static void put_item(struct buf *b, const struct item *it, unsigned *status_r)
 {
 	const char *field;
@@ -54,10 +76,7 @@ static void put_item(struct buf *b, const struct item *it, unsigned *status_r)
 			field);
 	} else if (it->dry_run) {
 		*status_r = 200;
-		buf_printf(b, "{\"status\":200,\"dry_run\":true,\"parts\":%u,\"channel\":",
-			it->trial.parts);
-		buf_json(b, str_of(it->trial.channel));
-		buf_char(b, '}');
+		put_trial(b, &it->trial);
 	} else {
 		*status_r = 202;
 		buf_printf(b, "{\"status\":202,\"id\":\"%lu\"%s}", it->answer.id,
@@ -160,6 +179,14 @@ void api_submit_answer(struct listener *l, void *token, const struct answer *a)
 	decided(it->s);
 }
 
+static void item_tried(struct rehearsal *d)
+{
+	struct item *it = CONTAINER(d, struct item, trial);
+
+	it->answer = d->answer;
+	decided(it->s);
+}
+
 /* On the API's loop. */
 static void item_run(struct letter *l)
 {
@@ -169,8 +196,9 @@ static void item_run(struct letter *l)
 
 	it->msg = NULL;
 	if (it->dry_run) {
-		message_dry_run(s->t->account, m, &it->trial, &it->answer);
-		decided(s);
+		it->trial.loop = loop_self();
+		it->trial.done = item_tried;
+		message_rehearse(s->t->account, m, &it->trial);
 	} else {
 		message_arrived(s->api->listener, s->t->account, m, it);
 	}

@@ -217,6 +217,14 @@ static int is_stopped(struct plugin_call *c, const struct message *m)
 	return store_call_has_event(&c->op, whole, FALLBACK_STOPPED);
 }
 
+/* What becomes of a message by what the policy says of it. */
+static enum state state_by(const struct plugin_policy *p, const struct message *m)
+{
+	if (p->verdict == POLICY_SUPPRESS)
+		return STATE_SUPPRESSED;
+	return p->verdict == POLICY_HOLD && p->until >= m->expires ? STATE_EXPIRED : STATE_QUEUED;
+}
+
 /* The writer; perhaps once more after its transaction was undone. */
 static int judge(struct plugin_call *c)
 {
@@ -238,14 +246,10 @@ static int judge(struct plugin_call *c)
 	else if (c->host->plugin->policy(c, in->msg, j->account, &p) < 0)
 		return -1;
 	op->accept.take_id = p.id;
-	op->accept.state = STATE_QUEUED;
+	op->accept.state = state_by(&p, in->msg);
 	op->accept.reason = p.verdict == POLICY_GO ? REASON_NONE : p.reason;
 	op->accept.due = p.verdict == POLICY_HOLD ? p.until : 0;
 	memcpy(op->accept.words, p.words, sizeof op->accept.words);
-	if (p.verdict == POLICY_SUPPRESS)
-		op->accept.state = STATE_SUPPRESSED;
-	else if (p.verdict == POLICY_HOLD && p.until >= in->msg->expires)
-		op->accept.state = STATE_EXPIRED;
 	op->accept.channel = op->accept.state == STATE_QUEUED ? in->channel->pub.number : 0;
 	if (op->accept.state == STATE_QUEUED && p.open_until)
 		add_gate(in, &p);
@@ -329,20 +333,99 @@ void message_arrived(struct listener *l, struct account *a, struct message *m, v
 		store_do(gateway_store(in->account->gw), &in->op);
 }
 
-void message_dry_run(
-	struct account *a, struct message *m, struct dry_run *trial_r, struct answer *a_r)
+/* ---- without keeping anything ---- */
+static bool try_intake(struct intake *in, struct dry_run *trial_r, struct answer *a_r)
 {
-	struct intake in = { .account = flow_account(a), .msg = m };
 	struct outcome why;
 
 	*a_r = (struct answer){ 0 };
 	*trial_r = (struct dry_run){ 0 };
-	if (check_intake(&in, true, &why)) {
-		str_copy(trial_r->channel, sizeof trial_r->channel, str_of(in.channel->pub.name));
-		trial_r->parts = in.op.accept.parts;
-	} else {
+	if (!check_intake(in, true, &why)) {
 		a_r->reason = why.reason;
 		memcpy(a_r->words, why.words, sizeof a_r->words);
+		return false;
 	}
+	str_copy(trial_r->channel, sizeof trial_r->channel, str_of(in->channel->pub.name));
+	trial_r->parts = in->op.accept.parts;
+	return true;
+}
+
+void message_dry_run(
+	struct account *a, struct message *m, struct dry_run *trial_r, struct answer *a_r)
+{
+	struct intake in = { .account = flow_account(a), .msg = m };
+
+	try_intake(&in, trial_r, a_r);
 	message_unref(&m);
+}
+
+struct trial {
+	struct plugin_call call; /* first */
+	struct message *msg;
+	struct rehearsal *r;
+	char account[96];
+	bool asked;
+};
+
+/* The writer. What the policy counts for it is undone with the call. */
+static int try_policy(struct plugin_call *c)
+{
+	struct trial *t = (struct trial *)c;
+	struct plugin_policy p = { .id = store_call_id(&c->op) };
+	struct rehearsal *r = t->r;
+
+	t->asked = c->host->plugin->policy(c, t->msg, t->account, &p) == 0;
+	if (!t->asked)
+		return -1;
+	r->state = state_by(&p, t->msg);
+	r->reason = p.verdict == POLICY_GO ? REASON_NONE : p.reason;
+	if (p.verdict == POLICY_HOLD)
+		r->due = p.until;
+	memcpy(r->words, p.words, sizeof r->words);
+	return -1;
+}
+
+static void tried(struct plugin_call *c)
+{
+	struct trial *t = (struct trial *)c;
+	struct rehearsal *r = t->r;
+
+	if (c->fault != STORE_OK || !t->asked) {
+		r->answer.reason = REASON_STORE;
+		str_copy(r->answer.words, sizeof r->answer.words,
+			STR("the policy cannot be asked now"));
+	}
+	message_unref(&t->msg);
+	mem_free(&t);
+	r->done(r);
+}
+
+void message_rehearse(struct account *a, struct message *m, struct rehearsal *r)
+{
+	struct intake in = { .account = flow_account(a), .msg = m };
+	struct flow_plugin *p = NULL;
+	struct trial *t;
+	char account[96];
+
+	m->submitter = a->submitter;
+	if (try_intake(&in, &r->trial, &r->answer)) {
+		r->state = STATE_QUEUED;
+		r->due = m->send_at > clock_wall() ? m->send_at : 0;
+		p = judge_of(&in, account, sizeof account);
+	}
+	if (!p) {
+		message_unref(&m);
+		r->done(r);
+		return;
+	}
+	t = mem_new(struct trial);
+	t->msg = m;
+	t->r = r;
+	str_copy(t->account, sizeof t->account, str_of(account));
+	t->call.what = "rehearsal";
+	t->call.run = try_policy;
+	t->call.done = tried;
+	t->call.loop = r->loop;
+	t->call.refusable = true;
+	plugin_call(&p->pub, &t->call);
 }

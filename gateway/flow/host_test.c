@@ -479,6 +479,79 @@ static void test_policy_repeat(void **state)
 	fx_end();
 }
 
+struct attempt {
+	struct rehearsal d; /* first */
+	struct fx_msg f;
+	_Atomic bool over;
+};
+
+static void attempt_over(struct rehearsal *d)
+{
+	atomic_store(&((struct attempt *)d)->over, true);
+}
+
+static void attempt_run(void *arg)
+{
+	struct attempt *t = arg;
+
+	t->d.loop = fx.door->loop;
+	t->d.done = attempt_over;
+	message_rehearse(fx.account[t->f.account], fx_message(t->f), &t->d);
+}
+
+static bool attempt_is_over(void *arg)
+{
+	return atomic_load(&((struct attempt *)arg)->over);
+}
+
+static struct rehearsal dry(struct fx_msg f)
+{
+	struct attempt t = { .f = f };
+
+	loop_call(fx.door->loop, attempt_run, &t);
+	assert_true(fx_until(attempt_is_over, &t, 10 * DUR_S));
+	return t.d;
+}
+
+/* What would happen, and nothing of it does. */
+static void test_policy_dry_run(void **state)
+{
+	struct rehearsal d;
+
+	policy_start();
+	d = dry((struct fx_msg){ 0 });
+	assert_int_equal(d.answer.reason, REASON_NONE);
+	assert_int_equal(d.state, STATE_QUEUED);
+	assert_int_equal(d.reason, REASON_NONE);
+	assert_int_equal(d.due, 0);
+	assert_string_equal(d.trial.channel, "a");
+	assert_int_equal(rule.asked, 1);
+	assert_string_equal(rule.account, "door/one");
+	dry((struct fx_msg){ .account = 1 }); /* under no policy */
+	assert_int_equal(rule.asked, 1);
+
+	rule.verdict = POLICY_HOLD;
+	rule.until = clock_wall() + DUR_HOUR;
+	d = dry((struct fx_msg){ 0 });
+	assert_int_equal(d.state, STATE_QUEUED);
+	assert_int_equal(d.due, rule.until);
+	assert_int_equal(d.reason, REASON_QUIET_HOURS);
+	d = dry((struct fx_msg){ .expires = clock_wall() + DUR_MIN });
+	assert_int_equal(d.state, STATE_EXPIRED);
+	rule.verdict = POLICY_SUPPRESS;
+	d = dry((struct fx_msg){ 0 });
+	assert_int_equal(d.state, STATE_SUPPRESSED);
+	assert_int_equal(d.reason, REASON_CONSENT);
+	assert_string_equal(d.words, "row Advertisement");
+	d = dry((struct fx_msg){ .media = MEDIA_EMAIL }); /* it cannot be asked */
+	assert_int_equal(d.answer.reason, REASON_STORE);
+	assert_int_equal(dry((struct fx_msg){ .channel = "none" }).answer.reason, REASON_NO_ROUTE);
+	assert_int_equal(rule.asked, 5);
+	assert_int_equal(trial_number("SELECT count(*) FROM trial_t"), 0);
+	assert_int_equal(trial_number("SELECT count(*) FROM msg"), 0);
+	fx_end();
+}
+
 static void test_policy_storm(void **state)
 {
 	enum { N = 3000 };
@@ -954,6 +1027,7 @@ int main(void)
 		cmocka_unit_test(test_policy),
 		cmocka_unit_test(test_CO_1_others_are_withdrawn),
 		cmocka_unit_test(test_policy_repeat),
+		cmocka_unit_test(test_policy_dry_run),
 		cmocka_unit_test(test_policy_storm),
 		cmocka_unit_test(test_policy_needs_plugin),
 		cmocka_unit_test(test_gate),

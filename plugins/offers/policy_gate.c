@@ -175,7 +175,10 @@ int policy_submitted(
 	c.subject = policy_subject(c.member, c.address);
 	if (policy_judge(w, &c, &r) < 0)
 		return -1;
-	p->verdict = r.hold ? POLICY_SUPPRESS : r.due > w->now ? POLICY_HOLD : POLICY_GO;
+	p->verdict = r.hold == HOLD_EXPIRED ? POLICY_HOLD /* for longer than it may take */
+		     : r.hold               ? POLICY_SUPPRESS
+		     : r.due > w->now       ? POLICY_HOLD
+					    : POLICY_GO;
 	p->until = r.due;
 	p->reason = p->verdict == POLICY_GO ? REASON_NONE : reason_of(&r);
 	snprintf(p->words, sizeof p->words, "%s%s%.*s", r.hold ? hold_word(r.hold) : "",

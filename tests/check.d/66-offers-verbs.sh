@@ -6,13 +6,16 @@
 . tests/gateway.sh
 cat >gw.conf <<CONF
 state = "state";
-http = { listen = "127.0.0.1:$http"; tokens = ( { name = "shop"; token = "t-shop"; scopes = [ "events", "members", "admin" ]; } ); };
+http = { listen = "127.0.0.1:$http"; tokens = ( { name = "shop"; token = "t-shop"; scopes = [ "events", "members", "admin" ]; },
+	{ name = "crm"; token = "t-crm"; policy = "marketing"; scopes = [ "messages" ]; } ); };
 channels = ( { name = "n"; type = "null"; receipts = true; } );
 routes = ( { media = [ "sms", "push" ]; via = [ "n" ]; } );
 plugins = ( { name = "offers"; } );
 CONF
-cat >policy.conf <<'CONF'
-policy = { default_clock = "UTC"; consent_default = "all"; unverified = true; };
+open_at=$(date -u -d '2 hours' +%H:%M) # until then it is quiet in Germany
+cat >policy.conf <<CONF
+policy = { default_clock = "UTC"; consent_default = "all"; unverified = true;
+  marketing = { max = [ "1 per day" ]; }; countries = ( { prefix = "49"; quiet = [ "$(date -u -d '1 hour ago' +%H:%M)-$open_at" ]; } ); };
 templates = { hello = { en = { sms = "Hello."; }; }; };
 CONF
 mkdir offers.d
@@ -61,5 +64,22 @@ expect "a member has balances and lots" 200 '.balances == [{currency:"bonus",amo
 	{lot:"L1",currency:"bonus",amount:"10",left:"10",state:"active",activates_at:null,expires_at:null}]' GET /v1/members/ann
 try "posternctl shows them, too" 0 ctl members show ann
 grep -q 'currency=bonus  amount=10$' <<<"$said" && grep -q 'lot=L1 .* state=active' <<<"$said" && ok "in words" || fail "it shows $said"
+
+# ---- what policy says to other senders, asked beforehand
+sms() { printf '{"media":"sms","to":"%s","text":"Sale!"%s}' "$1" "${2:+,$2}"; }
+token=t-crm
+for i in 1 2; do # asking does not use up the cap
+	expect "dry_run under policy: it would go ($i)" 200 '.dry_run and .channel == "n" and .state == "queued" and (has("reason") or has("due_at") | not)' \
+		POST /v1/messages "$(sms +46700000001 '"dry_run":true')"
+done
+expect "it goes" 202 .id POST /v1/messages "$(sms +46700000001)"
+expect "dry_run: the cap is reached" 200 '.state == "suppressed" and .reason == "cap" and (.words | test("1 per day"))' POST /v1/messages "$(sms +46700000001 '"dry_run":true')"
+expect "dry_run: the hours hold it" 200 '.state == "queued" and .reason == "quiet_hours" and (.due_at > (now | todate))' POST /v1/messages "$(sms +49700000001 '"dry_run":true')"
+expect "dry_run: and it is over by then" 200 '.state == "expired"' POST /v1/messages "$(sms +49700000001 '"dry_run":true,"valid_for":"20s"')"
+id=$(submit "$(sms +49700000001 '"valid_for":"20s"')")
+as t-shop verify "QH-5: so it ends, too" message_has "$id" '.state == "expired" and .reason == "expired"'
+as t-shop expect "somebody asks for peace" 200 '.changed == 1' PUT /v1/suppressions '[{"address":"+46700000002","media":"sms"}]'
+expect "dry_run: suppressed" 200 '.state == "suppressed" and .reason == "suppression"' POST /v1/messages "$(sms +46700000002 '"dry_run":true')"
+[ "$(sqlite3 -readonly state/postern.db 'SELECT count(*) FROM of_touch')" = 1 ] && ok "and nothing but what was sent is counted" || fail "more is counted"
 gw_stop
 finish
