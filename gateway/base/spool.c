@@ -303,6 +303,72 @@ void spool_remove(struct spool *s, struct str name)
 	unlinkat(s->fd, path, 0);
 }
 
+static int copy_data(int from, int to)
+{
+	char block[1 << 14];
+	ssize_t n;
+
+	while ((n = read(from, block, sizeof block)) > 0)
+		for (ssize_t at = 0; at < n;) {
+			ssize_t did = write(to, block + at, (size_t)(n - at));
+
+			if (did < 0)
+				return -1;
+			at += did;
+		}
+	return n < 0 ? -1 : fdatasync(to);
+}
+
+static int copy(struct spool *s, const char *path, int dir, struct err *e)
+{
+	int from = openat(s->fd, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW), to = -1, r = -1;
+
+	if (from >= 0)
+		to = openat(dir, path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0640);
+	if (to >= 0)
+		r = copy_data(from, to);
+	if (r < 0)
+		fail(s, "copying a file", e);
+	if (to >= 0)
+		close(to);
+	if (from >= 0)
+		close(from);
+	return r;
+}
+
+int spool_give(struct spool *s, struct str name, const char *dir, struct err *e)
+{
+	char path[SPOOL_NAME];
+	int fd, r = 0;
+
+	if (!name_is(name))
+		return err_set(e, ERR_INPUT, "not the name of a spool file");
+	str_copy(path, sizeof path, name);
+	if (faccessat(s->fd, path, F_OK, 0) != 0)
+		return err_set(e, ERR_INPUT, "%s/%s: %m", s->dir, path);
+	if (mkdir(dir, 0750) != 0 && errno != EEXIST)
+		return err_set(e, ERR_ENV, "%s: %m", dir);
+	fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return err_set(e, ERR_ENV, "%s: %m", dir);
+	if (linkat(s->fd, path, fd, path, 0) != 0 && errno != EEXIST)
+		r = copy(s, path, fd, e);
+	close(fd);
+	return r;
+}
+
+int spool_sync(const char *dir, struct err *e)
+{
+	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int r = fd < 0 ? -1 : fsync(fd);
+
+	if (r < 0 || sync_parent(dir) != 0)
+		r = err_set(e, ERR_ENV, "%s: %m", dir);
+	if (fd >= 0)
+		close(fd);
+	return r;
+}
+
 struct each {
 	bool (*fn)(void *ctx, struct str name);
 	void *ctx;

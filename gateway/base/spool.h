@@ -25,7 +25,8 @@ struct spool_writer *spool_begin(struct spool *s, struct err *e);
 int spool_write(struct spool_writer *w, const void *p, size_t n, struct err *e);
 uint64_t spool_written(const struct spool_writer *w);
 /* The file and its name are on disk. The writer is freed, also on failure (the file is then gone).
- */
+ * Who finished a file removes it when none of the messages that name it was accepted, unless the
+ * store itself failed (it may have been committed: the sweep at the next start knows). */
 int spool_finish(struct spool_writer **wp, char name_r[SPOOL_NAME], struct err *e);
 void spool_abort(struct spool_writer **wp);
 
@@ -33,6 +34,11 @@ void spool_abort(struct spool_writer **wp);
  * meanwhile. -1: there is no such file, or the name is none of ours. */
 int spool_read(struct spool *s, struct str name, uint64_t *size_r, struct err *e);
 void spool_remove(struct spool *s, struct str name); /* harmless when it is not there */
+/* The file under its own name in another folder, too (made when missing): a second name for it
+ * where that is possible, else a copy. -1: e, of kind ERR_INPUT when it is not there. spool_sync()
+ * of that folder afterwards makes what was given durable. */
+int spool_give(struct spool *s, struct str name, const char *dir, struct err *e);
+int spool_sync(const char *dir, struct err *e);
 /* Each file that is there. The callback returns false to stop. */
 int spool_each(struct spool *s, bool (*fn)(void *ctx, struct str name), void *ctx, struct err *e);
 

@@ -194,6 +194,35 @@ static void a_full_disk(void **state)
 	done(&s); /* nothing half-written is left */
 }
 
+/* Into another folder: of the same file system, and of another. */
+static void given(void **state)
+{
+	struct spool *s = fresh();
+	struct spool_writer *w = spool_begin(s, &e);
+	const char *const to[] = { folder, "/dev/shm" };
+	char name[SPOOL_NAME], at[96], file[160];
+
+	assert_int_equal(spool_write(w, "body", 4, &e), 0);
+	assert_int_equal(spool_finish(&w, name, &e), 0);
+	for (size_t i = 0; i < 2; i++) {
+		struct stat st;
+
+		snprintf(at, sizeof at, "%s/given-%d", to[i], (int)getpid());
+		for (int again = 0; again < 2; again++)
+			assert_int_equal(spool_give(s, str_of(name), at, &e), 0);
+		assert_int_equal(spool_sync(at, &e), 0);
+		snprintf(file, sizeof file, "%s/%s", at, name);
+		assert_int_equal(stat(file, &st), 0);
+		assert_int_equal(st.st_size, 4);
+		e.kind = ERR_NONE;
+		assert_int_equal(spool_give(s, STR("0123456789abcdef0123456789abcd"), at, &e), -1);
+		assert_int_equal(e.kind, ERR_INPUT);
+		unlink(file);
+		assert_int_equal(rmdir(at), 0);
+	}
+	done(&s);
+}
+
 static void references(void **state)
 {
 	static const struct {
@@ -239,6 +268,7 @@ int main(void)
 		cmocka_unit_test(unfinished_is_gone),
 		cmocka_unit_test(foreign_names),
 		cmocka_unit_test(a_full_disk),
+		cmocka_unit_test(given),
 		cmocka_unit_test(references),
 		cmocka_unit_test(no_folder),
 	};

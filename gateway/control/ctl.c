@@ -3,8 +3,10 @@
  */
 #include "gateway/base/buf.h"
 #include "gateway/base/mem.h"
+#include "gateway/base/spool.h"
 #include "gateway/store/store.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
@@ -393,12 +395,44 @@ static int take_lock(int dir, const char *state)
 	return -1;
 }
 
+/* The big bodies of a backup, where it has any, into the spool. */
+static int restore_bodies(
+	const char *file, const char *state, const struct stat *owner, struct err *e)
+{
+	char from[4096], to[4096], part[4096];
+	struct dirent *f;
+	DIR *d;
+	int r = 0;
+
+	snprintf(from, sizeof from, "%s.spool", file);
+	d = opendir(from);
+	if (!d)
+		return 0;
+	snprintf(to, sizeof to, "%s/spool", state);
+	if (mkdir(to, 0750) == 0 && geteuid() == 0 && chown(to, owner->st_uid, owner->st_gid) != 0)
+		r = -1;
+	while (r == 0 && (f = readdir(d))) {
+		if (f->d_name[0] == '.')
+			continue;
+		snprintf(from, sizeof from, "%s.spool/%s", file, f->d_name);
+		snprintf(to, sizeof to, "%s/spool/%s", state, f->d_name);
+		/* a name with a dot is none until it is whole (base/spool.h) */
+		snprintf(part, sizeof part, "%s/spool/.%s", state, f->d_name);
+		if (access(to, F_OK) != 0 &&
+			(copy_file(from, part, owner) != 0 || rename(part, to) != 0))
+			r = -1;
+	}
+	closedir(d);
+	snprintf(to, sizeof to, "%s/spool", state);
+	return r == 0 ? spool_sync(to, e) : -1;
+}
+
 static int restore(const char *file, const char *state)
 {
 	int dir = open(state, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	char copy[4096];
 	struct stat owner;
-	struct err e;
+	struct err e = { 0 };
 
 	if (dir < 0 || fstat(dir, &owner) != 0) {
 		fprintf(stderr, "posternctl: %s: %s\n", state, strerror(errno));
@@ -409,7 +443,14 @@ static int restore(const char *file, const char *state)
 		return EXIT_REFUSED;
 	}
 	snprintf(copy, sizeof copy, "%s/postern.db.restoring", state);
-	if (take_lock(dir, state) != 0 || copy_file(file, copy, &owner) != 0)
+	if (take_lock(dir, state) != 0)
+		return EXIT_REFUSED;
+	if (restore_bodies(file, state, &owner, &e) != 0) {
+		fprintf(stderr, "posternctl: the big bodies were not put in place%s%s\n",
+			e.kind ? ": " : "", e.kind ? e.text : "");
+		return EXIT_REFUSED;
+	}
+	if (copy_file(file, copy, &owner) != 0)
 		return EXIT_REFUSED;
 	/* The old file's log must not meet the new file. */
 	unlinkat(dir, "postern.db-wal", 0);

@@ -250,6 +250,8 @@ int message_add(struct store *s, struct message *m, uint32_t channel, wall_t due
 	sql_blob(q, 16, buf_view(&s->scratch));
 	if (sql_run(q) < 0)
 		return -1;
+	if (message_has(m, FIELD_SPOOL) && bodies_add(s, m->id, message_get(m, FIELD_SPOOL)) < 0)
+		return -1;
 	if (state == STATE_QUEUED)
 		return reason == REASON_NONE ? 0 : waits_because(s, &r, reason, words);
 	return state_put(
@@ -682,6 +684,10 @@ static int apply_replace(struct store *s, struct store_op *op)
 	sql_blob(q, 8, buf_view(&s->scratch));
 	sql_int(q, 9, (int64_t)r->id);
 	if (sql_run(q) < 0)
+		return -1;
+	if (bodies_drop(s, r->id, r->id) < 0 ||
+		(message_has(m, FIELD_SPOOL) &&
+			bodies_add(s, r->id, message_get(m, FIELD_SPOOL)) < 0))
 		return -1;
 	q = s->q[Q_ST_PARTS];
 	sql_int(q, 1, parts);

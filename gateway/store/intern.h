@@ -141,6 +141,13 @@ struct store {
 		uint32_t note_outlet;
 		uint64_t note_seq;
 	} purge;
+	/* bodies.c */
+	struct {
+		bool any;         /* a message may have one */
+		struct buf batch; /* names to go with this batch, a line each */
+		struct buf gone;  /* to be removed; under `keep`, like `backups` */
+		unsigned backups; /* that are being made: nothing is removed meanwhile */
+	} bodies;
 	mono_t next_second;
 	note_sink_fn sink;
 	void *sink_ctx;
@@ -307,6 +314,18 @@ int mo_slice(struct store *s, mono_t until);
 int purge_slice(struct store *s, mono_t until);
 bool purge_due(struct store *s);
 void purge_reset(struct store *s);
+
+/* bodies.c */
+int bodies_load(struct store *s, struct err *e); /* at the start: files of no message are swept */
+void bodies_free(struct store *s);
+int bodies_add(struct store *s, uint64_t id, struct str ref);        /* of FIELD_SPOOL */
+int bodies_drop(struct store *s, uint64_t from, uint64_t to);        /* messages from … to go */
+void bodies_commit(struct store *s, bool kept);                      /* the batch is over */
+bool bodies_waiting(const struct store *s);                          /* under `keep` */
+void bodies_remove(struct store *s);                                 /* the keeper: what has gone */
+void bodies_hold(struct store *s, bool begins);                      /* a backup is made */
+int bodies_backup(struct store *s, const char *path, struct err *e); /* beside the copy there */
+int bodies_check(const char *path, struct err *e);                   /* are all beside the copy? */
 
 /* reader.c, keeper.c, query.c */
 void *reader_run(void *arg);

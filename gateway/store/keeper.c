@@ -1,4 +1,5 @@
-/* The keeper's thread: checkpoints beside the writer, and the first count of the queues.
+/* The keeper's thread: checkpoints beside the writer, the first count of the queues, and the
+ * removal of big bodies that no message names any more.
  *
  * While the writer goes on, a passive checkpoint moves what is committed so far from the log into
  * the file; only the little that came meanwhile is left, and once the log is long enough the
@@ -28,22 +29,26 @@ void keeper_wake(struct store *s)
 	pthread_mutex_unlock(&s->keep);
 }
 
-/* True: there is to be a checkpoint; false: the end. */
-static bool keeper_wait(struct store *s)
+/* True: there is something to do, a checkpoint perhaps; false: the end. */
+static bool keeper_wait(struct store *s, bool *checkpoint_r)
 {
 	struct timespec t;
 	bool go;
 
 	t.tv_nsec = 0;
+	*checkpoint_r = false;
 	pthread_mutex_lock(&s->keep);
-	while (!s->keep_wanted && !s->keep_stop) {
+	while (!s->keep_wanted && !s->keep_stop && !bodies_waiting(s)) {
 		/* the condition runs on the monotonic clock (store.c) */
 		t.tv_sec = (time_t)(clock_mono() / DUR_S) + IDLE_SECONDS;
 		if (pthread_cond_timedwait(&s->keep_go, &s->keep, &t) == ETIMEDOUT &&
-			atomic_load(&s->log_size) > s->keep_size + LOG_LITTLE)
+			atomic_load(&s->log_size) > s->keep_size + LOG_LITTLE) {
+			*checkpoint_r = true;
 			break;
+		}
 	}
 	go = !s->keep_stop;
+	*checkpoint_r |= s->keep_wanted;
 	s->keep_wanted = false;
 	pthread_mutex_unlock(&s->keep);
 	return go;
@@ -54,13 +59,17 @@ void *keeper_run(void *arg)
 	struct store *s = arg;
 	struct log_quiet failing = { 0 }, growing = { 0 };
 	unsigned held;
+	bool checkpoint;
 
 	tally_count(s, s->ck);
 	sql_rollback(s->ck);
-	while (keeper_wait(s)) {
+	while (keeper_wait(s, &checkpoint)) {
 		mono_t start = clock_mono();
 		uint64_t log = 0, done = 0, size;
 
+		bodies_remove(s);
+		if (!checkpoint)
+			continue;
 		if (s->ck->driver->checkpoint(s->ck, &log, &done) < 0) {
 			if (log_due(&failing, &held))
 				log_warn("store checkpoint failed", F_STR("error", s->ck->words));

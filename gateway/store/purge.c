@@ -42,6 +42,8 @@ static int delete_range(struct store *s, uint64_t a, uint64_t b)
 {
 	static const enum hot tables[] = { Q_PURGE_ST, Q_PURGE_PART, Q_PURGE_EVENT, Q_PURGE_MSG };
 
+	if (bodies_drop(s, a, b) < 0)
+		return -1;
 	for (size_t i = 0; i < sizeof tables / sizeof *tables; i++) {
 		sql_int(s->q[tables[i]], 1, (int64_t)a);
 		sql_int(s->q[tables[i]], 2, (int64_t)b);

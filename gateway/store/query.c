@@ -374,9 +374,13 @@ int store_backup(struct store *s, const char *path, void (*progress)(void *, dou
 
 	if (!db)
 		return -1;
+	bodies_hold(s, true); /* what the copy names is there until it has been given */
 	r = db->driver->backup(db, path, progress, ctx);
 	if (r < 0)
 		sql_err(db, e, "backup");
 	pool_give(s, db);
+	if (r == 0)
+		r = bodies_backup(s, path, e);
+	bodies_hold(s, false);
 	return r;
 }

@@ -75,7 +75,11 @@ static const char version_2[] =
 	" FROM msg LEFT JOIN st ON st.id = msg.id;"
 	"CREATE INDEX mo_part_at ON mo_part(at);";
 
-static const char *const steps[SCHEMA_VERSION] = { version_1, version_2 };
+/* Which file of the spool a message's big body is in. */
+static const char version_3[] = "CREATE TABLE spool(id INTEGER PRIMARY KEY, name TEXT NOT NULL);"
+				"CREATE INDEX spool_name ON spool(name);";
+
+static const char *const steps[SCHEMA_VERSION] = { version_1, version_2, version_3 };
 
 int schema_version(struct sql *db)
 {

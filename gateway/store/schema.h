@@ -4,7 +4,7 @@
 
 #include "gateway/store/sql.h"
 
-enum { SCHEMA_VERSION = 2 };
+enum { SCHEMA_VERSION = 3 };
 
 /* Creates or migrates, each step in a transaction of its own. -1 with e: also when the file is
  * of a later version than this program. */

@@ -87,6 +87,8 @@ static int begin_run(struct store *s, bool *unclean_r, struct err *e)
 	s->now = clock_wall();
 	if (names_load(s) < 0 || awaited_load(s) < 0 || orphan_load(s) < 0 || note_load(s) < 0)
 		return sql_err(s->db, e, "reading");
+	if (bodies_load(s, e) < 0)
+		return -1;
 	purge_reset(s);
 	if (sql_begin(s->db) < 0 || meta_set(s, "open", 1) < 0 || sql_commit(s->db) < 0) {
 		sql_rollback(s->db);
@@ -130,6 +132,7 @@ static void store_free(struct store *s)
 	names_free(s);
 	tally_close(s);
 	buf_free(&s->scratch);
+	bodies_free(s);
 	mailbox_done(&s->box);
 	mailbox_done(&s->loads);
 	if (s->temporary)
@@ -226,6 +229,7 @@ void store_close(struct store **sp)
 	pthread_mutex_unlock(&s->keep);
 	pthread_join(s->keeper, NULL);
 	end_run(s);
+	bodies_remove(s);
 	store_free(s);
 }
 
@@ -262,5 +266,5 @@ int store_restore_check(const char *path, struct err *e)
 		sql_finish(&q);
 	}
 	sql_close(&db);
-	return r;
+	return r == 0 ? bodies_check(path, e) : r;
 }

@@ -87,18 +87,20 @@ void store_set_note_sink(struct store *s, note_sink_fn sink, void *ctx);
 
 /* ---- operations ---- */
 enum op_kind {
-	OP_ACCEPT = 1, /* a new message */
-	OP_SENT,       /* a part was taken by the far side */
-	OP_RETRY,      /* back to a queue: later, elsewhere, or both */
-	OP_FINAL,      /* its end, decided by us or by the far side's answer */
-	OP_RECEIPT,    /* a receipt came */
-	OP_NOTED,      /* a note was taken by its receiver (or given up): forget it */
-	OP_MARK,       /* durable mark "being sent now", for on_uncertain = "hold" */
-	OP_CANCEL,     /* FINAL cancelled, only while it is queued and not in flight */
-	OP_REPLACE,    /* new text for a queued message */
-	OP_MO,         /* a subscriber's message, or one part of it */
-	OP_EVENT,      /* a line of history */
-	OP_CALL,       /* a plugin's own work inside the transaction, in a savepoint */
+	/* A new message. A file that FIELD_SPOOL names is on disk already (base/spool.h); it stays
+	 * until the last message that names it is forgotten. */
+	OP_ACCEPT = 1,
+	OP_SENT,    /* a part was taken by the far side */
+	OP_RETRY,   /* back to a queue: later, elsewhere, or both */
+	OP_FINAL,   /* its end, decided by us or by the far side's answer */
+	OP_RECEIPT, /* a receipt came */
+	OP_NOTED,   /* a note was taken by its receiver (or given up): forget it */
+	OP_MARK,    /* durable mark "being sent now", for on_uncertain = "hold" */
+	OP_CANCEL,  /* FINAL cancelled, only while it is queued and not in flight */
+	OP_REPLACE, /* new text for a queued message */
+	OP_MO,      /* a subscriber's message, or one part of it */
+	OP_EVENT,   /* a line of history */
+	OP_CALL,    /* a plugin's own work inside the transaction, in a savepoint */
 };
 
 /* Where a message waits. */
@@ -412,11 +414,14 @@ uint64_t store_notes_waiting(struct store *s, uint32_t outlet);
 struct sql *store_read(struct store *s, struct err *e);
 void store_read_end(struct store *s, struct sql **dbp);
 
-/* Online backup into a new file; progress 0..1 may be NULL. Blocks its caller, not the writer. */
+/* Online backup into a new file; progress 0..1 may be NULL. Blocks its caller, not the writer. Big
+ * bodies that the copy's messages name stand beside it in PATH.spool (the same files by another
+ * name, where the file system can). */
 int store_backup(struct store *s, const char *path, void (*progress)(void *, double), void *ctx,
 	struct err *e);
-/* Whether a file is a whole backup of a version that this program can open. Putting it in place is
- * done with the daemon stopped: replace the database file, remove its -wal and -shm. */
+/* Whether a file is a whole backup of a version that this program can open, its bodies beside it.
+ * Putting it in place is done with the daemon stopped: copy what is in PATH.spool to the spool,
+ * replace the database file, remove its -wal and -shm. */
 int store_restore_check(const char *path, struct err *e);
 /* The figures for /metrics are registered by the store itself: postern_store_*. */
 

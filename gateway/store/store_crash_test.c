@@ -18,19 +18,20 @@
 #include <signal.h>
 #include <sqlite3.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 static unsigned rounds = 1;
 
 /* ---- a file system that remembers, or fails -------------------------------------------------- */
 
-enum what { W_WRITE, W_TRUNCATE, W_SYNC, W_ACK };
+enum what { W_WRITE, W_TRUNCATE, W_SYNC, W_ACK, W_BODY, W_GONE };
 struct entry {
 	enum what what;
 	int file; /* 0 the database, 1 its log */
 	int64_t at;
 	size_t n;
-	char *data;
+	char *data;  /* W_BODY, W_GONE: its name */
 	uint64_t id; /* W_ACK: of this message… */
 	enum state state;
 };
@@ -213,7 +214,8 @@ static void layer_off(void)
 static void (*acked)(uint64_t id, enum state st);
 static atomic_uint in_air, begun;
 static unsigned traffic_most;
-static unsigned many_parts; /* every so many-th message has two parts */
+static unsigned many_parts;  /* every so many-th message has two parts */
+static unsigned many_bodies; /* and every so many-th a big body; 0: none */
 
 struct trip {
 	struct store_op op;
@@ -323,10 +325,14 @@ static void trip_begin(void)
 {
 	unsigned n = atomic_fetch_add(&begun, 1);
 	struct trip *t = trip_op(OP_ACCEPT, NULL, trip_accepted);
+	char body[SPOOL_NAME] = "";
 
 	atomic_fetch_add(&in_air, 1);
 	t->parts = many_parts && n % many_parts == 0 ? 2 : 1;
-	t->op.accept.msg = fx_message((struct fx_msg){ .wants = WANT_DELIVERED });
+	if (many_bodies && n % many_bodies == 0)
+		fx_body(body);
+	t->op.accept.msg = fx_message(
+		(struct fx_msg){ .wants = WANT_DELIVERED, .spool = body[0] ? body : NULL });
 	t->op.accept.channel = CH;
 	t->op.accept.state = STATE_QUEUED;
 	t->op.accept.parts = (uint8_t)t->parts;
@@ -368,6 +374,16 @@ static void verify(const uint64_t *id, const enum state *st, size_t n)
 			fail_msg("message %llu, acknowledged as %s, is %s",
 				(unsigned long long)id[i], state_word(st[i]), state_word(v.state));
 		assert_non_null(v.msg);
+		if (fx_spool && message_has(v.msg, FIELD_SPOOL)) {
+			struct spool_ref ref;
+			char name[SPOOL_NAME];
+
+			assert_true(spool_ref_parse(message_get(v.msg, FIELD_SPOOL), &ref));
+			str_copy(name, sizeof name, ref.name);
+			if (!fx_body_there(name))
+				fail_msg("the body of message %llu is lost",
+					(unsigned long long)id[i]);
+		}
 		waiting += v.state == STATE_QUEUED;
 		store_view_free(&v);
 		for (unsigned k = 0; k < l.n && st[i] == STATE_QUEUED; k++)
@@ -412,6 +428,7 @@ static void ledger_free(struct ledger *b)
 /* ---- kill -9 --------------------------------------------------------------------------------- */
 
 static int ack_pipe;
+static char spool_path[300];
 
 static void ack_to_pipe(uint64_t id, enum state st)
 {
@@ -423,11 +440,33 @@ static void ack_to_pipe(uint64_t id, enum state st)
 
 static void child_run(const char *path)
 {
+	fx_spool = spool_open(spool_path, NULL);
 	fx_begin(path);
 	store_set_note_sink(fx.s, sink_nowhere, NULL);
 	acked = ack_to_pipe;
+	many_bodies = 23;
 	traffic(200, 1u << 30);
 	_exit(0);
+}
+
+static unsigned bodies_named(const char *path)
+{
+	struct sql_conf c = { .where = path, .role = SQL_READER, .cache = 2 << 20 };
+	struct err e = { 0 };
+	struct sql *db = sql_open("sqlite", &c, &e);
+	int64_t n;
+
+	assert_non_null(db);
+	n = sql_number(db, "SELECT count(DISTINCT name) FROM spool", -1);
+	sql_close(&db);
+	assert_true(n >= 0);
+	return (unsigned)n;
+}
+
+static bool drop_body(void *ctx, struct str name)
+{
+	spool_remove(fx_spool, name);
+	return true;
 }
 
 static void test_kill(void **state)
@@ -435,7 +474,9 @@ static void test_kill(void **state)
 	const char *path = fx_path("kill");
 	struct ledger book = { 0 };
 	unsigned kills = share_of(5 * rounds);
+	struct err e = { 0 };
 
+	snprintf(spool_path, sizeof spool_path, "%s.bodies", path);
 	for (unsigned k = 0; k < kills; k++) {
 		uint64_t word[2];
 		int fd[2];
@@ -465,15 +506,24 @@ static void test_kill(void **state)
 		waitpid(pid, NULL, 0);
 		assert_true(book.n > before);
 		/* the last two runs' messages, each time; the store is not closed cleanly after */
+		fx_spool = spool_open(spool_path, &e);
+		assert_non_null(fx_spool);
 		fx_begin(path);
 		assert_true(fx.unclean);
 		verify(book.id + before, book.st + before, book.n - before);
+		assert_int_equal(fx_bodies(), bodies_named(path));
 		fx_end();
+		spool_close(&fx_spool);
 	}
+	fx_spool = spool_open(spool_path, &e);
 	fx_begin(path);
 	assert_false(fx.unclean);
 	verify(book.id, book.st, book.n < 20000 ? book.n : 20000);
+	assert_true(fx_bodies() > 0);
 	fx_end();
+	spool_each(fx_spool, drop_body, NULL, &e);
+	spool_close(&fx_spool);
+	assert_int_equal(rmdir(spool_path), 0);
 	ledger_free(&book);
 	fx_remove(path);
 }
@@ -615,6 +665,106 @@ static void test_power_cut(void **state)
 		fx_remove(path);
 	}
 	assert_true(turns > 2 * rounds); /* the log did start afresh */
+	fx_remove(image);
+}
+
+/* ---- big bodies, purged and cut ------------------------------------------------------------- */
+
+/* In place of libc's: what is removed from the spool stands on the tape. */
+int unlinkat(int fd, const char *path, int flags)
+{
+	if (strlen(path) == SPOOL_NAME - 2)
+		tape_add((struct entry){ .what = W_GONE, .n = SPOOL_NAME - 1 }, path);
+	return (int)syscall(SYS_unlinkat, fd, path, flags);
+}
+
+static void body_finished(const char *name)
+{
+	for (int i = 0; i < 3; i++) { /* so many recipients */
+		struct store_op *op = fx_accept_op((struct fx_msg){ .spool = name });
+
+		op->accept.state = STATE_SUPPRESSED;
+		op->accept.channel = 0;
+		fx_free(fx_do(op));
+	}
+}
+
+/* Each body that a row of the image names was whole on disk by then, and not yet removed. */
+static void bodies_check_cut(size_t k, enum cut how, const char *path)
+{
+	struct sql_conf c = { .where = path, .role = SQL_WRITER, .cache = 2 << 20 };
+	struct err e = { 0 };
+	struct sql *db;
+	struct sql_stmt *q;
+
+	fx_remove(path);
+	cut_at(k, how, path);
+	db = sql_open("sqlite", &c, &e);
+	assert_non_null(db);
+	if (schema_version(db) < SCHEMA_VERSION) { /* cut while it was made */
+		sql_close(&db);
+		return;
+	}
+	q = sql_prepare(db, "SELECT DISTINCT name FROM spool");
+	assert_non_null(q);
+	while (sql_step(q) == 1) {
+		struct str name = sql_col_str(q, 0);
+		bool there = false;
+
+		for (size_t i = 0; i < k; i++)
+			if (tape.e[i].data && tape.e[i].what >= W_BODY &&
+				memcmp(tape.e[i].data, name.p, name.n) == 0)
+				there = tape.e[i].what == W_BODY;
+		if (!there)
+			fail_msg("cut at %zu of %zu: a message names %.*s, which is not there", k,
+				tape.n, STR_ARG(name));
+	}
+	sql_finish(&q);
+	sql_close(&db);
+}
+
+static void test_body_cut(void **state)
+{
+	const char *path = fx_path("body-from"), *image = fx_path("body-image");
+	struct err e = { 0 };
+	unsigned gone = 0;
+
+	snprintf(spool_path, sizeof spool_path, "%s.bodies", path);
+	layer_on();
+	tape.recording = true;
+	fx_spool = spool_open(spool_path, &e);
+	fx_begin(path);
+	for (int r = 0; r < 4; r++) {
+		for (int i = 0; i < 5; i++) {
+			char name[SPOOL_NAME];
+
+			fx_body(name);
+			tape_add((struct entry){ .what = W_BODY, .n = SPOOL_NAME - 1 }, name);
+			body_finished(name);
+		}
+		clock_shift(31 * DUR_DAY);
+		for (int i = 0; i < 800 && fx_bodies(); i++)
+			usleep(10000);
+		assert_int_equal(fx_bodies(), 0);
+	}
+	fx_end();
+	tape.recording = false;
+	layer_off();
+	clock_shift(-4 * 31 * DUR_DAY);
+	for (size_t i = 0; i < tape.n; i++) {
+		bool sharp = tape.e[i].what >= W_ACK;
+
+		gone += tape.e[i].what == W_GONE;
+		for (int how = CUT_ALL; sharp && how <= CUT_SOME; how++)
+			bodies_check_cut(i + 1, (enum cut)how, image);
+	}
+	assert_int_equal(gone, 20);
+	for (unsigned i = 0; i < share_of(60); i++)
+		bodies_check_cut(1 + (size_t)random() % tape.n, (enum cut)(i % 3), image);
+	tape_clear();
+	spool_close(&fx_spool);
+	assert_int_equal(rmdir(spool_path), 0);
+	fx_remove(path);
 	fx_remove(image);
 }
 
@@ -828,6 +978,8 @@ static void test_migration(void **state)
 	assert_int_equal(schema_open_upto(db, 1, &e), 0);
 	assert_int_equal(schema_version(db), 1);
 	sql_exec(db, "INSERT INTO name(kind, number, name) VALUES(1, 1, 'kept')");
+	assert_int_equal(sql_number(db, "SELECT count(*) FROM spool", -1), -1);
+	sql_forgive(db);
 	assert_int_equal(sql_number(db,
 				 "SELECT count(*) FROM sqlite_master"
 				 " WHERE name = 'messages'",
@@ -842,6 +994,7 @@ static void test_migration(void **state)
 	assert_int_equal(schema_version(db), SCHEMA_VERSION);
 	assert_int_equal(
 		sql_number(db, "SELECT count(*) FROM messages WHERE state = 'queued'", -1), 1);
+	assert_int_equal(sql_number(db, "SELECT count(*) FROM spool", -1), 0);
 	/* from the future: refused, with a sentence */
 	sql_exec(db, "UPDATE meta SET value = 99 WHERE name = 'version'");
 	sql_close(&db);
@@ -890,6 +1043,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_fault_write),
 		cmocka_unit_test(test_fault_sync),
 		cmocka_unit_test(test_power_cut),
+		cmocka_unit_test(test_body_cut),
 		cmocka_unit_test(test_kill),
 	};
 

@@ -3,6 +3,7 @@
 #define POSTERN_STORE_STORE_FIXTURE_H
 
 #include "gateway/base/mem.h"
+#include "gateway/base/spool.h"
 #include "gateway/store/store.h"
 #include "tests/share.h"
 
@@ -17,7 +18,7 @@
 /* no test uses all of it */
 #pragma GCC diagnostic ignored "-Wunused-function"
 
-enum { CH = 7, SUB = 3 };
+enum { CH = 7, SUB = 3, FX_BODY = 40000 };
 
 struct fixture {
 	struct store *s;
@@ -31,6 +32,7 @@ struct fixture {
 };
 
 static struct fixture fx;
+static struct spool *fx_spool; /* of the next fx_begin() */
 
 static void fx_sink(void *ctx, struct note *n)
 {
@@ -71,6 +73,7 @@ static void fx_begin(const char *path)
 		.dedupe_window = DUR_DAY,
 		.orphan_wait = 10 * DUR_MIN,
 		.node = 5,
+		.spool = fx_spool,
 	};
 	fx_open();
 }
@@ -173,6 +176,7 @@ static void fx_load(struct store_load *l)
 
 struct fx_msg {
 	const char *to, *text, *client_id;
+	const char *spool; /* name of a big body */
 	uint8_t wants, media;
 	enum priority priority;
 	wall_t send_at, expires;
@@ -197,6 +201,12 @@ static struct message *fx_message(struct fx_msg m)
 	draft_put(&d, FIELD_TO, str_of(m.to ? m.to : "46700000001"));
 	draft_put(&d, FIELD_TEXT, str_of(m.text ? m.text : "hej"));
 	draft_put(&d, FIELD_CLIENT_ID, str_of(m.client_id));
+	if (m.spool) {
+		char ref[64];
+
+		snprintf(ref, sizeof ref, "octets:%s:%u", m.spool, FX_BODY);
+		draft_put(&d, FIELD_SPOOL, str_of(ref));
+	}
 	out = draft_seal(&d);
 	draft_free(&d);
 	return out;
@@ -223,6 +233,42 @@ static void fx_free(struct store_op *op)
 	if (op->kind == OP_REPLACE)
 		message_unref(&op->replace.msg);
 	mem_free(&op);
+}
+
+/* A big body of its own, on disk. */
+static void fx_body(char name_r[SPOOL_NAME])
+{
+	static const char piece[FX_BODY];
+	struct err e = { 0 };
+	struct spool_writer *w = spool_begin(fx.conf.spool, &e);
+
+	if (!w || spool_write(w, piece, sizeof piece, &e) != 0 || spool_finish(&w, name_r, &e) != 0)
+		fail_msg("%s", e.text);
+}
+
+static bool fx_body_there(const char *name)
+{
+	uint64_t size;
+	int fd = spool_read(fx.conf.spool, str_of(name), &size, NULL);
+
+	if (fd < 0)
+		return false;
+	close(fd);
+	return size == FX_BODY;
+}
+
+static bool fx_count_body(void *ctx, struct str name)
+{
+	++*(unsigned *)ctx;
+	return true;
+}
+
+static unsigned fx_bodies(void)
+{
+	unsigned n = 0;
+
+	assert_int_equal(spool_each(fx.conf.spool, fx_count_body, &n, NULL), 0);
+	return n;
 }
 
 static uint64_t fx_accept(struct fx_msg m, struct place *place_r)

@@ -330,6 +330,7 @@ static int batch_commit(struct store *s, unsigned from, unsigned n, dur_t bulk)
 		goto fail;
 	clock_end(s);
 	tally_commit(s, true);
+	bodies_commit(s, true);
 	notes_tell(s);
 	for (unsigned i = from; i < from + n; i++) {
 		call_answer(s->batch[i], op_answer);
@@ -351,6 +352,7 @@ fail:
 	clock_end(s);
 	notes_drop(s);
 	tally_commit(s, false);
+	bodies_commit(s, false);
 	s->stale = true;
 	return -1;
 }
