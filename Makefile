@@ -37,7 +37,8 @@ endif
 ALL_CFLAGS := -std=gnu17 -I. -D_GNU_SOURCE -DPOSTERN_VERSION='"$(VERSION)"' $(WARN) -fno-common \
               -fstack-protector-strong $(PKG_CFLAGS) $(CFLAGS) $(SAN)
 HARDEN     := -Wl,-z,relro,-z,now
-ALL_LIBS   := -Wl,--as-needed $(PKG_LIBS) -lcrypt -lm -lpthread
+# libtsan has a crypt() of its own in front of the real one, which --as-needed takes for enough.
+ALL_LIBS   := -Wl,--as-needed $(PKG_LIBS) -Wl,--no-as-needed -lcrypt -lm -lpthread
 
 # ---- what is built from what --------------------------------------------------------------
 LIB_SRC  := $(filter-out %_test.c gateway/main.c gateway/control/ctl.c,$(wildcard gateway/*/*.c gateway/*.c))

@@ -2,10 +2,9 @@
 #include "gateway/base/fault.h"
 #include "gateway/base/str.h"
 
-#include <stdatomic.h>
 #include <stdlib.h>
 
-bool fault_on;
+atomic_bool fault_on;
 
 static char fault_what[32];
 static long fault_at;
@@ -17,7 +16,7 @@ void fault_init(const char *spec)
 	struct str s = str_of(spec ? spec : getenv("FAULT")), what;
 	uint64_t n;
 
-	fault_on = false;
+	atomic_store(&fault_on, false);
 	atomic_store(&fault_count, 0);
 	if (s.n == 0 || !str_cut(&s, ':', &what) || !s.p)
 		return;
@@ -28,7 +27,7 @@ void fault_init(const char *spec)
 		return;
 	str_copy(fault_what, sizeof fault_what, what);
 	fault_at = (long)n;
-	fault_on = true;
+	atomic_store(&fault_on, true);
 }
 
 bool fault_due(const char *what)

@@ -7,15 +7,18 @@
 #ifndef POSTERN_BASE_FAULT_H
 #define POSTERN_BASE_FAULT_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 
-extern bool fault_on;              /* set once by fault_init() before threads start */
-void fault_init(const char *spec); /* NULL: from the environment */
+extern atomic_bool fault_on;
+/* NULL: from the environment. Before threads start, or while no other fault is set. */
+void fault_init(const char *spec);
 bool fault_due(const char *what);
 
 static inline bool fault_hit(const char *what)
 {
-	return __builtin_expect(fault_on, 0) && fault_due(what);
+	return __builtin_expect(atomic_load_explicit(&fault_on, memory_order_acquire), 0) &&
+	       fault_due(what);
 }
 
 #endif

@@ -22,7 +22,7 @@ CONF
 	chain() { # NAME WHEN UNLESS THEN VIA MORE
 		cat <<CONF
 { name = "$1"; kind = "service"; when = [ $2 ]; unless = [ $3 ]; then = "$4"; ${6:-}
-  steps = ( { after = "${AFTER:-2 s}"; send = "$1"; via = [ $5 ]; } ); }
+  steps = ( { after = "${AFTER:-$((2 * slow)) s}"; send = "$1"; via = [ $5 ]; } ); }
 CONF
 	}
 	cat >policy.conf <<CONF
