@@ -102,7 +102,8 @@ struct channel_conf {
 	unsigned media; /* MEDIA_BIT mask, 0: all that the protocol can */
 	int on_uncertain;
 	dur_t receipt_wait;
-	uint64_t queue_most; /* messages that may wait, 0: no limit */
+	uint64_t queue_most;   /* messages that may wait, 0: no limit */
+	uint64_t queue_memory; /* bytes of those that wait in memory; the others wait on disk */
 	dur_t retry_first, retry_most;
 	double retry_factor;
 	int attempts;         /* 0: until the validity ends */

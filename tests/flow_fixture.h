@@ -733,6 +733,7 @@ static struct flow_channel *fx_channel(const char *name)
 struct inside {
 	struct flow_channel *c;
 	unsigned in_flight, outstanding, waiting;
+	uint64_t bytes;
 	unsigned high; /* in: set, when not 0 */
 	bool opened;
 };
@@ -744,6 +745,7 @@ static void inside_run(void *arg)
 	i->in_flight = i->c->in_flight;
 	i->outstanding = i->c->outstanding;
 	i->waiting = queue_waiting(i->c);
+	i->bytes = queue_bytes(i->c);
 	i->opened = i->c->opened;
 	if (i->high)
 		i->c->high = i->high;

@@ -40,6 +40,7 @@ static void register_stats(struct flow_channel *c)
 	S(window, STAT_GAUGE, "window", "Parts that may be in flight.");
 	S(in_flight, STAT_GAUGE, "in_flight", "Parts sent and not yet recorded.");
 	S(waiting, STAT_GAUGE, "waiting_in_memory", "Messages of the queue that are in memory.");
+	S(waiting_bytes, STAT_GAUGE, "waiting_in_memory_bytes", "What these take.");
 	S(rate, STAT_GAUGE, "rate", "Rate in force in parts/s, 0: no limit.");
 	S(up, STAT_GAUGE, "up", "1 when it can send.");
 	S(took, STAT_HISTOGRAM, "answer_seconds", "From submitting to the far side's answer.");
@@ -476,6 +477,7 @@ static void pump_run(struct letter *l)
 			wake = now + in;
 	}
 	stat_set(&c->stats.waiting, queue_waiting(c));
+	stat_set(&c->stats.waiting_bytes, queue_bytes(c));
 	if (wake)
 		timer_set(c->pub.loop, &c->timer, wake);
 	else

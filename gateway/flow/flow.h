@@ -27,6 +27,7 @@ struct flight {
 	unsigned reported; /* parts whose credit went along with an operation */
 	unsigned credit;   /* to be given back when its next operation is on disk */
 	uint32_t slot;     /* in the in-flight file + 1 */
+	size_t bytes;      /* as its lane counts it */
 	mono_t out_at;
 	bool marked;  /* the store holds OP_MARK on it */
 	bool crashed; /* it held it when this run began: nobody knows whether it was sent */
@@ -38,6 +39,7 @@ enum { QUEUE_LOAD = 512 };
 struct lane {
 	struct list waiting; /* by (due, id) */
 	unsigned n;
+	uint64_t bytes; /* of them */
 	/* Every row with key up to this one is in memory or done with; the rest is on disk. */
 	wall_t cur_due;
 	uint64_t cur_id;
@@ -68,7 +70,7 @@ enum breaker { BREAKER_CLOSED, BREAKER_OPEN, BREAKER_TRIAL };
 struct channel_stats {
 	struct stat_cell accepted, sent, delivered, failed, expired, retried, throttled, uncertain,
 		failed_over, receipts, receipts_unknown, receipts_again, mo, window, in_flight,
-		waiting, rate, up, took, receipt_took;
+		waiting, waiting_bytes, rate, up, took, receipt_took;
 };
 
 /* Made once for each name and kept until the end, over all reloads: operations under way know it.
@@ -82,7 +84,7 @@ struct flow_channel {
 	unsigned window, in_flight; /* parts */
 	unsigned outstanding;       /* deliveries lent to the protocol */
 	struct lane lane[PRIORITY_COUNT];
-	unsigned high; /* per lane, in memory */
+	unsigned high; /* per lane, in memory: messages */
 	struct pace pace;
 	enum breaker breaker;
 	struct backoff breaker_wait;
@@ -171,6 +173,7 @@ void queue_refill(struct flow_channel *c);
 mono_t queue_wake(const struct flow_channel *c);
 wall_t queue_next_due(const struct flow_channel *c);
 unsigned queue_waiting(const struct flow_channel *c);
+uint64_t queue_bytes(const struct flow_channel *c);
 struct flight *queue_find(struct flow_channel *c, uint64_t id);
 /* The row at p is not on disk alone any more: it is in memory, in flight or done with. */
 bool queue_passed(const struct flow_channel *c, const struct place *p, uint64_t id);

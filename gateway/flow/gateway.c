@@ -362,6 +362,7 @@ static int add_fallback(struct gateway *g, struct err *e)
 		.name = "(fallback)",
 		.connections = 1,
 		.window = 1000,
+		.queue_memory = 16 << 20,
 		.receipt_wait = 366 * DUR_DAY, /* its attempts have limits of their own */
 		.retry_first = DUR_S,
 		.retry_most = DUR_MIN,

@@ -78,7 +78,28 @@ static void lane_insert(struct lane *lane, struct flight *f)
 	}
 	list_insert_before(at, &f->link);
 	lane->n++;
+	f->bytes = sizeof *f + message_bytes(f->d.msg);
+	lane->bytes += f->bytes;
 	f->state = FLIGHT_WAITS;
+}
+
+/* Each priority has its own, so that much of a low one does not keep a high one out. */
+static uint64_t lane_bytes(const struct flow_channel *c)
+{
+	return c->pub.conf->queue_memory / PRIORITY_COUNT;
+}
+
+/* No room for one more. One alone always has, or it would never go. */
+static bool is_full(const struct flow_channel *c, const struct lane *lane, const struct message *m)
+{
+	return lane->n >= c->high ||
+	       (lane->n && lane->bytes + sizeof(struct flight) + message_bytes(m) > lane_bytes(c));
+}
+
+/* Room for a load that is worth it. */
+static bool is_low(const struct flow_channel *c, const struct lane *lane)
+{
+	return lane->n <= c->high / 2 && lane->bytes <= lane_bytes(c) / 2;
 }
 
 /* Left on disk: a load is to bring it. */
@@ -105,7 +126,7 @@ void queue_offer(struct flow_channel *c, struct message *m, const struct place *
 		earlier(&lane->next_due, p->due);
 		earlier(&lane->added_due, p->due);
 		message_unref(&m);
-	} else if (how == OFFER_DISK || lane->more || lane->loading || lane->n >= c->high ||
+	} else if (how == OFFER_DISK || lane->more || lane->loading || is_full(c, lane, m) ||
 		   (lane->next_due && p->due >= lane->next_due)) {
 		leave(lane, m);
 	} else {
@@ -137,6 +158,7 @@ void queue_remove(struct flow_channel *c, struct flight *f)
 
 	list_remove(&f->link);
 	lane->n--;
+	lane->bytes -= f->bytes;
 }
 
 void queue_take(struct flow_channel *c, struct flight *f)
@@ -191,6 +213,11 @@ unsigned queue_waiting(const struct flow_channel *c)
 	return c->lane[0].n + c->lane[1].n + c->lane[2].n;
 }
 
+uint64_t queue_bytes(const struct flow_channel *c)
+{
+	return c->lane[0].bytes + c->lane[1].bytes + c->lane[2].bytes;
+}
+
 wall_t queue_next_due(const struct flow_channel *c)
 {
 	wall_t next = 0;
@@ -208,7 +235,7 @@ mono_t queue_wake(const struct flow_channel *c)
 	for (int i = 0; i < PRIORITY_COUNT && c->ready && c->opened; i++) {
 		const struct lane *lane = &c->lane[i];
 
-		if (lane->more && !lane->loading && lane->n <= c->high / 2 && lane->not_before &&
+		if (lane->more && !lane->loading && is_low(c, lane) && lane->not_before &&
 			(!wake || lane->not_before < wake))
 			wake = lane->not_before;
 	}
@@ -225,10 +252,11 @@ void queue_refill(struct flow_channel *c)
 	for (int i = 0; i < PRIORITY_COUNT; i++) {
 		struct lane *lane = &c->lane[i];
 		struct store_load *l = &lane->load;
+		uint64_t bytes = lane_bytes(c);
 
 		if (lane->next_due && lane->next_due <= now)
 			lane->more = true;
-		if (!lane->more || lane->loading || lane->n > c->high / 2 ||
+		if (!lane->more || lane->loading || !is_low(c, lane) ||
 			loop_now(c->pub.loop) < lane->not_before)
 			continue;
 		lane->loading = true;
@@ -244,6 +272,7 @@ void queue_refill(struct flow_channel *c)
 			.after_id = lane->cur_id,
 			.until = now,
 			.most = c->high - lane->n,
+			.bytes_most = bytes > lane->bytes ? bytes - lane->bytes : 1,
 		};
 		store_load(gateway_store(c->gw), l);
 	}

@@ -82,6 +82,63 @@ static void test_shares(void **state)
 	fx_end();
 }
 
+/* Big messages are bounded by their octets, each priority for itself: a lot of bulk leaves room for
+ * what is urgent. What does not fit waits on disk and comes in its turn. */
+static void test_bytes(void **state)
+{
+	enum { N = 900, SIZE = 30000, MOST = 3 << 20 };
+	char *text = mem_alloc(SIZE + 1);
+	struct inside in = { 0 };
+	struct err e;
+
+	memset(text, 'x', SIZE);
+	fx_begin("channels = ( { name = \"a\"; type = \"probe\"; window = 20;"
+		 " queue_memory = \"3MiB\"; receipt_wait = \"1h\"; } );"
+		 "routes = ( { via = [ \"a\" ]; } );");
+	assert_int_equal(gateway_channel_verb(fx.g, "a", GATEWAY_HOLD, &e), 0);
+	for (unsigned i = 0; i < N; i++)
+		fx_post((struct fx_msg){ .priority = PRIORITY_BULK, .text = text }, NULL);
+	fx_answers();
+	in = fx_inside(fx_channel("a"));
+	assert_in_range(in.bytes, MOST / 3 - SIZE - 1000, MOST / 3);
+	assert_int_equal(in.waiting, in.bytes / SIZE);
+	fx_post((struct fx_msg){ .priority = PRIORITY_HIGH, .text = text }, NULL);
+	fx_answers();
+	assert_int_equal(fx_inside(fx_channel("a")).waiting, in.waiting + 1);
+	/* held or not, and while loads refill it */
+	fx.chances.latency = 3 * DUR_MS;
+	assert_int_equal(gateway_channel_verb(fx.g, "a", GATEWAY_RESUME, &e), 0);
+	while (fx_queued()) {
+		in = fx_inside(fx_channel("a"));
+		assert_true(in.bytes <= MOST / 3 * 2 + 2 * SIZE);
+		usleep(2000);
+	}
+	fx_drain(60 * DUR_S);
+	assert_int_equal(fx_inside(fx_channel("a")).bytes, 0);
+	fx_check_all(N + 1);
+	check_order();
+	fx_end();
+	mem_free(&text);
+}
+
+/* One that is bigger than all the memory goes nevertheless. */
+static void test_one_too_big(void **state)
+{
+	enum { SIZE = 40000 };
+	char *text = mem_alloc(SIZE + 1);
+
+	memset(text, 'x', SIZE);
+	fx_begin("channels = ( { name = \"a\"; type = \"probe\"; window = 20;"
+		 " queue_memory = \"64KiB\"; receipt_wait = \"1h\"; } );"
+		 "routes = ( { via = [ \"a\" ]; } );");
+	for (unsigned i = 0; i < 50; i++)
+		fx_post((struct fx_msg){ .text = text }, NULL);
+	fx_drain(60 * DUR_S);
+	fx_check_all(50);
+	fx_end();
+	mem_free(&text);
+}
+
 /* ---- due times ---- */
 /* Schedules that come due between the commit and its offer must not hide what was committed with
  * them; and retries at the same moment as acceptances neither. */
@@ -474,6 +531,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_order),
 		cmocka_unit_test(test_shares),
+		cmocka_unit_test(test_bytes),
+		cmocka_unit_test(test_one_too_big),
 		cmocka_unit_test(test_due_soon),
 		cmocka_unit_test(test_parts_resume),
 		cmocka_unit_test(test_uncertain_part),

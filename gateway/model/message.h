@@ -77,6 +77,11 @@ struct message {
 /* STR_NONE when absent. The slice lives as long as the message. */
 struct str message_get(const struct message *m, enum field f);
 bool message_has(const struct message *m, enum field f);
+/* What it takes in memory. */
+static inline size_t message_bytes(const struct message *m)
+{
+	return sizeof *m + m->size;
+}
 struct message *message_ref(const struct message *m);
 void message_unref(struct message **mp); /* nulls the caller's pointer */
 

@@ -135,7 +135,9 @@ static int load_queue(struct reader *r, struct store_load *l)
 {
 	struct sql_stmt *q = r->q[R_QUEUE];
 	wall_t until = horizon(r->s, l->until);
+	uint64_t bytes = 0;
 	unsigned seen = 0;
+	bool full = false;
 	int got;
 
 	l->rows = mem_alloc((l->most ? l->most : 1) * sizeof *l->rows);
@@ -168,11 +170,18 @@ static int load_queue(struct reader *r, struct store_load *l)
 		row->parts = (uint8_t)sql_col(q, 3);
 		row->marked = sql_col(q, 4) != 0;
 		l->n++;
+		bytes += message_bytes(row->msg);
+		if (l->bytes_most && bytes >= l->bytes_most) {
+			full = true;
+			sql_reset(q);
+			got = 0;
+			break;
+		}
 	}
 	for (unsigned i = 0; got == 0 && i < l->n; i++)
 		if (l->rows[i].parts > 1)
 			got = load_parts(r, &l->rows[i]);
-	l->end = seen < l->most;
+	l->end = seen < l->most && !full;
 	if (got == 0 && l->end) {
 		q = r->q[R_NEXT];
 		sql_int(q, 1, l->channel);

@@ -327,6 +327,7 @@ struct store_load {
 	char after_key[OUTCOME_ID]; /* LOAD_OVERDUE: where the last slice ended; in and out */
 	wall_t until;               /* LOAD_QUEUE: at most store_now() */
 	unsigned most;
+	uint64_t bytes_most; /* LOAD_QUEUE: it ends with the row that reaches this; 0: no limit */
 	/* out */
 	unsigned n;
 	bool end;        /* nothing more up to `until` at the moment of reading */
