@@ -381,7 +381,7 @@ static void said(const char *line, const char *want)
 	size_t at = 0;
 	ssize_t n;
 
-	snprintf(sa.sun_path, sizeof sa.sun_path, "%.80s/control.sock", fx.dir);
+	snprintf(sa.sun_path, sizeof sa.sun_path, "%.94s/control.sock", fx.dir);
 	assert_int_equal(connect(fd, (struct sockaddr *)&sa, sizeof sa), 0);
 	assert_true(dprintf(fd, "%s\n", line) > 0);
 	while ((n = recv(fd, got + at, sizeof got - 1 - at, 0)) > 0)

@@ -211,6 +211,10 @@ static void end_run(struct store *s)
 		log_warn("store checkpoint failed", F_STR("error", s->db->words));
 }
 
+/* What could not be written because the store does not work stays where it is: the loops of its
+ * owners have ended, and the process is about to. */
+static struct letter *volatile unwritten[2];
+
 void store_close(struct store **sp)
 {
 	struct store *s = *sp;
@@ -229,6 +233,8 @@ void store_close(struct store **sp)
 	pthread_mutex_unlock(&s->keep);
 	pthread_join(s->keeper, NULL);
 	end_run(s);
+	unwritten[0] = s->todo;
+	unwritten[1] = s->calls;
 	bodies_remove(s);
 	store_free(s);
 }
