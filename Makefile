@@ -27,7 +27,7 @@ endif
 
 # A bare machine has no pkg-config yet: `make demo` and `make check` install first and start again.
 PKGS     := libevent libevent_pthreads libconfig openssl libnghttp2 sqlite3 libmicrohttpd libcurl jansson libsystemd \
-            gmime-3.0 opendkim libunbound
+            gmime-3.0 libidn2 opendkim libunbound
 PKG      := $(shell command -v pkg-config 2>/dev/null)
 ifneq ($(PKG),)
 PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)

@@ -59,7 +59,20 @@ struct mail_unsubscribe {
 enum mail_token_fault mail_unsubscribe_check(
 	const struct mail_conf *c, struct str token, wall_t now, struct mail_unsubscribe *u_r);
 
+/* ---- addresses ---- */
+/* As it goes over the wire, in the envelope and in the header: the domain in its A-labels (IDNA
+ * 2008, UTS 46), which needs no SMTPUTF8. *utf8_r: the local part is beyond ASCII, so it does. -1
+ * and e: there is no such form. */
+enum { MAIL_ADDRESS = 256 };
+int mail_address_wire(struct str address, char wire_r[MAIL_ADDRESS], bool *utf8_r, struct err *e);
+
 /* ---- building ---- */
+/* ATTACHMENTS is a list of objects: `name`, `type` (else known by the name), and `content` in
+ * base64 or `url`; with `cid` the HTML shows it as "cid:…" (multipart/related); `inline`: to be
+ * shown, not kept. Nothing is ever fetched: where the HTML says "cid:…" of a `url`, it says the URL
+ * instead, and a `url` without a cid is a link below the text. HEADERS: an object of further
+ * fields, each a text or a list of texts; those that other fields make are refused. An IMAGE or URL
+ * that neither text nor HTML mention is shown above, named below them. */
 /* A whole mail from FIELD_FROM (an address), FROM_NAME, TO, SUBJECT, TEXT, HTML, IMAGE,
  * ATTACHMENTS, HEADERS, UNSUBSCRIBE: multipart/alternative, related and mixed as needed; a plain
  * text made from the HTML where only that is given; 7-bit whatever the content (quoted-printable,
@@ -70,7 +83,9 @@ enum mail_token_fault mail_unsubscribe_check(
 int mail_build(const struct mail_conf *c, struct spool *spool, const struct message *m,
 	struct buf *out, bool *smtputf8_r, struct err *e);
 /* Is the content of an email message (as HTTP and plugins give it) something mail_build() can take?
- * For the door: -1 and e, which names the field and what is wrong. Quick; reads no files. */
+ * For the door: -1 and e, which names the field by a JSON pointer and says what is wrong
+ * ("/attachments/1/content: is not base64 at place 15"). Quick; reads no files: of attachments in
+ * the spool nothing is said. */
 int mail_check(const struct message *m, struct err *e);
 /* A plain text that says what the HTML says: blocks, lists, links with their targets, entities. */
 void mail_plain_of_html(struct str html, struct buf *out);

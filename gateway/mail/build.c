@@ -1,0 +1,553 @@
+/* A mail from the fields of a message. See mail.h. The same message gives the same octets, so that
+ * a retry is the same mail, and its signature the same signature.
+ *
+ *	mixed       what is attached follows
+ *	  alternative   plain text, or
+ *	    related         the HTML, with what it shows
+ *
+ * A level that has nothing to hold is not there.
+ */
+#include "gateway/base/err.h"
+#include "gateway/base/mem.h"
+#include "gateway/mail/content.h"
+#include "gateway/mail/mime_out.h"
+#include "gateway/model/address.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <unistd.h>
+
+enum { NAME_MOST = 320, SUBJECT_MOST = 4096, HOST_MOST = 256 };
+
+struct build {
+	const struct mail_conf *c;
+	const struct message *m;
+	struct buf *out;
+	struct str text, html;
+	struct buf made_text, made_html; /* what they point to when it is not the message */
+	struct buf file;                 /* attachments from the spool */
+	struct attachments a;
+	char host[HOST_MOST];
+	char mark[20]; /* of boundaries */
+	bool utf8;
+};
+
+/* ---- what both the door and the builder look at ------------------------------------------ */
+
+static bool has_control(struct str s)
+{
+	for (size_t i = 0; i < s.n; i++)
+		if (((unsigned char)s.p[i] < 0x20 && s.p[i] != '\t') || s.p[i] == 0x7f)
+			return true;
+	return false;
+}
+
+/* Line ends would end the field: they are refused here, and could not pass the writer either. */
+static int check_line(
+	const struct message *m, enum field f, const char *at, size_t most, struct err *e)
+{
+	struct str s = message_get(m, f);
+
+	if (s.n > most)
+		return err_set(e, ERR_INPUT, "/%s: more than %zu bytes", at, most);
+	if (!str_utf8_valid(s))
+		return err_set(e, ERR_INPUT, "/%s: is not UTF-8", at);
+	if (has_control(s))
+		return err_set(
+			e, ERR_INPUT, "/%s: holds a line end or another control character", at);
+	return 0;
+}
+
+static int check_text(struct str s, const char *at, struct err *e)
+{
+	if (s.n && memchr(s.p, '\0', s.n))
+		return err_set(e, ERR_INPUT, "/%s: holds a NUL", at);
+	if (!str_utf8_valid(s))
+		return err_set(e, ERR_INPUT, "/%s: is not UTF-8", at);
+	return 0;
+}
+
+static int wire_address(const struct message *m, enum field f, const char *at,
+	char wire_r[MAIL_ADDRESS], bool *utf8_r, struct err *e)
+{
+	struct str s = message_get(m, f);
+	struct err why;
+	bool utf8;
+
+	if (s.n == 0)
+		return err_set(e, ERR_INPUT, "/%s: is missing", at);
+	if (address_email(s, &why) != 0 || mail_address_wire(s, wire_r, &utf8, &why) != 0)
+		return err_set(e, ERR_INPUT, "/%s: %s", at, why.text);
+	*utf8_r |= utf8;
+	return 0;
+}
+
+static int check_message(const struct message *m, char from_r[MAIL_ADDRESS],
+	char to_r[MAIL_ADDRESS], bool *utf8_r, struct err *e)
+{
+	struct str text = message_get(m, FIELD_TEXT), html = message_get(m, FIELD_HTML);
+
+	if (wire_address(m, FIELD_FROM, "from", from_r, utf8_r, e) ||
+		wire_address(m, FIELD_TO, "to", to_r, utf8_r, e) ||
+		check_line(m, FIELD_FROM_NAME, "from_name", NAME_MOST, e) ||
+		check_line(m, FIELD_SUBJECT, "subject", SUBJECT_MOST, e) ||
+		check_text(text, "text", e) || check_text(html, "html", e))
+		return -1;
+	if (!text.n && !html.n)
+		return err_set(e, ERR_INPUT, "/text: is missing (text or html)");
+	return 0;
+}
+
+int mail_check(const struct message *m, struct err *e)
+{
+	char from[MAIL_ADDRESS], to[MAIL_ADDRESS];
+	struct attachments a;
+	bool utf8;
+
+	if (check_message(m, from, to, &utf8, e) ||
+		headers_put(message_get(m, FIELD_HEADERS), message_has(m, FIELD_UNSUBSCRIBE), NULL,
+			&utf8, e) ||
+		attachments_read(message_get(m, FIELD_ATTACHMENTS), &a, e))
+		return -1;
+	attachments_free(&a);
+	if (message_get(m, FIELD_UNSUBSCRIBE).n >= sizeof((struct mail_unsubscribe *)0)->row)
+		return err_set(e, ERR_INPUT, "/unsubscribe: more than 31 bytes");
+	return 0;
+}
+
+/* ---- texts ------------------------------------------------------------------------------- */
+
+static void escape(struct buf *b, struct str s)
+{
+	for (size_t i = 0; i < s.n; i++) {
+		switch (s.p[i]) {
+		case '&':
+			buf_str(b, STR("&amp;"));
+			break;
+		case '<':
+			buf_str(b, STR("&lt;"));
+			break;
+		case '>':
+			buf_str(b, STR("&gt;"));
+			break;
+		case '"':
+			buf_str(b, STR("&quot;"));
+			break;
+		default:
+			buf_char(b, s.p[i]);
+		}
+	}
+}
+
+static bool says(struct str text, struct str what)
+{
+	return str_find(text, what) >= 0;
+}
+
+/* Behind the start tag of the body, where there is one. */
+static size_t body_start(struct str html)
+{
+	for (size_t i = 0; i + 6 < html.n; i++)
+		if (html.p[i] == '<' && str_ieq(str_n(html.p + i, 5), STR("<body"))) {
+			ptrdiff_t end = str_index(str_skip(html, i), '>');
+
+			return end < 0 ? 0 : i + (size_t)end + 1;
+		}
+	return 0;
+}
+
+/* Before the last end tag of this name; -1. */
+static ptrdiff_t last_end(struct str html, struct str tag)
+{
+	for (size_t i = html.n; i-- > 0;)
+		if (html.p[i] == '<' && html.n - i >= tag.n &&
+			str_ieq(str_n(html.p + i, tag.n), tag))
+			return (ptrdiff_t)i;
+	return -1;
+}
+
+/* Where what is added at the end belongs. */
+static size_t body_end(struct str html)
+{
+	ptrdiff_t i = last_end(html, STR("</body"));
+
+	if (i < 0)
+		i = last_end(html, STR("</html"));
+	return i < 0 ? html.n : (size_t)i;
+}
+
+/* "cid:X" of what stands at a URL becomes the URL. */
+static void put_with_urls(struct buf *b, struct str html, const struct attachments *a)
+{
+	while (html.n) {
+		ptrdiff_t at = str_find(html, STR("cid:"));
+		const struct attachment *found = NULL;
+		struct str rest;
+
+		if (at < 0)
+			break;
+		rest = str_skip(html, (size_t)at + 4);
+		for (size_t i = 0; i < a->n; i++) {
+			const struct attachment *one = &a->v[i];
+
+			if (one->url.n && one->cid.n && str_starts(rest, one->cid) &&
+				(rest.n == one->cid.n ||
+					strchr("\"') >\t\r\n", rest.p[one->cid.n])))
+				found = one;
+		}
+		buf_add(b, html.p, (size_t)at);
+		if (found) {
+			escape(b, found->url);
+			html = str_skip(rest, found->cid.n);
+		} else {
+			buf_str(b, STR("cid:"));
+			html = rest;
+		}
+	}
+	buf_str(b, html);
+}
+
+static void put_link(struct buf *b, struct str url, struct str name)
+{
+	buf_str(b, STR("<p><a href=\""));
+	escape(b, url);
+	buf_str(b, STR("\">"));
+	escape(b, name.n ? name : url);
+	buf_str(b, STR("</a></p>\n"));
+}
+
+/* Does anything have to be added to what was submitted? Rarely. */
+static bool has_links(const struct build *b, struct str image, struct str url)
+{
+	for (size_t i = 0; i < b->a.n; i++)
+		if (b->a.v[i].url.n)
+			return true;
+	return (image.n && !says(b->html, image)) || (url.n && !says(b->html, url)) ||
+	       (url.n && b->text.n && !says(b->text, url));
+}
+
+static void text_as_html(struct buf *b, struct str text)
+{
+	struct str line;
+
+	buf_str(b, STR("<p>"));
+	while (str_cut(&text, '\n', &line)) {
+		if (line.n && line.p[line.n - 1] == '\r')
+			line.n--;
+		escape(b, line);
+		if (text.p)
+			buf_str(b, STR("<br>\n"));
+	}
+	buf_str(b, STR("</p>\n"));
+}
+
+static void make_html(struct build *b, struct str image, struct str url)
+{
+	struct str html = b->html;
+	struct buf *o = &b->made_html;
+	size_t from = body_start(html), to = body_end(html);
+
+	if (to < from)
+		to = html.n;
+	buf_add(o, html.p, from);
+	if (image.n && !says(html, image)) {
+		buf_str(o, STR("<p><img src=\""));
+		escape(o, image);
+		buf_str(o, STR("\" alt=\"\"></p>\n"));
+	}
+	if (html.n)
+		put_with_urls(o, str_n(html.p + from, to - from), &b->a);
+	else
+		text_as_html(o, b->text);
+	if (url.n && !says(html, url))
+		put_link(o, url, STR_NONE);
+	for (size_t i = 0; i < b->a.n; i++)
+		if (b->a.v[i].url.n && !b->a.v[i].cid.n)
+			put_link(o, b->a.v[i].url, b->a.v[i].name);
+	buf_str(o, str_skip(html, to));
+}
+
+static void make_text(struct build *b, struct str url)
+{
+	struct buf *o = &b->made_text;
+
+	buf_str(o, b->text);
+	if (url.n && !says(b->text, url))
+		buf_printf(o, "\n\n%.*s\n", STR_ARG(url));
+	for (size_t i = 0; i < b->a.n; i++)
+		if (b->a.v[i].url.n && !b->a.v[i].cid.n)
+			buf_printf(o, "\n%.*s%s%.*s\n", STR_ARG(b->a.v[i].name),
+				b->a.v[i].name.n ? ": " : "", STR_ARG(b->a.v[i].url));
+}
+
+static void make_texts(struct build *b)
+{
+	struct str image = message_get(b->m, FIELD_IMAGE), url = message_get(b->m, FIELD_URL);
+
+	b->text = message_get(b->m, FIELD_TEXT);
+	b->html = message_get(b->m, FIELD_HTML);
+	if (has_links(b, image, url)) {
+		if (b->text.n)
+			make_text(b, url);
+		if (b->html.n || image.n)
+			make_html(b, image, url);
+		if (b->made_text.n)
+			b->text = buf_view(&b->made_text);
+		if (b->made_html.n)
+			b->html = buf_view(&b->made_html);
+	}
+	if (!b->text.n) {
+		mail_plain_of_html(b->html, &b->made_text);
+		b->text = buf_view(&b->made_text);
+	}
+}
+
+/* ---- parts ------------------------------------------------------------------------------- */
+
+static bool is_related(const struct build *b, const struct attachment *a)
+{
+	return b->html.n && !a->url.n && a->cid.n;
+}
+
+static void boundary(struct build *b, char level)
+{
+	buf_printf(b->out, "--%s%c\r\n", b->mark, level);
+}
+
+static void begin_multipart(struct build *b, const char *subtype, char level)
+{
+	buf_printf(b->out, "Content-Type: multipart/%s;%s\r\n\tboundary=\"%s%c\"\r\n\r\n", subtype,
+		level == 'r' ? " type=\"text/html\";" : "", b->mark, level);
+}
+
+static void end_multipart(struct build *b, char level)
+{
+	buf_printf(b->out, "--%s%c--\r\n", b->mark, level);
+}
+
+static void put_text_part(struct build *b, const char *subtype, struct str text)
+{
+	enum mime_encoding e = mime_text_encoding(text);
+
+	buf_printf(b->out,
+		"Content-Type: text/%s; charset=utf-8\r\nContent-Transfer-Encoding: %s\r\n\r\n",
+		subtype, mime_encoding_word(e));
+	mime_text_body(b->out, text, e);
+}
+
+/* The type said, its parameters written anew; a mail as an attachment could not be in base64. */
+static void put_type(struct buf *o, const struct attachment *a)
+{
+	struct str rest = a->type, part;
+
+	buf_str(o, STR("Content-Type: "));
+	if (!a->type.n) {
+		buf_c(o, attachment_type(a));
+	} else if (str_ieq(str_n(a->type.p, a->type.n < 8 ? a->type.n : 8), STR("message/"))) {
+		buf_str(o, STR("application/octet-stream"));
+	} else {
+		str_cut(&rest, ';', &part);
+		buf_str(o, str_trim(part));
+		while (str_cut(&rest, ';', &part)) {
+			buf_str(o, STR("; "));
+			buf_str(o, str_trim(part));
+		}
+	}
+	buf_str(o, STR("\r\n"));
+}
+
+static void put_attachment(struct build *b, const struct attachment *a)
+{
+	size_t octets, place;
+
+	put_type(b->out, a);
+	buf_str(b->out, STR("Content-Transfer-Encoding: base64\r\nContent-Disposition: "));
+	buf_c(b->out, a->inlined || is_related(b, a) ? "inline" : "attachment");
+	if (a->name.n)
+		mime_parameter(b->out, "filename", a->name);
+	buf_str(b->out, STR("\r\n"));
+	if (a->cid.n)
+		buf_printf(b->out, "Content-ID: <%.*s>\r\n", STR_ARG(a->cid));
+	buf_str(b->out, STR("\r\n"));
+	CHECK(mime_base64_rewrap(a->content, b->out, &octets, &place) == 0);
+}
+
+static void put_related(struct build *b)
+{
+	bool level = false;
+
+	for (size_t i = 0; i < b->a.n; i++)
+		level |= is_related(b, &b->a.v[i]);
+	if (!level) {
+		put_text_part(b, "html", b->html);
+		return;
+	}
+	begin_multipart(b, "related", 'r');
+	boundary(b, 'r');
+	put_text_part(b, "html", b->html);
+	for (size_t i = 0; i < b->a.n; i++)
+		if (is_related(b, &b->a.v[i])) {
+			boundary(b, 'r');
+			put_attachment(b, &b->a.v[i]);
+		}
+	end_multipart(b, 'r');
+}
+
+static void put_alternative(struct build *b)
+{
+	if (!b->html.n) {
+		put_text_part(b, "plain", b->text);
+	} else if (!b->text.n) {
+		put_related(b);
+	} else {
+		begin_multipart(b, "alternative", 'a');
+		boundary(b, 'a');
+		put_text_part(b, "plain", b->text);
+		boundary(b, 'a');
+		put_related(b);
+		end_multipart(b, 'a');
+	}
+}
+
+static void put_mixed(struct build *b)
+{
+	bool level = false;
+
+	for (size_t i = 0; i < b->a.n; i++)
+		level |= !b->a.v[i].url.n && !is_related(b, &b->a.v[i]);
+	if (!level) {
+		put_alternative(b);
+		return;
+	}
+	begin_multipart(b, "mixed", 'm');
+	boundary(b, 'm');
+	put_alternative(b);
+	for (size_t i = 0; i < b->a.n; i++)
+		if (!b->a.v[i].url.n && !is_related(b, &b->a.v[i])) {
+			boundary(b, 'm');
+			put_attachment(b, &b->a.v[i]);
+		}
+	end_multipart(b, 'm');
+}
+
+/* ---- the whole --------------------------------------------------------------------------- */
+
+static void put_unsubscribe(struct build *b)
+{
+	struct str row = message_get(b->m, FIELD_UNSUBSCRIBE);
+	char token[MAIL_UNSUBSCRIBE_TOKEN];
+
+	if (!row.n || !b->c || !b->c->unsubscribe_url || !b->c->unsubscribe_url[0] ||
+		!mail_unsubscribe_token(b->c, b->m->id, message_get(b->m, FIELD_TO),
+			str_is(row, "*") ? STR_NONE : row, b->m->accepted, token))
+		return;
+	buf_printf(b->out, "List-Unsubscribe: <%s%s>\r\n", b->c->unsubscribe_url, token);
+	/* RFC 8058 §3.1: there must be an HTTPS URI. */
+	if (strncmp(b->c->unsubscribe_url, "https://", 8) == 0)
+		buf_str(b->out, STR("List-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n"));
+}
+
+static int put_header(struct build *b, const char *from, const char *to, struct err *e)
+{
+	struct str subject = message_get(b->m, FIELD_SUBJECT);
+
+	buf_str(b->out, STR("Date: "));
+	mime_date(b->out, b->m->accepted);
+	buf_str(b->out, STR("\r\n"));
+	mime_address_field(b->out, "From", message_get(b->m, FIELD_FROM_NAME), str_of(from));
+	mime_address_field(b->out, "To", STR_NONE, str_of(to));
+	if (subject.n)
+		mime_text_field(b->out, "Subject", subject);
+	buf_printf(b->out, "Message-ID: <%llu@%s>\r\n", (unsigned long long)b->m->id, b->host);
+	if (headers_put(message_get(b->m, FIELD_HEADERS), message_has(b->m, FIELD_UNSUBSCRIBE),
+		    b->out, &b->utf8, e))
+		return -1;
+	put_unsubscribe(b);
+	buf_str(b->out, STR("MIME-Version: 1.0\r\n"));
+	return 0;
+}
+
+/* Attachments in the spool are read whole: they become part of a mail that is made in memory. */
+static int read_spool(struct build *b, struct spool *spool, struct str name, struct err *e)
+{
+	uint64_t size;
+	int fd = spool ? spool_read(spool, name, &size, e) : -1;
+
+	if (!spool)
+		return err_set(e, ERR_ENV, "the attachments are in the spool, and there is none");
+	if (fd < 0)
+		return err_wrap(e, "the attachments");
+	buf_reserve(&b->file, (size_t)size);
+	while (b->file.n < size) {
+		ssize_t n = read(fd, b->file.p + b->file.n, (size_t)size - b->file.n);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0) {
+			close(fd);
+			return err_set(e, ERR_ENV, "the attachments in the spool: %s",
+				n ? strerror(errno) : "the file is shorter than it was");
+		}
+		b->file.n += (size_t)n;
+	}
+	close(fd);
+	return 0;
+}
+
+static int take_attachments(struct build *b, struct spool *spool, struct err *e)
+{
+	struct str json = message_get(b->m, FIELD_ATTACHMENTS);
+	struct spool_ref ref;
+
+	if (spool_ref_parse(message_get(b->m, FIELD_SPOOL), &ref) &&
+		str_is(ref.field, field_word(FIELD_ATTACHMENTS))) {
+		if (read_spool(b, spool, ref.name, e))
+			return -1;
+		json = buf_view(&b->file);
+	}
+	return attachments_read(json, &b->a, e);
+}
+
+static void set_names(struct build *b)
+{
+	struct {
+		uint64_t id;
+		int64_t accepted;
+	} seed = { b->m->id, b->m->accepted };
+
+	if (b->c && b->c->hostname && b->c->hostname[0])
+		str_copy(b->host, sizeof b->host, str_of(b->c->hostname));
+	else if (gethostname(b->host, sizeof b->host) != 0 || !b->host[0])
+		str_copy(b->host, sizeof b->host, STR("localhost"));
+	b->host[sizeof b->host - 1] = '\0';
+	/* "=_" can stand in no body as we write them (mime_text_encoding). */
+	snprintf(b->mark, sizeof b->mark, "=_%016llx",
+		(unsigned long long)str_hash(str_n(&seed, sizeof seed)));
+}
+
+int mail_build(const struct mail_conf *c, struct spool *spool, const struct message *m,
+	struct buf *out, bool *smtputf8_r, struct err *e)
+{
+	struct build b = { .c = c, .m = m, .out = out };
+	char from[MAIL_ADDRESS], to[MAIL_ADDRESS];
+	size_t start = out->n;
+	int rc = -1;
+
+	*smtputf8_r = false;
+	if (check_message(m, from, to, &b.utf8, e) == 0 && take_attachments(&b, spool, e) == 0) {
+		set_names(&b);
+		make_texts(&b);
+		buf_reserve(out, 1024 + b.text.n + b.text.n / 4 + b.html.n + b.html.n / 4);
+		rc = put_header(&b, from, to, e);
+	}
+	if (rc == 0)
+		put_mixed(&b);
+	else
+		out->n = start;
+	*smtputf8_r = b.utf8;
+	attachments_free(&b.a);
+	buf_free(&b.file);
+	buf_free(&b.made_text);
+	buf_free(&b.made_html);
+	return rc;
+}
