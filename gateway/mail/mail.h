@@ -102,6 +102,9 @@ struct mail_header_look {
 void mail_header_look(struct str start_of_mail, struct mail_header_look *l_r);
 
 /* ---- reading ---- */
+/* A header's text for people: unfolded, encoded words (RFC 2047) as UTF-8; what does not decode
+ * stays as it is. Always valid UTF-8 without control characters. */
+void mail_words(struct str raw, struct buf *out);
 /* For the gateways by address: the best text part (text/plain, else what the HTML says), decoded to
  * UTF-8, line ends LF, trailing white space and (sig) the signature behind "-- " gone; and the
  * decoded subject. -1 and e, which says what is broken (a part that does not decode, a charset that

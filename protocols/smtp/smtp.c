@@ -1,0 +1,23 @@
+/* SMTP: the protocol's face to the gateway. The server half is listener.c (see smtpd.h). */
+#include "protocols/protocol.h"
+#include "protocols/smtp/smtpd.h"
+
+extern const struct protocol protocol_smtp;
+
+const struct protocol protocol_smtp = {
+	.name = "smtp",
+	.about = "ESMTP",
+	.media = MEDIA_BIT(MEDIA_EMAIL),
+	/* listening */
+	.listener_conf = smtpd_rows,
+	.listener_conf_size = sizeof(struct smtpd_conf),
+	.listener_size = sizeof(struct smtpd),
+	.account_size = sizeof(struct smtpd_member),
+	.listen = smtpd_listen,
+	.unlisten = smtpd_unlisten,
+	.answer = smtpd_answer,
+	.account_open = smtpd_account_open,
+	.account_close = smtpd_account_close,
+	.listener_describe = smtpd_describe,
+	.listener_adopt = smtpd_adopt,
+};
