@@ -489,11 +489,19 @@ static void door_unlisten(struct listener *l, dur_t grace)
 	listener_closed(l);
 }
 
+static void door_evidence(struct listener *l, void *token, bool stored)
+{
+	fx_lock();
+	*(int *)token = stored ? 1 : -1;
+	fx_unlock();
+}
+
 static const struct protocol protocol_door = {
 	.name = "door",
 	.about = "for tests",
 	.account_size = sizeof(struct hearer),
 	.answer = door_answer,
+	.evidence_answer = door_evidence,
 	.notify = door_notify,
 	.account_open = door_account_open,
 	.unlisten = door_unlisten,
@@ -588,6 +596,8 @@ static void fx_forget(void)
 		snprintf(path, sizeof path, "%s/%s", fx.dir, files[i]);
 		unlink(path);
 	}
+	snprintf(path, sizeof path, "%s/spool", fx.dir);
+	rmdir(path);
 	rmdir(fx.dir);
 }
 
@@ -605,6 +615,7 @@ struct fx_msg {
 	wall_t send_at, expires;
 	uint8_t wants;
 	enum media media;
+	uint8_t flags;
 };
 
 static struct message *fx_message(struct fx_msg f)
@@ -618,6 +629,7 @@ static struct message *fx_message(struct fx_msg f)
 	d.head.send_at = f.send_at;
 	d.head.expires = f.expires;
 	d.head.wants = f.wants;
+	d.head.flags = f.flags;
 	draft_put(&d, FIELD_FROM, STR("Test"));
 	draft_put(&d, FIELD_TO, str_of(f.to ? f.to : "46700000001"));
 	draft_put(&d, FIELD_TEXT, str_of(f.text ? f.text : "hello"));

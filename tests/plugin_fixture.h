@@ -30,6 +30,7 @@ static struct trial {
 	int (*policy)(struct plugin_call *c, const struct message *m, const char *account,
 		struct plugin_policy *p);
 	wall_t (*gate)(const void *loaded, struct str more, wall_t now);
+	int (*feedback)(struct plugin_call *c, const struct plugin_feedback *f);
 } trial;
 
 static void *trial_load(const struct plugin_setup *s, const void *conf, struct conf_faults *f)
@@ -129,6 +130,11 @@ static int trial_policy(struct plugin_call *c, const struct message *m, const ch
 	return trial.policy ? trial.policy(c, m, account, p) : 0;
 }
 
+static int trial_feedback(struct plugin_call *c, const struct plugin_feedback *f)
+{
+	return trial.feedback ? trial.feedback(c, f) : 0;
+}
+
 static wall_t trial_gate(const void *loaded, struct str more, wall_t now)
 {
 	return trial.gate ? trial.gate(loaded, more, now) : 0;
@@ -151,6 +157,7 @@ static struct plugin plugin_trial = {
 	.close = trial_close,
 	.note = trial_note,
 	.mo = trial_mo,
+	.feedback = trial_feedback,
 	.policy = trial_policy,
 	.gate = trial_gate,
 };

@@ -175,6 +175,8 @@ static void test_senders(void **state)
 	fx.aconf[0].from_n = 2;
 	assert_int_equal(fx_send((struct fx_msg){ 0 }), 0); /* from "Test" */
 	assert_int_equal(fx.reason, REASON_BAD_SENDER);
+	/* a report of ours is from nobody that the account chose */
+	assert_true(fx_send((struct fx_msg){ .flags = MSG_REPORT }) != 0);
 	from[1] = "T?st";
 	assert_true(fx_send((struct fx_msg){ 0 }) != 0);
 	fx_drain(10 * DUR_S);
@@ -195,6 +197,7 @@ static void test_rate(void **state)
 	assert_in_range(taken, 50, 90); /* and what came in while it ran */
 	assert_int_equal(fx.reason, REASON_RATE);
 	assert_true(fx_send((struct fx_msg){ .account = 1 }) != 0); /* the other's is its own */
+	assert_true(fx_send((struct fx_msg){ .flags = MSG_REPORT }) != 0);
 	clock_shift(DUR_S);
 	assert_true(fx_send((struct fx_msg){ 0 }) != 0);
 	fx_drain(10 * DUR_S);

@@ -123,7 +123,8 @@ static bool check_intake(struct intake *in, bool trial, struct outcome *why)
 		*why = outcome_of(REASON_STORE);
 		return false;
 	}
-	if (trial ? !account_has_rate(&a->pub, 1) : !account_rate_take(a)) {
+	if (!(m->flags & MSG_REPORT) &&
+		(trial ? !account_has_rate(&a->pub, 1) : !account_rate_take(a))) {
 		*why = outcome_of(REASON_RATE);
 		return false;
 	}
@@ -182,7 +183,7 @@ static struct flow_plugin *judge_of(const struct intake *in, char *name, size_t 
 	struct str behalf = message_get(in->msg, FIELD_ON_BEHALF);
 	struct flow_account *a = in->account;
 
-	if (!p)
+	if (!p || in->msg->flags & MSG_REPORT)
 		return NULL;
 	if (a->internal && behalf.n)
 		a = account_full_named(g, behalf);

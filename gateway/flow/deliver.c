@@ -302,6 +302,7 @@ static void final_done(struct store_op *op)
 	inflight_drop(gateway_inflight(o->c->gw), o->slot);
 	if (o->credit)
 		credit_back(o->c, o->credit);
+	mem_free(&op->final.tap);
 	mem_free(&o);
 }
 
@@ -318,6 +319,8 @@ void flight_final(
 	o->op.final.reason = out->reason;
 	o->op.final.attempt = f->d.attempt > f->attempts ? f->d.attempt : f->attempts;
 	memcpy(o->op.final.words, out->words, sizeof out->words);
+	memcpy(o->op.final.err, out->err, sizeof out->err);
+	o->op.final.tap = outcome_tap(c->gw, f->d.msg->id, out);
 	store_do(gateway_store(c->gw), &o->op);
 	stat_inc(st == STATE_EXPIRED ? &c->stats.expired : &c->stats.failed);
 	log_info(state_word(st), F_ID("msg", f->d.msg->id), F_STR("channel", c->pub.name),

@@ -321,6 +321,10 @@ void host_prepare(struct flow_plugin *p, struct plugin_call *c);
 /* An OP_CALL to be put into an OP_MO; to be freed with mem_free() once that is done. */
 struct store_op *host_tap(struct flow_plugin *p, const char *channel);
 
+/* evidence.c: the same for an OP_FINAL whose outcome says that the address is dead; NULL: it does
+ * not, or nobody wants to know. */
+struct store_op *outcome_tap(struct gateway *g, uint64_t msg, const struct outcome *o);
+
 /* admit.c */
 /* Validity and schedule, made absolute and checked. most: longest validity, 0: the general. */
 bool admit_times(const struct settings *s, dur_t most, struct message *m, struct outcome *why);

@@ -413,6 +413,7 @@ struct gateway *gateway_new(struct settings *s, struct err *e)
 		"version", POSTERN_VERSION, "node", s->node, NULL);
 	stat_set(&g->info, 1);
 	stat_register(&g->uptime, STAT_GAUGE, "postern_uptime_seconds", "Since the start.", NULL);
+	evidence_stats(g, true);
 	g->loops_n = s->loops ? (unsigned)s->loops : cores > 0 ? (unsigned)cores : 1;
 	if (g->loops_n > LOOPS_MOST)
 		g->loops_n = LOOPS_MOST;
@@ -730,6 +731,7 @@ void gateway_free(struct gateway **gp)
 	strays_free(&g->strays);
 	stat_unregister(&g->info);
 	stat_unregister(&g->uptime);
+	evidence_stats(g, false);
 	plan_free(&p);
 	settings_free(&g->settings);
 	settings_free(&g->first);

@@ -5,7 +5,7 @@
 #include "gateway/base/waiter.h"
 #include "gateway/flow/flow.h"
 
-enum { NUMBERS_MOST = 1 << 16, LOOPS_MOST = 64, WORKERS = 3 };
+enum { NUMBERS_MOST = 1 << 16, LOOPS_MOST = 64, WORKERS = 3, EVIDENCE_KINDS = 6 };
 
 struct strays;
 struct gateway {
@@ -33,6 +33,7 @@ struct gateway {
 	struct flow_plugin **plugins; /* made at the start, fixed */
 	size_t plugins_n;
 	struct stat_cell lag[LOOPS_MOST], info, uptime;
+	struct stat_cell evidence[EVIDENCE_KINDS], evidence_lost;
 	mono_t started;
 	int lock_fd; /* <state>/lock: one gateway per state directory */
 	struct timer depth_timer;
@@ -50,6 +51,9 @@ int gateway_add_listener(
 void gateway_end_listener(struct gateway *g, struct flow_listener *l, dur_t grace);
 struct flow_channel *gateway_channel_any(struct gateway *g, const char *name); /* retired, too */
 void gateway_listing(struct gateway *g, bool begins);
+
+/* evidence.c */
+void evidence_stats(struct gateway *g, bool on);
 
 /* strays.c: what no channel of these settings looks after */
 struct strays *strays_new(struct gateway *g);

@@ -114,6 +114,26 @@ int row_get(struct store *s, uint64_t id, struct row *r)
 	return 1;
 }
 
+int message_read(struct store *s, uint64_t id, struct message **m_r)
+{
+	struct sql_stmt *q = s->q[Q_MSG_DATA];
+	int got;
+
+	*m_r = NULL;
+	sql_int(q, 1, (int64_t)id);
+	got = sql_step(q);
+	if (got <= 0)
+		return got;
+	*m_r = message_unpack(sql_col_str(q, 0));
+	if (*m_r) {
+		(*m_r)->id = id;
+		(*m_r)->accepted = sql_col(q, 1);
+		(*m_r)->submitter = (uint32_t)sql_col(q, 2);
+	}
+	sql_reset(q);
+	return *m_r != NULL;
+}
+
 /* ---- the queue on disk ----------------------------------------------------------------------- */
 
 static int queue_insert(struct store *s, const struct place *p, uint64_t id, wall_t expires,
@@ -610,13 +630,15 @@ static int apply_final(struct store *s, struct store_op *op)
 	if (op->kind == OP_CANCEL && op->final.reason == REASON_NONE)
 		op->final.reason = REASON_CANCELLED;
 	if (state_put(s, r, to, op->final.reason,
-		    op->final.attempt ? op->final.attempt : r->attempt, s->now, STR_NONE,
-		    str_of(op->final.words)) < 0 ||
+		    op->final.attempt ? op->final.attempt : r->attempt, s->now,
+		    str_of(op->final.err), str_of(op->final.words)) < 0 ||
 		stop_awaiting(s, r) < 0)
 		return -1;
 	r->state = op->final.now = to;
 	op->final.applied = true;
-	return note_state(s, r, was, op->final.reason, s->now, STR_NONE, 0);
+	if (note_state(s, r, was, op->final.reason, s->now, str_of(op->final.err), 0) < 0)
+		return -1;
+	return op->final.tap ? apply_tap(s, op->final.tap, op->final.id) : 0;
 }
 
 /* ---- the rest -------------------------------------------------------------------------------- */
@@ -728,6 +750,8 @@ int op_apply(struct store *s, struct store_op *op)
 		return apply_final(s, op);
 	case OP_RECEIPT:
 		return receipt_op(s, op);
+	case OP_EVIDENCE:
+		return evidence_op(s, op);
 	case OP_NOTED:
 		return note_taken(s, op->noted.outlet, op->noted.seq);
 	case OP_MARK:

@@ -21,7 +21,18 @@ static void accepts_none(struct store_op *call)
 /* The call within an operation, or NULL. */
 static struct store_op *call_of(struct store_op *op)
 {
-	return op->kind == OP_CALL ? op : op->kind == OP_MO ? op->mo.tap : NULL;
+	switch (op->kind) {
+	case OP_CALL:
+		return op;
+	case OP_MO:
+		return op->mo.tap;
+	case OP_EVIDENCE:
+		return op->evidence.tap;
+	case OP_FINAL:
+		return op->final.tap;
+	default:
+		return NULL;
+	}
 }
 
 void call_answer(struct store_op *op, void (*answer)(struct store_op *))
@@ -90,6 +101,20 @@ int apply_call(struct store *s, struct store_op *op)
 		call_drop(op);
 	}
 	return sql_run(s->q[Q_CALL_END]);
+}
+
+int apply_tap(struct store *s, struct store_op *tap, uint64_t id)
+{
+	struct message *m = NULL;
+	int r = id ? message_read(s, id, &m) : 0;
+
+	if (r >= 0) {
+		tap->call.msg = m;
+		r = apply_call(s, tap);
+		tap->call.msg = NULL;
+	}
+	message_unref(&m);
+	return r < 0 ? -1 : 0;
 }
 
 uint64_t store_call_id(struct store_op *call)

@@ -207,6 +207,8 @@ wall_t id_time(uint64_t id);
 /* apply.c */
 int op_apply(struct store *s, struct store_op *op);
 int row_get(struct store *s, uint64_t id, struct row *r); /* 1, 0 no such message, -1 */
+/* The message itself. 1, 0 no such message (or one that cannot be read), -1. */
+int message_read(struct store *s, uint64_t id, struct message **m_r);
 int history_add(struct store *s, uint64_t id, wall_t at, const char *what, uint32_t channel,
 	enum reason reason, const char *words);
 /* A message ends: out of the queue, its state written. r->state becomes it. */
@@ -222,6 +224,8 @@ int apply_accept(struct store *s, struct store_op *op);
 
 /* call.c */
 int apply_call(struct store *s, struct store_op *op);
+/* The same about a message: call.msg. */
+int apply_tap(struct store *s, struct store_op *tap, uint64_t id);
 /* The operation is committed: what was accepted by it is answered. */
 void call_answer(struct store_op *op, void (*answer)(struct store_op *));
 /* It is rolled back: what was accepted by it is dropped. */
@@ -235,6 +239,7 @@ int unqueue(struct store *s, const struct place *p, const struct row *r);
 int receipt_apply(struct store *s, struct row *r, unsigned part, const struct op_receipt_in *in,
 	bool *moved_r);
 int receipt_op(struct store *s, struct store_op *op);
+int evidence_op(struct store *s, struct store_op *op);
 /* After a final receipt `to`: may a better one come for it? */
 bool receipt_may_improve(const struct row *r, enum state to);
 /* How well a receipt's recipient agrees with the message's: 3 same, 2 unknown or one is the end

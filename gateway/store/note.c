@@ -96,7 +96,9 @@ static unsigned want_of(enum state st)
 int note_state(struct store *s, const struct row *r, enum state was, enum reason reason, wall_t at,
 	struct str err, unsigned delivered)
 {
-	bool told = state_is_final(was) && (r->wants & want_of(was));
+	/* `sent` was the last word where no receipt is awaited */
+	bool last = state_is_final(was) || (was == STATE_SENT && !r->rc);
+	bool told = last && (r->wants & want_of(was));
 
 	if (!r->submitter || !(r->wants & want_of(r->state)) || (r->flags & MSG_MO))
 		return 0;

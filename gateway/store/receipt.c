@@ -7,6 +7,8 @@
  */
 #include "gateway/store/intern.h"
 
+#include <stdio.h>
+
 enum { TAIL_DIGITS = 6 }; /* numbers that end alike in so many digits are taken as one */
 
 /* ---- repeats --------------------------------------------------------------------------------- */
@@ -351,4 +353,59 @@ int receipt_op(struct store *s, struct store_op *op)
 		return awaited_settle(s, in->channel, key, &m.f, true);
 	final_note(s, in->channel, key, &m.f);
 	return awaited_settle(s, in->channel, key, &m.f, false);
+}
+
+/* ---- of a message known by its id ------------------------------------------------------------ */
+
+/* What was said before and changes nothing is not said again: whoever has a token may repeat it. */
+static int evidence_note(struct store *s, const struct store_op *op)
+{
+	char words[OUTCOME_WORDS + NOTE_ERR];
+
+	if (!op->evidence.applied && op->evidence.state != STATE_SENT) {
+		struct sql_stmt *q = s->q[Q_EVENT_FIND];
+		int got;
+
+		sql_int(q, 1, (int64_t)op->evidence.id);
+		sql_text(q, 2, str_of(op->evidence.what));
+		got = sql_step(q);
+		if (got != 0) {
+			if (got == 1)
+				sql_reset(q);
+			return got < 0 ? -1 : 0;
+		}
+	}
+	snprintf(words, sizeof words, "%s%s%s", op->evidence.err,
+		op->evidence.err[0] && op->evidence.words[0] ? " " : "", op->evidence.words);
+	return history_add(s, op->evidence.id, s->now, op->evidence.what, s->row.channel,
+		op->evidence.reason, words);
+}
+
+static int evidence_apply(struct store *s, struct store_op *op)
+{
+	struct op_receipt_in in = {
+		.state = op->evidence.state, .reason = op->evidence.reason, .at = op->evidence.at
+	};
+	struct row *r = &s->row;
+	int got = row_get(s, op->evidence.id, r);
+
+	if (got <= 0 || (r->flags & MSG_MO))
+		return got < 0 ? -1 : 0;
+	op->evidence.matched = true;
+	memcpy(in.err, op->evidence.err, sizeof in.err);
+	in.channel = r->channel;
+	if (op->evidence.state != STATE_QUEUED &&
+		receipt_apply(s, r, 0, &in, &op->evidence.applied) < 0)
+		return -1;
+	op->evidence.now = r->state;
+	return evidence_note(s, op);
+}
+
+int evidence_op(struct store *s, struct store_op *op)
+{
+	op->evidence.matched = op->evidence.applied = false;
+	op->evidence.now = STATE_UNKNOWN;
+	if (op->evidence.id && evidence_apply(s, op) < 0)
+		return -1;
+	return op->evidence.tap ? apply_tap(s, op->evidence.tap, op->evidence.id) : 0;
 }

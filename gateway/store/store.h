@@ -101,6 +101,9 @@ enum op_kind {
 	OP_MO,      /* a subscriber's message, or one part of it */
 	OP_EVENT,   /* a line of history */
 	OP_CALL,    /* a plugin's own work inside the transaction, in a savepoint */
+	/* As OP_RECEIPT, about a message that is known by its id. Refused like ACCEPT while the
+	 * store does not work: who brought it brings it again. */
+	OP_EVIDENCE,
 };
 
 /* Where a message waits. */
@@ -193,8 +196,12 @@ struct store_op {
 			char words[OUTCOME_WORDS];
 			bool only_if_queued; /* OP_CANCEL sets it; also for expiry from a sweep */
 			bool only_if_sent;   /* receipt_wait is over */
-			bool applied;        /* out */
-			enum state now;      /* out: the state it has */
+			char err[NOTE_ERR];  /* the far side's code, "" */
+			/* OP_CALL that runs with the message when it was applied, as mo.tap does;
+			 * the caller's, freed after done(); NULL: none */
+			struct store_op *tap;
+			bool applied;   /* out */
+			enum state now; /* out: the state it has */
 		} final;
 		struct {
 			struct op_receipt_in in;
@@ -213,6 +220,21 @@ struct store_op {
 			enum state now;
 			wall_t sent_at;
 		} receipt;
+		struct {
+			uint64_t id;      /* 0: not known; the tap alone runs */
+			char what[24];    /* the word of its history: "bounce", "complaint" … */
+			enum state state; /* SENT: intermediate; QUEUED: not spoken of */
+			enum reason reason;
+			char err[NOTE_ERR];
+			char words[OUTCOME_WORDS];
+			wall_t at; /* 0: now */
+			/* OP_CALL that runs with the message (call.msg, NULL when it is forgotten),
+			 * matched or not; as mo.tap */
+			struct store_op *tap;
+			/* out */
+			bool matched, applied;
+			enum state now;
+		} evidence;
 		struct {
 			uint32_t outlet;
 			uint64_t seq;

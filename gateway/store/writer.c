@@ -129,8 +129,8 @@ static void op_answer(struct store_op *op)
 /* What is refused at once when the store does not work; all else has happened already. */
 static bool op_refusable(const struct store_op *op)
 {
-	return op->kind == OP_ACCEPT || op->kind == (enum op_kind)OP_NUMBER ||
-	       (op->kind == OP_CALL && op->call.refusable);
+	return op->kind == OP_ACCEPT || op->kind == OP_EVIDENCE ||
+	       op->kind == (enum op_kind)OP_NUMBER || (op->kind == OP_CALL && op->call.refusable);
 }
 
 static void op_refuse(struct store *s, struct store_op *op)
