@@ -32,8 +32,9 @@ void dkim_signer_free(struct dkim_signer **sp);
  * key is for that From, nothing to do. */
 struct dkim_job;
 struct dkim_job *dkim_begin(struct dkim_signer *s, struct str from_address, wall_t at);
-int dkim_header(struct dkim_job *j, struct str header, struct err *e); /* all of it, once */
-int dkim_body(struct dkim_job *j, struct str octets, struct err *e);
+/* (dkim_header() and dkim_body() are libopendkim's own.) */
+int dkim_put_header(struct dkim_job *j, struct str header, struct err *e); /* all of it, once */
+int dkim_put_body(struct dkim_job *j, struct str octets, struct err *e);
 /* Appends the DKIM-Signature fields, each ended by CRLF: to be put before the mail. */
 int dkim_end(struct dkim_job **jp, struct buf *fields, struct err *e);
 void dkim_abort(struct dkim_job **jp);
