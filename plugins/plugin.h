@@ -306,7 +306,6 @@ struct plugin_route {
 	const char *method, *path; /* as of struct http_route */
 	unsigned scope;            /* enum token_scope that the token must have one of; 0: any */
 	bool many;        /* the body is JSON: one text, an array of them, or NDJSON: run() each */
-	bool open;        /* no token is asked for: who may is the plugin's affair (signed links) */
 	bool intake;      /* counts against intake_most and intake_rate: 429 beyond */
 	size_t body_most; /* octets of the body, or of each item; 0: 1 MiB */
 	/* HTTP. body: the whole of it, or one item's text (read it with json_read()); borrowed

@@ -193,6 +193,8 @@ static const struct http_route api_routes[] = {
 	{ "GET", "/v1/messages/client/*", .end = api_get_client },
 	{ "GET", "/v1/messages/*", .end = api_get_message },
 	{ "DELETE", "/v1/messages/*", .end = api_cancel },
+	{ "GET", "/u/*", .end = api_unsubscribe_show },
+	{ "POST", "/u/*", UNSUBSCRIBE_BODY, .end = api_unsubscribe_take },
 	{ "GET", "/metrics", .end = get_metrics },
 	{ "GET", "/healthz", .end = get_healthz },
 	{ "GET", "/readyz", .end = get_readyz },
@@ -275,6 +277,7 @@ struct api *api_start(struct gateway *g, struct err *e)
 
 	protocol_http.account_size = webhook_account_size();
 	a->g = g;
+	api_unsubscribe_stats(a, true);
 	a->listener = gateway_internal_listener(g, &protocol_http, "http");
 	a->routes = mem_alloc((ROUTES + api_plugin_count(g) + 1) * sizeof *a->routes);
 	memcpy(a->routes, api_routes, sizeof api_routes);
@@ -342,6 +345,7 @@ void api_stop(struct api **ap)
 	if (!a)
 		return;
 	tokens_unref(atomic_load(&a->tokens));
+	api_unsubscribe_stats(a, false);
 	settings_free(&a->served);
 	api_plugin_free(a);
 	mem_free(&a->routes);

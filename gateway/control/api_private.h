@@ -25,6 +25,7 @@ struct api_tokens {
 	struct api_token v[];
 };
 
+enum { UNSUBSCRIBE_RESULTS = 7, UNSUBSCRIBE_BODY = 4096 };
 struct api {
 	struct gateway *g;
 	struct listener *listener; /* of protocol "http"; its loop answers */
@@ -35,6 +36,8 @@ struct api {
 	size_t faces_n;
 	struct settings *served; /* that the server was opened with */
 	uint64_t certificate;    /* fingerprint of what its files held then */
+	struct stat_cell unsubscribe[UNSUBSCRIBE_RESULTS];
+	_Atomic mono_t unsubscribe_next; /* when one more is due */
 };
 
 /* The token of a request that has the scope, or NULL and the request is answered (401, 403). To be
@@ -92,6 +95,11 @@ struct plugin_face;
 unsigned api_plugin_count(struct gateway *g);
 void api_plugin_routes(struct api *a, struct http_route *routes, unsigned *n);
 void api_plugin_free(struct api *a);
+
+/* ---- api_unsubscribe.c: /u/TOKEN ---- */
+void api_unsubscribe_show(struct http_request *r);
+void api_unsubscribe_take(struct http_request *r);
+void api_unsubscribe_stats(struct api *a, bool on);
 
 /* ---- webhook.c: notes of tokens ---- */
 struct webhooks;

@@ -123,7 +123,7 @@ struct arrival {
 	struct gateway *g;
 	int kind;
 	const char *by;
-	void (*done)(void *ctx, bool stored);
+	void (*done)(void *ctx, bool stored, bool known);
 	void *ctx;
 };
 
@@ -142,7 +142,7 @@ static void arrival_done(struct store_op *op)
 			F_STR("state", op->evidence.matched ? state_word(op->evidence.now) : ""));
 	}
 	if (a->done)
-		a->done(a->ctx, stored);
+		a->done(a->ctx, stored, op->evidence.matched);
 	mem_free(&op->evidence.tap);
 	mem_free(&a);
 }
@@ -159,7 +159,7 @@ static void words_put(char out[OUTCOME_WORDS], const char *by, const char *more)
 }
 
 void gateway_evidence(struct gateway *g, const struct evidence *v, struct loop *loop,
-	void (*done)(void *ctx, bool stored), void *ctx)
+	void (*done)(void *ctx, bool stored, bool known), void *ctx)
 {
 	struct arrival *a = mem_new(struct arrival);
 	const char *more = v->kind == EVIDENCE_UNSUBSCRIBE ? v->row : v->words;
@@ -189,7 +189,7 @@ struct owed {
 	void *token;
 };
 
-static void owed_done(void *ctx, bool stored)
+static void owed_done(void *ctx, bool stored, bool known)
 {
 	struct owed *o = ctx;
 

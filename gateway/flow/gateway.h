@@ -55,11 +55,11 @@ struct plugin_host *gateway_plugin_at(struct gateway *g, size_t i);
 /* Runs fn on a loop and waits for it; for control threads. */
 void gateway_call(struct gateway *g, struct loop *l, void (*fn)(void *arg), void *arg);
 
-/* evidence_arrived() of who has no listener: done() on that loop, once it is on disk or refused;
- * NULL: nobody waits. Any thread; copied. */
+/* evidence_arrived() of who has no listener: done() on that loop, once it is on disk (stored) or
+ * refused; known: its message is not forgotten. NULL: nobody waits. Any thread; copied. */
 struct evidence;
 void gateway_evidence(struct gateway *g, const struct evidence *v, struct loop *loop,
-	void (*done)(void *ctx, bool stored), void *ctx);
+	void (*done)(void *ctx, bool stored, bool known), void *ctx);
 
 /* ---- verbs of control; any thread but loops ---- */
 /* JSON array of channels / listeners / accounts; one channel when name is given (false: none such).

@@ -438,6 +438,23 @@ static void check_account_policy(void *ctx, const void *found)
 			a->policy);
 }
 
+static void check_mail(const struct settings *s, struct conf_faults *f)
+{
+	if (!s->mail.unsubscribe_url[0])
+		return;
+	for (size_t i = 0; i < s->plugins_n; i++) {
+		const struct plugin *p =
+			s->plugins[i].name ? plugin_by_name(str_of(s->plugins[i].name)) : NULL;
+
+		if (p && p->feedback)
+			return;
+	}
+	conf_warn_at(f, &s->mail.at, "unsubscribe_url",
+		"no plugin remembers who unsubscribes (plugins = ( { name = \"offers\"; } )): it "
+		"is "
+		"written to the message's history, and to be acted upon by whoever submits");
+}
+
 static void check_policies(const struct settings *s, struct conf_faults *f)
 {
 	if (!some_plugin_judges(s))
@@ -462,6 +479,7 @@ static struct settings *settings_checked(
 		check_routes(s, f);
 		check_http(s, f);
 		check_policies(s, f);
+		check_mail(s, f);
 		for (const char *c = s->country; *c; c++)
 			if (*c < '0' || *c > '9') {
 				conf_fault_at(f, &s->at, "country", "must be digits (\"46\")");

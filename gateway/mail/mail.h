@@ -66,6 +66,10 @@ enum mail_token_fault mail_unsubscribe_check(
 enum { MAIL_ADDRESS = 256 };
 int mail_address_wire(struct str address, char wire_r[MAIL_ADDRESS], bool *utf8_r, struct err *e);
 
+/* "Shop <a@b.example>", "\"Shop, Ltd\" <a@b.example>", or the address alone: the name is appended.
+ * Whether the address is one is address_email()'s affair. False: it is not of that form. */
+bool mail_mailbox(struct str in, struct buf *name, struct str *address_r);
+
 /* ---- building ---- */
 /* ATTACHMENTS is a list of objects: `name`, `type` (else known by the name), and `content` in
  * base64 or `url`; with `cid` the HTML shows it as "cid:…" (multipart/related); `inline`: to be

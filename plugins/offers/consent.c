@@ -111,6 +111,11 @@ int member_agrees(
 		return by_default(w, class) ||
 		       (c = cell(m, (int)row, (int)media), c && c->flags & CONSENT_GRANTED);
 	c = cell(m, (int)row, (int)media);
+	/* Who wants neither offers nor advertising wants no marketing, whatever row it falls under.
+	 */
+	if (class == CLASS_MARKETING && refused(m, ROW_OFFER, (int)media) &&
+		refused(m, ROW_ADVERT, (int)media))
+		return 0;
 	if (!c)
 		c = cell(m, (int)row, -1);
 	return c ? (c->flags & CONSENT_GRANTED) != 0 : by_default(w, class);
@@ -340,7 +345,7 @@ static int withdraw_address(struct work *w, struct str address, enum media media
 }
 
 int address_block(struct work *w, struct str address, enum media media, int row, struct str reason,
-	struct str by)
+	struct str by, struct str proof)
 {
 	struct sql_stmt *st = db_st(w->db, ST_BLOCK_SET);
 
@@ -352,6 +357,7 @@ int address_block(struct work *w, struct str address, enum media media, int row,
 	sql_text(st, 4, reason);
 	sql_int(st, 5, w->now);
 	sql_text_or_null(st, 6, by);
+	sql_text_or_null(st, 7, proof);
 	if (sql_run(st) < 0)
 		return work_failed(w, "writing a suppression");
 	return withdraw_address(w, address, media, row);

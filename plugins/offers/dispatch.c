@@ -1,6 +1,7 @@
 /* From an intent to a message in a queue: the ways of `via`, one after the other. See dispatch.h.
  */
 #include "plugins/offers/dispatch.h"
+#include "gateway/mail/mail.h"
 #include "plugins/offers/sent.h"
 #include "plugins/plugin.h"
 
@@ -170,6 +171,20 @@ static struct str sender_of(const struct rules *r, enum media media)
 	return STR_NONE;
 }
 
+/* Of mail the name before the address is a field of its own. */
+static void put_sender(struct draft *d, struct str sender, enum media media)
+{
+	struct buf name = BUF_INIT;
+	struct str address;
+
+	if (media == MEDIA_EMAIL && mail_mailbox(sender, &name, &address)) {
+		draft_put(d, FIELD_FROM_NAME, buf_view(&name));
+		sender = address;
+	}
+	draft_put(d, FIELD_FROM, sender);
+	buf_free(&name);
+}
+
 /* Of a device its platform, of a link its network; else none. */
 static struct str platform_of(const struct contact *c)
 {
@@ -208,7 +223,10 @@ static struct message *make_message(struct work *w, const struct way *y, unsigne
 	d.head.send_at = y->ruling.due > w->now ? y->ruling.due : 0;
 	d.head.expires = expires;
 	draft_put(&d, FIELD_TO, y->to[device].address);
-	draft_put(&d, FIELD_FROM, sender_of(w->rules, y->media));
+	put_sender(&d, sender_of(w->rules, y->media), y->media);
+	/* a link that turns its row off, in what is marketing; not in receipts and codes */
+	if (y->media == MEDIA_EMAIL && y->c.class == CLASS_MARKETING)
+		draft_put(&d, FIELD_UNSUBSCRIBE, str_of(row_word(y->c.row)));
 	draft_put(&d, FIELD_PLATFORM, platform_of(y->to[device].contact));
 	if (n)
 		plugin_put_fallback(&d, steps, n);

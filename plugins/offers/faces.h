@@ -54,8 +54,8 @@ int suppressions_verb(struct plugin_words *w, struct err *e);
 		members_verb },                                                                    \
 	{                                                                                          \
 		"suppressions",                                                                    \
-			"suppressions list [ADDRESS] | add MEDIA ADDRESS | remove MEDIA ADDRESS "  \
-			"| import FILE\n",                                                         \
+			"suppressions list [ADDRESS] | add MEDIA ADDRESS [ROW]\n"                  \
+			"suppressions remove MEDIA ADDRESS [ROW] | import FILE\n",                 \
 			suppressions_verb                                                          \
 	}
 

@@ -46,6 +46,31 @@ static int cell_for_all(
 	return n < 0 ? -1 : 0;
 }
 
+static int unsubscribe_row(struct work *w, const struct feedback *f, int row, unsigned *known_r)
+{
+	if (cell_for_all(w, f, row, false, known_r) < 0)
+		return -1;
+	/* nobody's address: what it said is kept beside it */
+	return *known_r ? 0
+			: address_block(w, f->address, f->media, row, STR("unsubscribe"), f->by,
+				  f->proof);
+}
+
+/* Of all: of all that is marketing (member_agrees() takes these two as that). Receipts and codes go
+ * on. */
+static int unsubscribe(struct work *w, const struct feedback *f, unsigned *known_r)
+{
+	unsigned known = 0;
+
+	if (f->row >= 0 ? unsubscribe_row(w, f, f->row, &known) < 0
+			: unsubscribe_row(w, f, ROW_OFFER, &known) < 0 ||
+				  unsubscribe_row(w, f, ROW_ADVERT, &known) < 0)
+		return -1;
+	if (known_r)
+		*known_r = known;
+	return 0;
+}
+
 int feedback_take(struct work *w, const struct feedback *f, unsigned *known_r)
 {
 	if (known_r)
@@ -54,38 +79,30 @@ int feedback_take(struct work *w, const struct feedback *f, unsigned *known_r)
 	case FEEDBACK_STOP:
 		return cell_for_all(w, f, -1, false, known_r) < 0
 			       ? -1
-			       : address_block(w, f->address, f->media, -1, STR("stop"), f->by);
+			       : address_block(
+					 w, f->address, f->media, -1, STR("stop"), f->by, f->proof);
 	case FEEDBACK_START:
 		if (cell_for_all(w, f, -1, true, known_r) < 0)
 			return -1;
 		return address_unblock_for(w, f->address, f->media, -1, STR("stop")) < 0 ? -1 : 0;
-	case FEEDBACK_UNSUBSCRIBE: {
-		unsigned known = 0;
-
-		if (cell_for_all(w, f, f->row, false, &known) < 0)
-			return -1;
-		if (known_r)
-			*known_r = known;
-		/* nobody's address: what it said is kept beside it */
-		return known ? 0
-			     : address_block(
-				       w, f->address, f->media, f->row, STR("unsubscribe"), f->by);
-	}
+	case FEEDBACK_UNSUBSCRIBE:
+		return unsubscribe(w, f, known_r);
 	case FEEDBACK_COMPLAINT:
 		return cell_for_all(w, f, -1, false, known_r) < 0
 			       ? -1
-			       : address_block(
-					 w, f->address, f->media, -1, STR("complaint"), f->by);
+			       : address_block(w, f->address, f->media, -1, STR("complaint"), f->by,
+					 f->proof);
 	case FEEDBACK_BOUNCE:
 		if (contact_mark_invalid(w, kind_of(f->media), f->address, STR("bounce")) < 0)
 			return -1;
-		return address_block(w, f->address, f->media, -1, STR("bounce"), f->by);
+		return address_block(w, f->address, f->media, -1, STR("bounce"), f->by, f->proof);
 	case FEEDBACK_TOKEN_DEAD:
 		return contact_mark_invalid(w, CONTACT_DEVICE, f->address, STR("dead token"));
 	case FEEDBACK_BLOCKED:
 		return cell_for_all(w, f, -1, false, known_r) < 0
 			       ? -1
-			       : address_block(w, f->address, f->media, -1, STR("blocked"), f->by);
+			       : address_block(w, f->address, f->media, -1, STR("blocked"), f->by,
+					 f->proof);
 	}
 	return 0;
 }

@@ -77,7 +77,7 @@ static void test_stop_from_an_unknown_number(void **state)
 	hear("START");
 	assert_int_equal(address_blocked(&mf.w, phone, MEDIA_SMS, ROW_ADVERT), 0);
 	/* START does not undo what an operator or a complaint blocked, nor does STOP hide it */
-	address_block(&mf.w, phone, MEDIA_SMS, -1, STR("complaint"), STR("api"));
+	address_block(&mf.w, phone, MEDIA_SMS, -1, STR("complaint"), STR("api"), STR_NONE);
 	hear("STOP");
 	hear("START");
 	assert_int_equal(address_blocked(&mf.w, phone, MEDIA_SMS, ROW_ADVERT), 1);
@@ -107,6 +107,37 @@ static void test_CO_4_email_unsubscribe_does_not_touch_sms(void **state)
 	f.address = STR("x@y.example"); /* nobody's */
 	assert_int_equal(feedback_take(&mf.w, &f, &known), 0);
 	assert_int_equal(address_blocked(&mf.w, f.address, MEDIA_EMAIL, ROW_ADVERT), 1);
+	assert_int_equal(address_blocked(&mf.w, f.address, MEDIA_EMAIL, ROW_SYSTEM), 0);
+}
+
+/* A link without a row: no marketing any more, whatever row; receipts and codes go on. */
+static void test_unsubscribed_of_all(void **state)
+{
+	struct member *a = mf_member("a");
+	struct feedback f = { .kind = FEEDBACK_UNSUBSCRIBE,
+		.media = MEDIA_EMAIL,
+		.address = STR("a@b.example"),
+		.row = -1,
+		.by = STR("email one-click") };
+
+	contact_put(&mf.w, a, CONTACT_EMAIL, f.address, STR_NONE, CONTACT_VERIFIED, 1);
+	member_set_consent(&mf.w, a, ROW_DISCOUNT, -1, true, STR("t"), STR_NONE, false);
+	member_set_consent(&mf.w, a, ROW_OFFER, -1, true, STR("t"), STR_NONE, false);
+	assert_true(agrees("a", ROW_DISCOUNT, CLASS_MARKETING, MEDIA_EMAIL));
+	assert_int_equal(feedback_take(&mf.w, &f, NULL), 0);
+	assert_false(agrees("a", ROW_DISCOUNT, CLASS_MARKETING, MEDIA_EMAIL));
+	assert_false(agrees("a", ROW_OFFER, CLASS_MARKETING, MEDIA_EMAIL));
+	assert_true(agrees("a", ROW_OFFER, CLASS_MARKETING, MEDIA_SMS));
+	assert_true(agrees("a", ROW_DISCOUNT, CLASS_SERVICE, MEDIA_EMAIL));
+	assert_true(agrees("a", ROW_SYSTEM, CLASS_LEGAL, MEDIA_EMAIL));
+	/* who agrees again is written to again */
+	member_set_consent(&mf.w, a, ROW_OFFER, MEDIA_EMAIL, true, STR("t"), STR_NONE, false);
+	assert_true(agrees("a", ROW_OFFER, CLASS_MARKETING, MEDIA_EMAIL));
+	assert_true(agrees("a", ROW_DISCOUNT, CLASS_MARKETING, MEDIA_EMAIL));
+	f.address = STR("x@y.example"); /* nobody's */
+	assert_int_equal(feedback_take(&mf.w, &f, NULL), 0);
+	assert_int_equal(address_blocked(&mf.w, f.address, MEDIA_EMAIL, ROW_ADVERT), 1);
+	assert_int_equal(address_blocked(&mf.w, f.address, MEDIA_EMAIL, ROW_OFFER), 1);
 	assert_int_equal(address_blocked(&mf.w, f.address, MEDIA_EMAIL, ROW_SYSTEM), 0);
 }
 
@@ -148,6 +179,7 @@ int main(void)
 		T(test_CO_2_stop_then_start),
 		T(test_stop_from_an_unknown_number),
 		T(test_CO_4_email_unsubscribe_does_not_touch_sms),
+		T(test_unsubscribed_of_all),
 		T(test_complaints_bounces_and_dead_tokens),
 	};
 

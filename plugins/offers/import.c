@@ -426,8 +426,8 @@ static int apply_row(struct work *w, struct import_slice *s, struct import_row *
 	int got;
 
 	if (s->conf->what == IMPORT_SUPPRESSIONS) {
-		if (address_block(w, r->address, r->media, r->row, r->reason, str_of(s->conf->by)) <
-			0)
+		if (address_block(w, r->address, r->media, r->row, r->reason, str_of(s->conf->by),
+			    STR_NONE) < 0)
 			return -1;
 		s->changed++;
 		return 0;

@@ -163,7 +163,7 @@ enum { ADDRESS_DIGEST = 17 };
 void address_digest(struct str address, char out[ADDRESS_DIGEST]);
 /* Addresses without regard to who they belong to. row -1: all. What waits for them is withdrawn. */
 int address_block(struct work *w, struct str address, enum media media, int row, struct str reason,
-	struct str by);
+	struct str by, struct str proof);
 /* 1: it was blocked. The second: only one that was blocked for that reason. */
 int address_unblock(struct work *w, struct str address, enum media media, int row);
 int address_unblock_for(

@@ -201,6 +201,7 @@ static int blocks(struct work *w, struct face_ask *a)
 		put_str(&a->out, "reason", sql_col_str(st, 3));
 		put_at(&a->out, "at", sql_col(st, 4));
 		put_str(&a->out, "by", sql_col_str(st, 5));
+		put_str(&a->out, "proof", sql_col_str(st, 6));
 		buf_char(&a->out, '}');
 		first = false;
 	}
@@ -329,7 +330,7 @@ static int erase(struct work *w, struct member *m, struct face_ask *a)
 static int block(struct work *w, struct face_ask *a)
 {
 	int r = a->what == FACE_BLOCK ? address_block(w, a->text, (enum media)a->media, a->row,
-						STR("operator"), a->by)
+						STR("operator"), a->by, STR_NONE)
 				      : address_unblock(w, a->text, (enum media)a->media, a->row);
 
 	if (r < 0)

@@ -300,7 +300,8 @@ static void test_addresses_are_blocked(void **state)
 		(long long)address_subject(phone), (long long)(mf.w.now / DUR_DAY));
 	assert_int_equal(sql_exec(mf.sql, text), 0);
 	assert_int_equal(address_blocked(&mf.w, phone, MEDIA_SMS, ROW_ADVERT), 0);
-	assert_int_equal(address_block(&mf.w, phone, MEDIA_SMS, -1, STR("stop"), STR("test")), 0);
+	assert_int_equal(
+		address_block(&mf.w, phone, MEDIA_SMS, -1, STR("stop"), STR("test"), STR_NONE), 0);
 	assert_int_equal(address_blocked(&mf.w, phone, MEDIA_SMS, ROW_ADVERT), 1);
 	assert_int_equal(address_blocked(&mf.w, phone, MEDIA_VIBER, ROW_ADVERT), 0);
 	assert_int_equal(mf_number("SELECT count(*) FROM of_deed"), 2);
@@ -308,7 +309,7 @@ static void test_addresses_are_blocked(void **state)
 	assert_int_equal(address_unblock(&mf.w, phone, MEDIA_SMS, -1), 1);
 	assert_int_equal(address_unblock(&mf.w, phone, MEDIA_SMS, -1), 0);
 	assert_int_equal(address_blocked(&mf.w, phone, MEDIA_SMS, ROW_ADVERT), 0);
-	address_block(&mf.w, phone, MEDIA_EMAIL, ROW_ADVERT, STR("complaint"), STR_NONE);
+	address_block(&mf.w, phone, MEDIA_EMAIL, ROW_ADVERT, STR("complaint"), STR_NONE, STR_NONE);
 	assert_int_equal(address_blocked(&mf.w, phone, MEDIA_EMAIL, ROW_ADVERT), 1);
 	assert_int_equal(address_blocked(&mf.w, phone, MEDIA_EMAIL, ROW_OFFER), 0);
 }

@@ -425,7 +425,9 @@ int members_verb(struct plugin_words *w, struct err *e)
 
 int suppressions_verb(struct plugin_words *w, struct err *e)
 {
-	bool add = w->args_n == 3 && strcmp(w->args[0], "add") == 0;
+	bool named = w->args_n == 3 || w->args_n == 4;
+	bool add = named && strcmp(w->args[0], "add") == 0;
+	enum row row;
 	struct face_ask *a;
 	enum media media;
 	const char *why;
@@ -443,11 +445,14 @@ int suppressions_verb(struct plugin_words *w, struct err *e)
 		}
 		return show(w, a, e);
 	}
-	if (!add && !(w->args_n == 3 && strcmp(w->args[0], "remove") == 0))
-		return usage(e, "suppressions list [ADDRESS], add MEDIA ADDRESS, remove MEDIA "
-				"ADDRESS, import FILE");
+	if (!add && !(named && strcmp(w->args[0], "remove") == 0))
+		return usage(e, "suppressions list [ADDRESS], add MEDIA ADDRESS [ROW], remove "
+				"MEDIA ADDRESS [ROW], import FILE");
 	if (!media_parse(str_of(w->args[1]), &media) || media >= MEDIA_RECEIPT)
 		return err_set(e, ERR_INPUT, "there is no channel \"%s\"", w->args[1]);
+	named = w->args_n == 4 && strcmp(w->args[3], "*") != 0;
+	if (named && !row_parse(str_of(w->args[3]), &row))
+		return err_set(e, ERR_INPUT, "there is no row \"%s\"", w->args[3]);
 	a = ask_new(w, add ? FACE_BLOCK : FACE_UNBLOCK);
 	if (!contact_normal(a->arena,
 		    media == MEDIA_VIBER || media == MEDIA_SOCIAL ? CONTACT_PHONE
@@ -457,6 +462,7 @@ int suppressions_verb(struct plugin_words *w, struct err *e)
 		return err_set(e, ERR_INPUT, "%s %s", w->args[2], why);
 	}
 	a->media = (int)media;
+	a->row = named ? (int)row : -1;
 	a->text = address;
 	return show(w, a, e);
 }

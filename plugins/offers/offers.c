@@ -165,6 +165,87 @@ static int offers_mo(struct plugin_call *c, const struct message *m, const char 
 	return host_unit_end(&u, c, heard(unit_begin(&u, c), m));
 }
 
+/* Whom a message of ours went to; 0: not known. -1. */
+static int64_t sent_to(struct work *w, uint64_t msg)
+{
+	struct sql_stmt *st = db_st(w->db, ST_SENT_OF_MSG);
+	int64_t member = 0;
+	int got;
+
+	if (!st)
+		return work_failed(w, "looking up a message");
+	sql_int(st, 1, (int64_t)msg);
+	got = sql_step(st);
+	if (got == 1) {
+		member = sql_col(st, 1);
+		sql_reset(st);
+	}
+	return got < 0 ? work_failed(w, "looking up a message") : member;
+}
+
+/* Unsubscribing is an event of the member, as STOP is. */
+static int unsubscribed(struct work *w, const struct feedback *f)
+{
+	struct member *who = NULL;
+	struct event *e;
+	char id[48];
+	int rc = f->member ? member_load(w, f->member, &who)
+			   : member_find(w, ALIAS_EMAIL, f->address, &who);
+
+	if (rc != 1 || f->media != MEDIA_EMAIL)
+		return rc < 0 ? -1 : 0;
+	snprintf(id, sizeof id, "unsubscribe:%llu:%llu", (unsigned long long)who->id,
+		(unsigned long long)w->now);
+	e = event_make(EVENT_MESSAGE_UNSUBSCRIBED, w->now, STR("postern"), str_of(id));
+	e->who[ALIAS_MEMBER] = arena_str(e->arena, who->ext);
+	e->attr[ATTR_medium] = value_text(str_of(media_word(f->media)));
+	if (f->row >= 0)
+		e->attr[ATTR_row] = value_text(str_of(row_word((enum row)f->row)));
+	event_seal(e);
+	return engine_made(w, who, e);
+}
+
+/* What the gateway heard about a message to one address, whoever sent it. */
+static int heard_back(struct work *w, const struct plugin_feedback *p)
+{
+	const struct evidence *v = p->v;
+	struct feedback f = { .media = p->media, .address = p->address, .row = -1 };
+	struct str normal;
+	const char *why;
+	enum row row;
+	int64_t member;
+
+	if (p->media == MEDIA_EMAIL &&
+		contact_normal(w->arena, CONTACT_EMAIL, p->address, NULL, &normal, &why))
+		f.address = normal;
+	if (v->kind == EVIDENCE_COMPLAINT)
+		f.kind = FEEDBACK_COMPLAINT;
+	else if (v->kind == EVIDENCE_UNSUBSCRIBE)
+		f.kind = FEEDBACK_UNSUBSCRIBE;
+	else
+		f.kind = p->media == MEDIA_PUSH ? FEEDBACK_TOKEN_DEAD : FEEDBACK_BOUNCE;
+	/* a word that is no row of ours is another programme's: all marketing, to be safe */
+	if (f.kind == FEEDBACK_UNSUBSCRIBE && row_parse(str_of(v->row), &row))
+		f.row = (int)row;
+	f.by = str_of(arena_printf(w->arena, "%s %s", media_word(p->media), v->by ? v->by : ""));
+	f.proof = str_of(arena_printf(w->arena, "message %llu%s%s%s%s", (unsigned long long)v->msg,
+		v->err[0] ? " " : "", v->err, v->words[0] ? ": " : "", v->words));
+	member = v->msg ? sent_to(w, v->msg) : 0;
+	if (member < 0)
+		return -1;
+	f.member = (uint64_t)member;
+	if (feedback_take(w, &f, NULL) < 0)
+		return -1;
+	return f.kind == FEEDBACK_UNSUBSCRIBE ? unsubscribed(w, &f) : 0;
+}
+
+static int offers_feedback(struct plugin_call *c, const struct plugin_feedback *f)
+{
+	struct unit u = { 0 };
+
+	return host_unit_end(&u, c, heard_back(unit_begin(&u, c), f));
+}
+
 static int offers_policy(struct plugin_call *c, const struct message *m, const char *account,
 	struct plugin_policy *p_r)
 {
@@ -366,6 +447,7 @@ const struct plugin plugin_offers = {
 	.close = offers_close,
 	.note = offers_note,
 	.mo = offers_mo,
+	.feedback = offers_feedback,
 	.policy = offers_policy,
 	.gate = offers_gate,
 	.routes = offers_routes,

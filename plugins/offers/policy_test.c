@@ -361,7 +361,8 @@ static void test_consent_and_blocks(void **state)
 	c.class = CLASS_LEGAL;
 	assert_int_equal(judge(&c).hold, HOLD_NONE);
 	assert_int_equal(
-		address_block(&mf.w, c.address, MEDIA_SMS, -1, STR("stop"), STR("test")), 0);
+		address_block(&mf.w, c.address, MEDIA_SMS, -1, STR("stop"), STR("test"), STR_NONE),
+		0);
 	assert_int_equal(judge(&c).hold, HOLD_BLOCKED);
 	c = marketing(m, "2026-06-01T12:00:00+03:00");
 	c.address = STR("37120000009");
@@ -505,7 +506,7 @@ static void test_CO_1_others_are_known_by_their_id(void **state)
 	assert_int_equal(mf_number("SELECT count(*) FROM of_deed"), 1);
 	assert_int_equal(mf_number("SELECT max(msg) FROM of_deed"), member_s);
 	assert_int_equal(address_block(&mf.w, STR("37120000002"), MEDIA_SMS, -1, STR("stop"),
-				 STR("sms STOP")),
+				 STR("sms STOP"), STR_NONE),
 		0);
 	assert_int_equal(mf_number("SELECT count(*) FROM of_deed"), 2);
 	assert_int_equal(mf_number("SELECT max(msg) FROM of_deed"), strangers);
