@@ -252,6 +252,9 @@ struct plugin_cancel {
 	enum reason reason; /* NONE: the usual one of the state */
 	char words[OUTCOME_WORDS];
 	enum reason result; /* out: NONE: done; TOO_LATE, NOT_FOUND, STORE (try again) */
+	/* out, of TOO_LATE: it is with the far side at this moment, and comes back to its queue if
+	 * that does not take it: to be asked again a little later */
+	bool in_flight;
 };
 struct plugin_cancels {
 	struct plugin_cancel *v; /* the caller's, until done() */

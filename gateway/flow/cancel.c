@@ -55,6 +55,7 @@ static void one_over(struct order *o)
 	struct one *one = x->one;
 
 	t->c->v[one->index].result = o->reason;
+	t->c->v[one->index].in_flight = o->reason == REASON_TOO_LATE;
 	one->some |= o->reason == REASON_NONE;
 	one->again = one->stopped || o->reason == REASON_TOO_LATE;
 	mem_free(&x);
@@ -160,6 +161,7 @@ static bool look_at(struct taking *t, struct one *one, const struct store_view *
 	struct flow_channel *whole = gateway_fallback(t->p->gw);
 
 	one->again = false;
+	t->c->v[one->index].in_flight = false;
 	if (one->stopped)
 		return order_attempt(t, one, r);
 	*r = REASON_NONE;

@@ -320,6 +320,53 @@ static void many_over(struct plugin_cancels *m)
 	atomic_fetch_sub(&racing, 1);
 }
 
+/* With the far side when it is asked for: said so, and taken back when it has come back. */
+static bool has_gone_out(void *arg)
+{
+	return fx_entry(*(uint64_t *)arg)->submits > 0;
+}
+
+static bool has_come_back(void *arg)
+{
+	struct store_view v = fx_view(*(uint64_t *)arg);
+	bool yes = v.attempt > 0;
+
+	store_view_free(&v);
+	return yes;
+}
+
+static void test_CN_33_cancel_in_flight(void **state)
+{
+	struct plugin_cancel v = { .state = STATE_CANCELLED };
+	struct plugin_cancels one = { .v = &v, .n = 1, .done = many_over };
+
+	trial_start(ONE);
+	fx.chances = (struct chances){ .latency = DUR_S, .temporary = 1000 };
+	v.id = trial_sent((struct fx_msg){ .text = "1" });
+	assert_true(fx_until(has_gone_out, &v.id, 10 * DUR_S));
+	atomic_store(&racing, 1);
+	plugin_cancel(trial_host(), &one);
+	assert_true(fx_until(race_over, NULL, 30 * DUR_S));
+	assert_int_equal(v.result, REASON_TOO_LATE);
+	assert_true(v.in_flight);
+	assert_true(fx_until(has_come_back, &v.id, 30 * DUR_S));
+	while (v.result == REASON_TOO_LATE) { /* it may just be out again */
+		atomic_store(&racing, 1);
+		plugin_cancel(trial_host(), &one);
+		assert_true(fx_until(race_over, NULL, 30 * DUR_S));
+		usleep(10000);
+	}
+	assert_int_equal(v.result, REASON_NONE);
+	assert_false(v.in_flight);
+	assert_int_equal(fx_state(v.id), STATE_CANCELLED);
+	atomic_store(&racing, 1);
+	plugin_cancel(trial_host(), &one);
+	assert_true(fx_until(race_over, NULL, 30 * DUR_S));
+	assert_int_equal(v.result, REASON_TOO_LATE); /* it has ended: nothing is to be awaited */
+	assert_false(v.in_flight);
+	fx_end();
+}
+
 static void test_cancel_many(void **state)
 {
 	enum { N = 2500 };
@@ -1023,6 +1070,7 @@ int main(void)
 		cmocka_unit_test(test_notes),
 		cmocka_unit_test(test_notes_last),
 		cmocka_unit_test(test_CN_33_cancel_races),
+		cmocka_unit_test(test_CN_33_cancel_in_flight),
 		cmocka_unit_test(test_cancel_many),
 		cmocka_unit_test(test_policy),
 		cmocka_unit_test(test_CO_1_others_are_withdrawn),

@@ -295,7 +295,8 @@ static int step_left(struct work *w, const struct offer *o, const struct member 
 	sql_int(st, 5, step);
 	rc = sql_step(st);
 	if (rc == 1)
-		left = sql_col(st, 0) != STATE_QUEUED;
+		left = sql_col(st, 2) && sql_col(st, 0) != STATE_QUEUED &&
+		       sql_col(st, 0) != STATE_CANCELLED && sql_col(st, 0) != STATE_SUPPRESSED;
 	sql_reset(st);
 	return rc < 0 ? work_failed(w, "what was sent") : left;
 }
@@ -534,6 +535,65 @@ static int offer_settle(struct work *w, const struct offer *o, struct member *m)
 			known |= run[j].key == run[k].key; /* a later one of that key */
 		if (!known && !run[k].ended && chain_settle(w, o, m, NULL, &run[k]) < 0)
 			return -1;
+	}
+	return 0;
+}
+
+/* The run of that key that is on now, moved past a step that has left. */
+static int row_carry(struct work *w, const struct member *m, struct chain_row *r,
+	const struct offer *own, const struct chain_run *was, unsigned step)
+{
+	struct chain_row now = *r;
+	int last;
+
+	chain_dues(own, m->zone, &now.run);
+	if (step >= was->steps_n || was->due[step] < now.run.anchor || now.step >= now.run.steps_n)
+		return 0; /* it was right to leave; or there is nothing more to send */
+	if (last_fired(w, own, m, &now.run, &last) < 0)
+		return -1;
+	if (last >= 0)
+		return 0; /* it has been sent again */
+	now.step++;
+	now.waits = now.step < now.run.steps_n;
+	now.due = now.waits ? now.run.due[now.step] : 0;
+	w->late_cancel++;
+	*r = now;
+	return row_write(w, m, r);
+}
+
+int chain_left(struct work *w, struct member *m, uint32_t offer, uint64_t run, unsigned step)
+{
+	struct chain_run v[CHAIN_RUNS_MOST];
+	struct marks marks = { 0 };
+	const struct offer *o;
+	bool any = false;
+
+	if (rows_load(w, m) < 0)
+		return -1;
+	for (size_t i = 0; i < w->chains_n; i++) {
+		const struct chain_row *r = &w->chains[i];
+
+		if (r->id && r->offer == offer && r->run.run == run)
+			return 0; /* nothing has come in its place: the usual case */
+		any |= r->id && r->offer == offer && r->run.run > 0;
+	}
+	if (!any)
+		return 0;
+	if (pin_offer_last(w, offer, &o) < 0 || (o && marks_load(w, o, m, &marks) < 0))
+		return -1;
+	for (size_t i = 0; o && i < w->chains_n; i++) {
+		struct chain_row *r = &w->chains[i];
+		const struct offer *own;
+		unsigned n;
+
+		if (!r->id || r->offer != offer)
+			continue;
+		if (row_offer(w, o, r, &own) < 0)
+			return -1;
+		n = chain_fold(own, m->zone, marks.v, marks.n, v);
+		while (n-- > 0)
+			if (v[n].run == run && v[n].key == r->run.key)
+				return row_carry(w, m, r, own, &v[n], step);
 	}
 	return 0;
 }

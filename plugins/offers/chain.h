@@ -48,6 +48,9 @@ void chain_dues(const struct offer *o, const struct zone *z, struct chain_run *r
  * asks for the cancelling of what waits in queues. */
 int chain_event(struct work *w, const struct offer *o, struct member *m, const struct event *e,
 	bool arms, bool disarms);
+/* What that step sent, of a run that its chain was still waiting to take back, has left: the run
+ * that came in its place does not send it again. */
+int chain_left(struct work *w, struct member *m, uint32_t offer, uint64_t run, unsigned step);
 /* Asks for a message to be taken back: 0; 1: it has left, and is known as sent from now on; -1. */
 int message_cancel(struct work *w, uint64_t msg);
 /* The engine's: does this event, of which only the text was kept, disarm? (chain_event() looks at

@@ -113,6 +113,22 @@ static void test_a_late_cancel_leaves_what_was_sent_and_goes_on(void **state)
 	expect_sent(2, "Hi again.");
 }
 
+/* It was due and could not be sent: the chain that begins again tries it again. */
+static void test_a_late_cancel_of_what_was_not_sent(void **state)
+{
+	begin(COME_BACK("restart"));
+	of_unit();
+	of_member("m");
+	happens(0, "registration.completed", "");
+	to_day(14);
+	expect_sent(0, NULL);
+	reachable();
+	happens(5, "purchase.completed", "");
+	assert_int_equal(of.w.late_cancel, 0);
+	to_day(19);
+	expect_sent(1, "Hi.");
+}
+
 static void test_EV_3_every_order_gives_the_same_messages(void **state)
 {
 	static const struct {
@@ -555,6 +571,7 @@ int main(void)
 		T(test_EV_5_a_late_event_whose_cancel_is_known_does_nothing),
 		T(test_too_late_is_stale_and_the_rest_goes_on),
 		T(test_a_late_cancel_leaves_what_was_sent_and_goes_on),
+		T(test_a_late_cancel_of_what_was_not_sent),
 		T(test_EV_3_every_order_gives_the_same_messages),
 		T(test_a_refund_that_comes_with_rearm_takes_the_cancel_back),
 		T(test_U1_the_same_event_disarms_and_arms),

@@ -94,6 +94,8 @@ static int host_unit_end(struct unit *u, struct plugin_call *c, int rc)
 	struct offers *o = offers_of(c->host);
 
 	rc = unit_end(u, rc);
+	if (rc == 0)
+		stat_add(&o->late_cancels, u->late_cancel);
 	if (rc == 0 && (u->next_due || u->deeds) && !atomic_exchange(&o->nudged, true))
 		loop_post(c->host->loop, &o->nudge);
 	if (rc < 0)

@@ -51,8 +51,25 @@ struct sweep {
 struct tardy {
 	struct unit u; /* first */
 	unsigned n;
-	uint64_t msg[];
+	struct late {
+		uint64_t msg, deed;
+		bool in_flight;
+	} v[];
 };
+
+/* It was to be done later: now. */
+static int deed_now(struct work *w, uint64_t seq)
+{
+	struct sql_stmt *st = db_st(w->db, ST_DEED_LATER);
+
+	if (!st)
+		return work_failed(w, "what is to be done");
+	sql_int(st, 1, w->now);
+	sql_int(st, 2, 0);
+	sql_int(st, 3, (int64_t)seq);
+	w->deeds = true;
+	return sql_run(st) < 0 ? work_failed(w, "what is to be done") : 0;
+}
 
 /* writer */
 static int tardy_run(struct plugin_call *c)
@@ -62,13 +79,17 @@ static int tardy_run(struct plugin_call *c)
 	int rc = 0;
 
 	for (unsigned i = 0; i < t->n && rc == 0; i++) {
+		unsigned late = w->late_cancel;
+
 		/* what was taken back before is not late; its news may be under way */
-		rc = plugin_has_left(c, t->msg[i]);
-		if (rc == 1)
-			rc = sent_left(w, t->msg[i]);
+		rc = plugin_has_left(c, t->v[i].msg);
+		if (rc == 0 && t->v[i].in_flight && t->v[i].deed)
+			rc = deed_now(w, t->v[i].deed);
+		else if (rc == 1)
+			rc = sent_left(w, t->v[i].msg);
 		if (rc == 1) {
-			w->late_cancel++;
-			rc = plugin_history(c, t->msg[i], "late_cancel", REASON_TOO_LATE,
+			w->late_cancel = late + 1; /* be it the next run's or not */
+			rc = plugin_history(c, t->v[i].msg, "late_cancel", REASON_TOO_LATE,
 				"the chain was disarmed");
 		}
 	}
@@ -85,14 +106,18 @@ static void tardy_done(struct plugin_call *c)
 	mem_free(&t);
 }
 
-/* Those of v that had left already: they are known as sent from now on. */
-static void note_tardy(struct offers *o, const struct plugin_cancel *v, unsigned n)
+/* Those of v that had left already: they are known as sent from now on. deed: rows that nobody is
+ * at, of each; NULL: none. */
+static void note_tardy(
+	struct offers *o, const struct plugin_cancel *v, const uint64_t *deed, unsigned n)
 {
-	struct tardy *t = mem_alloc(sizeof *t + n * sizeof t->msg[0]);
+	struct tardy *t = mem_alloc(sizeof *t + n * sizeof t->v[0]);
 
 	for (unsigned i = 0; i < n; i++)
 		if (v[i].result == REASON_TOO_LATE && v[i].state == STATE_CANCELLED)
-			t->msg[t->n++] = v[i].id;
+			t->v[t->n++] = (struct late){ .msg = v[i].id,
+				.deed = deed ? deed[i] : 0,
+				.in_flight = v[i].in_flight };
 	if (!t->n) {
 		mem_free(&t);
 		return;
@@ -109,7 +134,7 @@ struct order {
 	struct offers *o;
 	void (*done)(void *arg, unsigned cancelled);
 	void *arg;
-	uint64_t *whole; /* of each */
+	uint64_t *whole, *deed; /* of each */
 	struct plugin_cancel v[];
 };
 
@@ -133,9 +158,10 @@ static void order_done(struct plugin_cancels *c)
 {
 	struct order *w = CONTAINER(c, struct order, c);
 
-	note_tardy(w->o, w->v, c->n);
+	note_tardy(w->o, w->v, w->deed, c->n);
 	w->done(w->arg, wholes_taken(w));
 	mem_free(&w->whole);
+	mem_free(&w->deed);
 	mem_free(&w);
 }
 
@@ -148,8 +174,10 @@ void deeds_cancel(struct offers *o, const struct work_cancel *v, size_t n,
 	w->done = done;
 	w->arg = arg;
 	w->whole = mem_alloc(n * sizeof *w->whole);
+	w->deed = mem_alloc(n * sizeof *w->deed);
 	for (size_t i = 0; i < n; i++) {
 		w->whole[i] = v[i].whole;
+		w->deed[i] = v[i].deed;
 		w->v[i].id = v[i].msg;
 		w->v[i].state = STATE_CANCELLED;
 		str_copy(w->v[i].words, sizeof w->v[i].words, STR("the chain was disarmed"));
@@ -318,10 +346,11 @@ static void cancels_done(struct plugin_cancels *c)
 	for (unsigned i = 0; i < c->n; i++) {
 		struct deed *d = &s->v[s->of[i]];
 
-		d->done = c->v[i].result != REASON_STORE;
-		d->again = clock_wall() + DUR_S;
+		/* with the far side: should it come back, it is not to leave again */
+		d->done = c->v[i].result != REASON_STORE && !c->v[i].in_flight;
+		d->again = clock_wall() + (d->attempts < 60 ? DUR_S : 10 * DUR_S);
 	}
-	note_tardy(s->o, c->v, c->n);
+	note_tardy(s->o, c->v, NULL, c->n);
 	s->cancelling = false;
 	sweep_consider(s);
 }

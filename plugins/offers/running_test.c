@@ -2,6 +2,7 @@
  * held back, and which events are counted: through the whole engine.
  */
 #include "plugins/offers/engine_fixture.h"
+#include "plugins/offers/sent.h"
 
 /* How often a message was sent for each of these events tells what the filter saw. */
 static void test_FC_kinds_are_counted_apart(void **state)
@@ -110,6 +111,86 @@ static void test_CN_33_what_has_left_is_not_removed(void **state)
 	/* that was the message of the chain that the purchase began anew */
 	to_day(40);
 	expect_sent(1, NULL);
+}
+
+static void news(unsigned i, enum state state)
+{
+	struct sent_news n = { .msg = of.sent[i]->id, .state = state, .at = of.w.now };
+	struct event *e;
+	uint64_t member;
+
+	of_unit();
+	work_or_fail(sent_receipt(&of.w, &n, &e, &member));
+	event_drop(&e);
+}
+
+/* It is with the far side when the cancel comes: whether it has left is known later, by its news.
+ */
+static void test_CN_33_what_was_in_flight_is_not_sent_again(void **state)
+{
+	static const enum state news_of[] = { STATE_SENT, STATE_DELIVERED, STATE_UNDELIVERABLE };
+
+	for (unsigned i = 0; i < 3; i++) {
+		begin(ONE_STEP);
+		reachable();
+		happens(0, "registration.completed", "");
+		to_day(14);
+		of.waits = true; /* as far as the store knows */
+		of.w.now += DUR_HOUR;
+		happens(13, "purchase.completed", "");
+		assert_non_null(strstr(answer.p, "\"removed\":1")); /* asked for */
+		of.w.now += DUR_MIN;
+		news(0, news_of[i]);
+		assert_int_equal(of.w.late_cancel, 1);
+		assert_int_equal(of_number("SELECT count(*) FROM of_chain WHERE due IS NULL"), 1);
+		news(0, STATE_READ); /* once */
+		to_day(40);
+		expect_sent(1, NULL);
+		end(NULL);
+	}
+	/* and what was taken back in time is sent when its new time has come */
+	begin(ONE_STEP);
+	reachable();
+	happens(0, "registration.completed", "");
+	to_day(14);
+	of.waits = true;
+	happens(13, "purchase.completed", "");
+	news(0, STATE_CANCELLED);
+	to_day(27);
+	expect_sent(2, "Hi.");
+}
+
+/* A restart from after it was due sends it again, be it known as sent or not: that is what restart
+ * means. What has been sent again already cannot be taken back: the bound. */
+static void test_CN_33_what_a_restart_sends_again(void **state)
+{
+	begin("offer = { name = \"c\"; kind = \"service\"; when = \"registration.completed\";"
+	      " unless = \"purchase.completed\"; then = \"restart\";"
+	      " steps = ( { after = \"14 days\"; send = \"hi\"; via = \"sms\"; },"
+	      " { after = \"14 days\"; send = \"hi2\"; via = \"sms\"; } ); };");
+	reachable();
+	happens(0, "registration.completed", "");
+	to_day(14);
+	of.waits = true;
+	of.w.now += DUR_HOUR;
+	happens(14.02, "purchase.completed", "");
+	news(0, STATE_SENT);
+	assert_int_equal(of.w.late_cancel, 0);
+	to_day(28.02);
+	expect_sent(2, "Hi.");
+	end(NULL);
+
+	begin(ONE_STEP);
+	reachable();
+	happens(0, "registration.completed", "");
+	to_day(14);
+	of.waits = true;
+	happens(13, "purchase.completed", "");
+	to_day(27); /* the far side has said nothing for thirteen days */
+	expect_sent(2, "Hi.");
+	news(0, STATE_SENT);
+	to_day(60);
+	expect_sent(2, NULL);
 }
 
 static void test_CN_33_what_waits_is_removed_and_sent_later(void **state)
@@ -393,6 +474,8 @@ int main(void)
 		T(test_FC_refund_on_suppress_gives_counters_back),
 		T(test_FC_without_it_a_suppressed_message_has_counted),
 		T(test_CN_33_what_has_left_is_not_removed),
+		T(test_CN_33_what_was_in_flight_is_not_sent_again),
+		T(test_CN_33_what_a_restart_sends_again),
 		T(test_CN_33_what_waits_is_removed_and_sent_later),
 		T(test_8_4_edited_steps_are_for_new_chains),
 		T(test_8_4_edited_steps_keep_to_the_zone),

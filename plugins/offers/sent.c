@@ -520,7 +520,12 @@ int sent_receipt(struct work *w, const struct sent_news *n, struct event **e_r, 
 	if ((whole == STATE_CANCELLED || whole == STATE_SUPPRESSED) && rc == 1 &&
 		give_back(w, &k, m, whole, n->msg) < 0)
 		return -1;
-	if (rc == 0 || m->state == MEMBER_LEFT || !event_of_state(whole, &type))
+	if (rc == 0 || m->state == MEMBER_LEFT)
+		return 0;
+	if (k.state == STATE_QUEUED && k.step < ACTION_STEP && whole != STATE_CANCELLED &&
+		whole != STATE_SUPPRESSED && chain_left(w, m, k.object, k.run, k.step) < 0)
+		return -1;
+	if (!event_of_state(whole, &type))
 		return 0;
 	*e_r = make_event(w, type, n, &k);
 	if (m->ext.n)

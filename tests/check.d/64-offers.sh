@@ -6,16 +6,19 @@
 . tests/lib.sh
 . tests/gateway.sh
 sim smsc --listen 127.0.0.1:0 --port-file port --quiet --codec fast --latency 20ms..60ms --receipt-delay 5ms..50ms --record taken
+sim smsc --listen 127.0.0.1:0 --port-file slow-port --quiet --codec fast --latency 2s --receipt-delay 5ms --record slow-taken --error-to '47002*:0x08:1'
 await $((5 * slow)) test -s port
+await $((5 * slow)) test -s slow-port
 absent=$(free_port)
 conf() { # RATE: the gateway's, and the plugin's with so many events a second, 0: any
 	cat >gw.conf <<CONF
 state = "state";
 http = { listen = "127.0.0.1:$http"; tokens = ( { name = "shop"; token = "t-shop"; scopes = [ "events", "admin" ]; } ); };
 channels = ( { name = "smsc"; type = "smpp"; host = "127.0.0.1"; port = $(cat port); system_id = "p"; password = "x"; window = 4; },
+	{ name = "slow"; type = "smpp"; host = "127.0.0.1"; port = $(cat slow-port); system_id = "p"; password = "x"; },
 	{ name = "absent"; type = "smpp"; host = "127.0.0.1"; port = $absent; system_id = "p"; password = "x"; },
 	{ name = "push"; type = "null"; receipts = true; }, { name = "social"; type = "null"; receipts = true; } );
-routes = ( { media = "sms"; to = "46*"; via = [ "smsc" ]; }, { media = "sms"; to = "49*"; via = [ "absent" ]; },
+routes = ( { media = "sms"; to = "46*"; via = [ "smsc" ]; }, { media = "sms"; to = "47*"; via = [ "slow" ]; }, { media = "sms"; to = "49*"; via = [ "absent" ]; },
 	{ media = "push"; via = [ "push" ]; }, { media = "social"; via = [ "social" ]; } );
 plugins = ( { name = "offers"; } );
 CONF
@@ -32,7 +35,7 @@ templates = {
 	u1 = { en = { sms = "u1 \${Member.id}"; }; }; u2 = { en = { sms = "u2 \${Member.id}"; }; };
 	u3 = { en = { sms = "u3 \${Member.id}"; }; }; u4 = { en = { social = { text = "u4"; moderated_as = "approved"; }; }; };
 	u5 = { en = { sms = "u5 \${Member.id}"; }; }; u6 = { en = { push = { title = "u6"; text = "Register"; }; }; };
-	race = { en = { sms = "race \${Member.id}"; }; };
+	race = { en = { sms = "race \${Member.id}"; }; }; again = { en = { sms = "again"; }; };
 };
 offers = (
 $(chain u1 '"purchase.completed"' '"purchase.completed"' stop '"sms"' "only_if = \"member.id starts with 'u1'\"; "),
@@ -41,6 +44,7 @@ $(chain u3 '"purchase.completed"' '"bonus.deducted"' stop '"sms"' "only_if = \"m
 $(chain u4 '"social.linked"' '"social.activity", "social.unlinked"' stop '"social"'),
 $(chain u5 '"registration.completed"' '"friend.invited"' stop '"sms"' "only_if = \"member.id starts with 'u5'\"; "),
 $(chain u6 '"app.installed"' '"registration.completed"' stop '"push"'),
+$(AFTER="4 s" chain again '"social.joined"' '"social.left"' restart '"sms"'),
 $(AFTER="1 s" chain race '"card.activated"' '"form.completed"' stop '"sms"')
 );
 CONF
@@ -160,6 +164,23 @@ await $((10 * slow)) left && ok "CN-33: what is not cancelled has left" || fail 
 cmp -s removed cancelled && ok "CN-33: what was removed is what is cancelled" || fail "CN-33: removed $(wc -l <removed), cancelled $(wc -l <cancelled)"
 [ -z "$(uniq -d left)" ] && ok "CN-33: nothing left twice" || fail "CN-33: twice: $(uniq -d left)"
 echo "      $(wc -l <removed) removed, $(wc -l <left) left, $(sql "SELECT 300 - count(*) FROM of_sent s JOIN of_name n ON n.kind = 1 AND n.number = s.object WHERE n.name = 'race'") disarmed before"
+
+# ---- CN-33: a chain that begins again while its message is with the far side. One takes it: it is not
+# sent again; two's SMSC refuses it for now: taken back, and sent once, when the new time has come.
+joined=$(date +%s.%N)
+for m in 1 2; do ev 202 social.joined "$(phone "again$m" "4700${m}000001")" '"data":{"provider":"vk","group":"g"}'; done
+out() { # both are with the SMSC
+	[ "$(ctl --json channel slow | jq .in_flight)" = 2 ]
+}
+await $((10 * slow)) out || fail "CN-33: nothing is in flight"
+for m in 1 2; do
+	ev 202 social.left "\"again$m\"" "\"occurred_at\":\"$(date -u -d "@$(jq -n "$joined + 3")" +%FT%T.%NZ)\",\"data\":{\"provider\":\"vk\",\"group\":\"g\"}"
+	removed "again$m, whose message is with the far side," 0
+done
+again() { sql "SELECT m.ext || ' ' || sum(s.state = 3) || ' ' || sum(s.state = 8) FROM of_sent s JOIN of_member m ON m.id = s.member WHERE m.ext LIKE 'again%' GROUP BY m.id ORDER BY 1"; }
+ended() { [ "$(again | tr '\n' ';')" = "again1 1 0;again2 1 1;" ] && [ "$(sql 'SELECT count(*) FROM of_chain WHERE due IS NOT NULL')" = 0 ]; }
+await $((20 * slow)) ended && ok "CN-33: what left in spite of the cancel is not sent again; what came back does not leave" || fail "CN-33: $(again | tr '\n' ';')"
+[ "$(awk -F'\t' '{ print $4 }' slow-taken | sort | uniq -c | tr -s ' \n' ' ')" = " 1 47001000001 2 47002000001 " ] && ok "CN-33: one each left, and one was refused" || fail "CN-33: $(again) $(cat slow-taken)"
 
 # ---- EV-1: one event from a hundred askers at once
 seq 100 | xargs -P 20 -I{} curl -sS -m 20 -o /dev/null -w '%{http_code}\n' -H 'Authorization: Bearer t-shop' \
