@@ -361,5 +361,18 @@ struct plugin_verb {
  * caller prepares, and finishes, what it asks. Threads that may block. NULL and e. */
 struct sql *plugin_read(struct plugin_host *h, struct err *e);
 void plugin_read_end(struct plugin_host *h, struct sql **dbp);
+/* Anybody's message, as the store has it, and who submitted it. Threads that may block. 1; 0: there
+ * is none; -1 and e. */
+struct plugin_found {
+	uint64_t id;
+	struct message *msg; /* one reference, the caller's; NULL: its content is gone */
+	char submitter[96];  /* "http/crm" */
+	bool judged;         /* its account is under the policy that plugins are asked for */
+	enum state state;
+	enum reason reason;
+	char words[OUTCOME_WORDS];
+	wall_t accepted, due, final_at;
+};
+int plugin_find(struct plugin_host *h, uint64_t id, struct plugin_found *f_r, struct err *e);
 
 #endif

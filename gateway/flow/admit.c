@@ -166,7 +166,7 @@ struct judged {
 	bool known; /* its client id was used before */
 };
 
-static struct flow_account *account_full_named(struct gateway *g, struct str name)
+struct flow_account *account_full_named(struct gateway *g, struct str name)
 {
 	struct str protocol;
 

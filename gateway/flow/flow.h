@@ -313,6 +313,7 @@ int hosts_check(struct gateway *g, const struct settings *s, struct buf *changes
 int hosts_adopt(struct gateway *g, struct settings *s, struct err *e);
 /* The first whose plugin has such a hook, or NULL. */
 struct flow_plugin *gateway_policy_plugin(struct gateway *g);
+struct flow_account *account_full_named(struct gateway *g, struct str name); /* "http/crm" */
 struct flow_plugin *gateway_mo_plugin(struct gateway *g);
 /* When what was to be gone by then may be tried again; 0: it goes. Any loop. */
 wall_t gateway_gate(struct gateway *g, const struct message *m, wall_t now);

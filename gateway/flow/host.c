@@ -88,6 +88,36 @@ void plugin_read_end(struct plugin_host *h, struct sql **dbp)
 	store_read_end(gateway_store(flow_plugin(h)->gw), dbp);
 }
 
+int plugin_find(struct plugin_host *h, uint64_t id, struct plugin_found *f, struct err *e)
+{
+	struct gateway *g = flow_plugin(h)->gw;
+	struct flow_account *a;
+	struct store_view v;
+	unsigned entered;
+	int found = store_find(gateway_store(g), id, true, &v, e);
+
+	if (found <= 0)
+		return found;
+	*f = (struct plugin_found){ .id = id,
+		.msg = v.msg ? message_ref(v.msg) : NULL,
+		.state = v.state,
+		.reason = v.reason,
+		.accepted = v.accepted,
+		.due = v.due,
+		.final_at = v.final_at };
+	memcpy(f->words, v.words, sizeof f->words);
+	str_copy(f->submitter, sizeof f->submitter,
+		str_of(store_name(gateway_store(g), STORE_SUBMITTER, v.submitter)));
+	entered = gateway_enter(g);
+	a = account_full_named(g, v.msg && message_has(v.msg, FIELD_ON_BEHALF)
+					  ? message_get(v.msg, FIELD_ON_BEHALF)
+					  : str_of(f->submitter));
+	f->judged = a && gateway_policy_plugin(g) && strcmp(a->pub.conf->policy, "marketing") == 0;
+	gateway_leave(g, entered);
+	store_view_free(&v);
+	return 1;
+}
+
 /* ---- steps of its life, each a call that somebody waits for ---- */
 struct step {
 	struct plugin_call call; /* first */

@@ -745,3 +745,15 @@ int chain_apply(struct work *w, const struct offer *o, uint64_t member)
 	w->chains_of = 0;
 	return rc == 1 && m->state != MEMBER_LEFT ? offer_settle(w, o, m) : rc < 0 ? -1 : 0;
 }
+
+int chain_tell(struct work *w, const struct offer *o, const struct member *m, struct chain_story *s)
+{
+	struct marks k = { 0 };
+
+	if (marks_load(w, o, m, &k) < 0)
+		return -1;
+	s->marks = k.v;
+	s->marks_n = k.n;
+	s->runs = chain_fold(o, m->zone, k.v, k.n, s->run);
+	return 0;
+}

@@ -41,6 +41,10 @@ void marks_sort(struct mark *m, size_t n);
  * that ended first are left out. Pure. */
 unsigned chain_fold(const struct offer *o, const struct zone *z, const struct mark *m, size_t n,
 	struct chain_run *out);
+/* What ended that run of theirs: the mark that disarmed it, or that armed its chain anew; NULL:
+ * none of these. Pure. */
+const struct mark *chain_ended_by(
+	const struct offer *o, const struct mark *m, size_t n, const struct chain_run *r);
 /* When the steps of a run are due. */
 void chain_dues(const struct offer *o, const struct zone *z, struct chain_run *r);
 
@@ -74,6 +78,17 @@ int chain_apply(struct work *w, const struct offer *o, uint64_t member);
 int chain_fire(struct work *w, unsigned most, mono_t until, unsigned *fired_r, bool *left_r);
 /* The earliest timer, 0: none. */
 int chain_next_due(struct work *w, wall_t *due_r);
+
+/* For who asks: the marks, in the unit's arena, and the runs that the present offer makes of them.
+ */
+struct chain_story {
+	struct mark *marks;
+	size_t marks_n;
+	struct chain_run run[CHAIN_RUNS_MOST];
+	unsigned runs;
+};
+int chain_tell(
+	struct work *w, const struct offer *o, const struct member *m, struct chain_story *s_r);
 
 /* An event that was worked on, from its row. 1: *e_r (the caller's), 0: it is gone, -1. */
 int event_load(struct work *w, uint64_t seq, struct event **e_r);

@@ -195,3 +195,20 @@ unsigned chain_fold(const struct offer *o, const struct zone *z, const struct ma
 	}
 	return f.out_n;
 }
+
+const struct mark *chain_ended_by(
+	const struct offer *o, const struct mark *m, size_t n, const struct chain_run *r)
+{
+	const struct mark *armed = NULL;
+
+	for (size_t i = 0; i < n && r->ended; i++) {
+		if (m[i].occurred != r->ended || m[i].kind & MARK_STATE || m[i].seq == r->run)
+			continue;
+		if ((m[i].kind & MARK_DISARMS) && (!m[i].key || !r->key || m[i].key == r->key) &&
+			(!o->conf->same_receipt_only || m[i].receipt == r->receipt))
+			return &m[i];
+		if (m[i].kind & MARK_ARMS && m[i].key == r->key)
+			armed = &m[i];
+	}
+	return armed;
+}

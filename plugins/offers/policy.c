@@ -200,8 +200,8 @@ static int touches_load(struct work *w, const struct policy_case *c, int64_t fro
 	return rc < 0 ? work_failed(w, "counting for the caps") : 0;
 }
 
-/* Is the quota used up at t? Then *next_r says when it may have room; 0: never. */
-static bool quota_full(const struct quota *q, const struct zone *z, wall_t t, int media,
+/* How much of it is used at t. *next_r: when it may have room, if that is all of it; 0: never. */
+static int64_t quota_used(const struct quota *q, const struct zone *z, wall_t t, int media,
 	const struct touch *v, unsigned n, wall_t *next_r)
 {
 	bool rolling = q->period == PERIOD_EVER && !span_is_zero(q->span);
@@ -225,19 +225,17 @@ static bool quota_full(const struct quota *q, const struct zone *z, wall_t t, in
 		}
 		count++;
 	}
-	if (count < q->most)
-		return false;
 	*next_r = rolling          ? (first < INT64_MAX ? first : 0)
 		  : to < INT64_MAX ? zone_midnight(z, to + 1)
 				   : 0;
-	return true;
+	return count;
 }
 
 static bool any_full(const struct class_rules *cr, const struct zone *z, wall_t t, int media,
 	const struct touch *v, unsigned n, const struct quota **q_r, wall_t *next_r)
 {
 	for (size_t i = 0; i < cr->max_n; i++)
-		if (quota_full(&cr->max[i], z, t, media, v, n, next_r)) {
+		if (quota_used(&cr->max[i], z, t, media, v, n, next_r) >= cr->max[i].most) {
 			*q_r = &cr->max[i];
 			return true;
 		}
@@ -411,4 +409,161 @@ int policy_untouch(struct work *w, uint64_t subject, uint64_t msg)
 	sql_int(st, 1, (int64_t)subject);
 	sql_int(st, 2, (int64_t)msg);
 	return sql_run(st) < 0 ? work_failed(w, "taking back what was noted for the caps") : 0;
+}
+
+/* ---- for people ---- */
+struct explaining {
+	struct work *w;
+	const struct policy_case *c;
+	void (*says)(void *ctx, enum policy_says v, const char *what, const char *words);
+	void *ctx;
+	struct buf b;
+};
+
+static void said(struct explaining *x, enum policy_says v, const char *what)
+{
+	x->says(x->ctx, v, what, buf_cstr(&x->b));
+	buf_reset(&x->b);
+}
+
+static const struct zone *zone_of(const struct explaining *x)
+{
+	return x->c->member ? x->c->member->zone : x->w->rules->zone;
+}
+
+static void put_local(struct explaining *x, wall_t t)
+{
+	struct local l = zone_local(zone_of(x), t);
+
+	date_put(&x->b, l.day);
+	buf_char(&x->b, ' ');
+	time_of_day_put(&x->b, l.ns / DUR_S * DUR_S);
+}
+
+static int explain_consent(struct explaining *x)
+{
+	const struct policy_case *c = x->c;
+	struct consent_view v;
+	int is;
+
+	if (!c->member) {
+		buf_c(&x->b, "nobody is known by that address: nothing was said");
+		said(x, POLICY_FACT, "consent");
+		return 0;
+	}
+	is = member_agrees(x->w, c->member, c->row, c->class, c->media);
+	if (is < 0 || member_consent(x->w, c->member, c->row, c->media, &v) < 0)
+		return -1;
+	buf_printf(&x->b, "%s by %s: %s%s", row_word(c->row), media_word(c->media),
+		v.off       ? "the channel is turned off"
+		: v.granted ? "granted"
+			    : "not granted",
+		v.said || v.off ? "" : " by default");
+	said(x, is ? POLICY_YES : POLICY_NO, "consent");
+	return 0;
+}
+
+static int explain_suppression(struct explaining *x)
+{
+	const struct policy_case *c = x->c;
+	struct sql_stmt *st = db_st(x->w->db, ST_BLOCKS_OF);
+	int rc, is = address_blocked(x->w, c->address, c->media, c->row);
+
+	if (!st || is < 0)
+		return work_failed(x->w, "reading suppressions");
+	sql_text(st, 1, c->address);
+	sql_int(st, 2, 100);
+	while ((rc = sql_step(st)) == 1) {
+		int64_t row = sql_col(st, 2);
+
+		if (sql_col(st, 1) != (int64_t)c->media || (row >= 0 && row != (int64_t)c->row))
+			continue;
+		buf_printf(&x->b, "%s%.*s", x->b.n ? "; " : "", STR_ARG(sql_col_str(st, 3)));
+		if (sql_col_str(st, 5).n)
+			buf_printf(&x->b, " by %.*s", STR_ARG(sql_col_str(st, 5)));
+		buf_c(&x->b, " at ");
+		put_local(x, sql_col(st, 4));
+	}
+	if (!is) {
+		buf_reset(&x->b);
+		buf_c(&x->b, "the address is not suppressed");
+	}
+	said(x, is ? POLICY_NO : POLICY_YES, "suppression");
+	return rc < 0 ? work_failed(x->w, "reading suppressions") : 0;
+}
+
+static void explain_hours(struct explaining *x, wall_t t)
+{
+	const struct policy_case *c = x->c;
+	struct hours h = { .open = c->windows, .open_n = c->windows_n, .zone = zone_of(x) };
+	wall_t open, end;
+
+	if (!c->deliver_now)
+		quiet_hours(&h, x->w->rules, c->class, c->media,
+			country_of(x->w->rules, c->class, c->media, c->address));
+	open = open_at(&h, t);
+	put_local(x, t);
+	buf_printf(&x->b, " in %s: ", zone_name(zone_of(x)));
+	if (open == t) {
+		end = open_until(&h, t);
+		buf_c(&x->b, end ? "open until " : "there are no quiet hours");
+		if (end)
+			put_local(x, end);
+	} else {
+		buf_c(&x->b, open ? "quiet until " : "no hour is left open");
+		if (open)
+			put_local(x, open);
+	}
+	said(x, open == t ? POLICY_YES : POLICY_NO, "hours");
+}
+
+static int explain_caps(struct explaining *x, wall_t t)
+{
+	const struct policy_case *c = x->c;
+	const struct class_rules *cr = &x->w->rules->classes[c->class];
+	struct touch v[TOUCHES_MOST];
+
+	for (size_t i = 0; i < cr->max_n && !c->no_caps; i++) {
+		int64_t from, to, used;
+		wall_t next;
+		unsigned n;
+
+		quota_days(&cr->max[i], zone_of(x), t, &from, &to);
+		if (touches_load(x->w, c, from, to, v, &n) < 0)
+			return -1;
+		used = quota_used(&cr->max[i], zone_of(x), t, cr->per_channel ? (int)c->media : -1,
+			v, n, &next);
+		buf_printf(&x->b, "\"%s\": %lld of %lld%s",
+			cr->conf && i < cr->conf->max_n ? cr->conf->max[i] : "", (long long)used,
+			(long long)cr->max[i].most, cr->per_channel ? " on this channel" : "");
+		said(x, used < cr->max[i].most ? POLICY_YES : POLICY_NO, "cap");
+	}
+	return 0;
+}
+
+int policy_explain(struct work *w, const struct policy_case *c,
+	void (*says)(void *ctx, enum policy_says v, const char *what, const char *words), void *ctx)
+{
+	struct explaining x = { .w = w, .c = c, .says = says, .ctx = ctx };
+	wall_t t = c->due > w->now ? c->due : w->now;
+	int rc;
+
+	if (c->member) {
+		bool out = c->member->state == MEMBER_LEFT ||
+			   (c->member->state == MEMBER_BLOCKED && c->class != CLASS_LEGAL);
+
+		buf_printf(&x.b, "%.*s, %s",
+			STR_ARG(c->member->ext.n ? c->member->ext : STR("(no id)")),
+			member_state_word(c->member->state));
+		said(&x, out ? POLICY_NO : POLICY_YES, "member");
+	}
+	rc = explain_consent(&x);
+	if (rc == 0 && c->address.n)
+		rc = explain_suppression(&x);
+	if (rc == 0)
+		explain_hours(&x, t);
+	if (rc == 0)
+		rc = explain_caps(&x, t);
+	buf_free(&x.b);
+	return rc;
 }

@@ -75,11 +75,21 @@ void policy_gate_put(
 /* plugin->gate(): when it may leave; 0: now. Pure. */
 wall_t policy_gate(const struct rules *r, struct str more, wall_t now);
 
+/* The same questions, each with its value, for people: member, consent, suppression, hours, caps.
+ */
+enum policy_says { POLICY_NO, POLICY_YES, POLICY_FACT };
+int policy_explain(struct work *w, const struct policy_case *c,
+	void (*says)(void *ctx, enum policy_says v, const char *what, const char *words),
+	void *ctx);
+
 /* Other senders: what the marketing policy says of their message. And of one attempt of a cascade
  * that dispatch() made: `more` is what its gate says, else empty. *w's owner hands both on. */
 struct plugin_policy;
 struct message;
 int policy_submitted(
 	struct work *w, const struct message *m, struct str more, struct plugin_policy *p_r);
+/* What is asked then; in the unit's arena. */
+int policy_case_of(
+	struct work *w, const struct message *m, struct str more, struct policy_case *c_r);
 
 #endif

@@ -147,33 +147,41 @@ static enum reason reason_of(const struct policy_ruling *r)
 	}
 }
 
-int policy_submitted(
-	struct work *w, const struct message *m, struct str more, struct plugin_policy *p)
+int policy_case_of(struct work *w, const struct message *m, struct str more, struct policy_case *c)
 {
-	struct policy_case c = { .class = CLASS_MARKETING,
+	struct gate *g;
+
+	*c = (struct policy_case){ .class = CLASS_MARKETING,
 		.row = ROW_ADVERT,
 		.media = (enum media)m->media,
 		.address = message_get(m, FIELD_TO),
 		.due = m->send_at,
 		.expires = m->expires,
 		.msg = whole_of(m) };
-	struct policy_ruling r;
-	struct gate g;
-	struct buf b = BUF_INIT;
-
-	if (more.n && gate_read(more, &g)) { /* of our own cascade: counted when it was begun */
-		c.class = g.class;
-		c.row = g.row;
-		c.windows = g.hours;
-		c.windows_n = g.hours_n;
-		c.no_caps = true;
-		if (g.member && member_load(w, g.member, &c.member) < 0)
+	if (more.n && gate_read(more, g = arena_alloc(w->arena, sizeof *g))) {
+		/* of our own cascade: counted when it was begun */
+		c->class = g->class;
+		c->row = g->row;
+		c->windows = g->hours;
+		c->windows_n = g->hours_n;
+		c->no_caps = true;
+		if (g->member && member_load(w, g->member, &c->member) < 0)
 			return -1;
-	} else if (find_owner(w, m, &c.member) < 0) {
+	} else if (find_owner(w, m, &c->member) < 0) {
 		return -1;
 	}
-	c.subject = policy_subject(c.member, c.address);
-	if (policy_judge(w, &c, &r) < 0)
+	c->subject = policy_subject(c->member, c->address);
+	return 0;
+}
+
+int policy_submitted(
+	struct work *w, const struct message *m, struct str more, struct plugin_policy *p)
+{
+	struct policy_case c;
+	struct policy_ruling r;
+	struct buf b = BUF_INIT;
+
+	if (policy_case_of(w, m, more, &c) < 0 || policy_judge(w, &c, &r) < 0)
 		return -1;
 	p->verdict = r.hold == HOLD_EXPIRED ? POLICY_HOLD /* for longer than it may take */
 		     : r.hold               ? POLICY_SUPPRESS

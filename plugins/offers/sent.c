@@ -550,3 +550,18 @@ int sent_left(struct work *w, uint64_t msg)
 	event_drop(&e);
 	return rc < 0 ? -1 : 1;
 }
+
+int sent_whose(
+	struct work *w, uint64_t msg, uint64_t *member_r, uint32_t *object_r, unsigned *step_r)
+{
+	enum state state;
+	struct known k;
+	int rc = known_find(w, msg, &k, &state);
+
+	if (rc == 1) {
+		*member_r = k.member;
+		*object_r = k.object;
+		*step_r = k.step;
+	}
+	return rc;
+}

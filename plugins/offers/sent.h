@@ -19,6 +19,9 @@ struct sent_row {
 /* r->id is given. 1: it was decided before, *r says what came of it; 0. */
 int sent_find(struct work *w, struct sent *r);
 int sent_put(struct work *w, const struct sent_row *row);
+/* Whom it went to and what it is of: 1; 0: it is not ours; -1. */
+int sent_whose(
+	struct work *w, uint64_t msg, uint64_t *member_r, uint32_t *object_r, unsigned *step_r);
 /* One of several messages (devices) that it became. */
 int sent_part(struct work *w, uint64_t msg, uint64_t sent, struct str address);
 /* One more (1) or less (-1) for the limits of s->offer, in the periods of that moment. */

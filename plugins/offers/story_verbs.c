@@ -15,6 +15,7 @@ enum { FILE_MOST = 1 << 20 };
 const char offers_usage[] =
 	"offers test [OFFER]             the stories of the files as they are now\n"
 	"offers why MEMBER OFFER         what was sent and what comes next\n"
+	"offers why MESSAGE              what was decided of it, whoever submitted it\n"
 	"offers why-not MEMBER OFFER     what stands in the way\n"
 	"offers simulate STORY|FILE [--for SPAN]\n"
 	"                                what would happen, by the files as they are now\n"
@@ -229,18 +230,50 @@ static int verb_audience(struct plugin_words *w, struct err *e)
 	return rc;
 }
 
+/* `offers why ID`: of one message, be it anybody's. */
+static int message_why(struct plugin_words *w, struct err *e)
+{
+	struct plugin_found f = { 0 };
+	struct reading r;
+	uint64_t id;
+	int rc;
+
+	if (!str_u64(str_of(w->args[1]), &id))
+		return err_set(e, ERR_INPUT, "\"%s\" is no message's id", w->args[1]);
+	rc = plugin_find(w->host, id, &f, e);
+	if (rc == 0)
+		return err_set(e, ERR_INPUT, "there is no message %s", w->args[1]);
+	if (rc < 0)
+		return -1;
+	rc = reading_begin(w, &r, e);
+	if (rc == 0 && why_message(&r.work, &f, w->as_json, w->out) < 0)
+		rc = err_set(e, ERR_AGAIN, "%s", r.work.e.text);
+	reading_end(w, &r);
+	message_unref(&f.msg);
+	return rc;
+}
+
 static int verb_why(struct plugin_words *w, bool why_not, struct err *e)
 {
 	struct reading r;
 	int rc;
 
+	if (w->args_n == 2)
+		return message_why(w, e);
 	if (w->args_n != 3)
-		return err_set(
-			e, ERR_INPUT, "which member and offer? offers %s MEMBER OFFER", w->args[0]);
+		return err_set(e, ERR_INPUT,
+			"which member and offer? offers %s MEMBER OFFER, or offers %s MESSAGE",
+			w->args[0], w->args[0]);
 	rc = reading_begin(w, &r, e);
-	if (rc == 0 && why_tell(&r.work, str_of(w->args[1]), str_of(w->args[2]), why_not,
-			       w->as_json, w->out) < 0)
-		rc = err_set(e, ERR_AGAIN, "%s", r.work.e.text);
+	if (rc == 0)
+		rc = why_tell(&r.work, str_of(w->args[1]), str_of(w->args[2]), why_not, w->as_json,
+			w->out);
+	if (rc < 0 && r.work.e.text[0])
+		err_set(e, ERR_AGAIN, "%s", r.work.e.text);
+	else if (rc > 0)
+		rc = err_set(e, ERR_INPUT, "%.*s",
+			STR_ARG(w->as_json ? STR("there is no such member or offer")
+					   : str_trim(buf_view(w->out))));
 	reading_end(w, &r);
 	return rc;
 }

@@ -1,30 +1,13 @@
 /* Why, and why not. See why.h. */
-#include "plugins/offers/why.h"
+#include "plugins/offers/why_private.h"
 #include "plugins/offers/engine.h"
-#include "plugins/offers/source.h"
 
 #include <stdio.h>
 
-enum verdict_of { SAYS_YES, SAYS_NO, SAYS_FACT };
-
-struct teller {
-	struct work *w;
-	struct member *m;
-	const struct offer *o;
-	struct offers_source source;
-	bool json;
-	struct buf *out;
-	unsigned lines;
-	char obstacle[200]; /* the first no, "" none */
-	wall_t next;        /* when the next message would leave, 0 */
-	char what[120];     /* and which */
-};
-
-/* One line: what was looked at, what it came to, in words. */
-__attribute__((format(printf, 5, 6))) static void says(
-	struct teller *t, enum verdict_of v, unsigned depth, const char *what, const char *fmt, ...)
+void why_says(
+	struct why *t, enum why_verdict v, unsigned depth, const char *what, const char *fmt, ...)
 {
-	static const char *const mark[] = { "yes", "NO ", "   " };
+	static const char *const mark[] = { "NO ", "yes", "   " };
 	struct buf b = BUF_INIT;
 	va_list ap;
 
@@ -52,10 +35,10 @@ __attribute__((format(printf, 5, 6))) static void says(
 	buf_free(&b);
 }
 
-static const char *local_time(struct teller *t, wall_t at)
+const char *why_time(struct why *t, wall_t at)
 {
 	struct buf b = BUF_INIT;
-	struct local l = zone_local(t->m->zone, at);
+	struct local l = zone_local(t->m ? t->m->zone : t->w->rules->zone, at);
 	const char *s;
 
 	date_put(&b, l.day);
@@ -68,28 +51,27 @@ static const char *local_time(struct teller *t, wall_t at)
 
 /* ---- what there is ---- */
 
-static void tell_member(struct teller *t)
+static void tell_member(struct why *t)
 {
 	const struct member *m = t->m;
 
-	says(t, m->state == MEMBER_LEFT || m->state == MEMBER_BLOCKED ? SAYS_NO : SAYS_YES, 0,
+	why_says(t, m->state == MEMBER_LEFT || m->state == MEMBER_BLOCKED ? SAYS_NO : SAYS_YES, 0,
 		"member", "%.*s, %s, %s%s, %s", STR_ARG(m->ext.n ? m->ext : STR("(no id)")),
 		member_state_word(m->state), zone_name(m->zone), m->zone_known ? "" : " (assumed)",
 		m->lang.n ? arena_cstr(t->w->arena, m->lang) : "no language");
 }
 
-static void tell_offer(struct teller *t)
+static void tell_offer(struct why *t)
 {
 	bool over = offer_over(t->o, t->m->zone, t->w->now);
 
-	says(t, over ? SAYS_NO : SAYS_YES, 0, "active", "%s to %s, now %s",
+	why_says(t, over ? SAYS_NO : SAYS_YES, 0, "active", "%s to %s, now %s",
 		t->o->conf->active.from[0] ? t->o->conf->active.from : "ever",
-		t->o->conf->active.to[0] ? t->o->conf->active.to : "ever",
-		local_time(t, t->w->now));
+		t->o->conf->active.to[0] ? t->o->conf->active.to : "ever", why_time(t, t->w->now));
 }
 
 /* The newest event of the member that arms the offer, or is acted on. */
-static int tell_event(struct teller *t)
+static int tell_event(struct why *t)
 {
 	wall_t newest = 0;
 	int type = -1;
@@ -125,18 +107,18 @@ static int tell_event(struct teller *t)
 		for (int e = 0; e < EVENT_TYPES; e++)
 			if (t->o->arms & 1ull << e)
 				buf_printf(&b, "%s%s", b.n ? " or " : "", event_kinds[e].word);
-		says(t, SAYS_NO, 0, "event", "no %.*s of this member is known",
+		why_says(t, SAYS_NO, 0, "event", "no %.*s of this member is known",
 			STR_ARG(buf_view(&b)));
 		buf_free(&b);
 	} else {
 		t->source.now = newest;
-		says(t, SAYS_YES, 0, "event", "%s at %s", event_kinds[type].word,
-			local_time(t, newest));
+		why_says(t, SAYS_YES, 0, "event", "%s at %s", event_kinds[type].word,
+			why_time(t, newest));
 	}
 	return 0;
 }
 
-static void tell_filter(struct teller *t, const char *what, const struct filter *f)
+static void tell_filter(struct why *t, const char *what, const struct filter *f)
 {
 	struct filter_step *v;
 	size_t n;
@@ -145,12 +127,12 @@ static void tell_filter(struct teller *t, const char *what, const struct filter 
 	if (!f)
 		return;
 	holds = filter_explain(f, &t->source.world, t->w->arena, &v, &n);
-	says(t, holds ? SAYS_YES : SAYS_NO, 0, what, "%.*s", STR_ARG(filter_text(f)));
+	why_says(t, holds ? SAYS_YES : SAYS_NO, 0, what, "%.*s", STR_ARG(filter_text(f)));
 	for (size_t i = 0; i < n; i++) {
 		struct buf b = BUF_INIT;
 
 		value_put(&b, v[i].value);
-		says(t,
+		why_says(t,
 			v[i].value.type != VALUE_BOOL ? SAYS_FACT
 			: v[i].value.b                ? SAYS_YES
 						      : SAYS_NO,
@@ -160,16 +142,90 @@ static void tell_filter(struct teller *t, const char *what, const struct filter 
 	}
 }
 
+/* One that is over stands in the way when none came after it. */
+static int tell_ended(struct why *t, const struct chain_story *s, const struct chain_run *r)
+{
+	const struct mark *m = chain_ended_by(t->o, s->marks, s->marks_n, r);
+	bool again = r != &s->run[s->runs - 1];
+	struct event *e = NULL;
+	const char *by;
+	int rc = m ? event_load(t->w, m->seq, &e) : 0;
+
+	if (rc < 0)
+		return -1;
+	by = rc ? arena_printf(t->w->arena, "%s (id %.*s of %.*s)", event_kinds[e->type].word,
+			  STR_ARG(e->id), STR_ARG(e->source))
+		: "what is no longer kept";
+	event_drop(&e);
+	for (unsigned i = 0; i < s->runs; i++)
+		again |= s->run[i].key == r->key && s->run[i].anchor == r->ended &&
+			 s->run[i].run != r->run;
+	why_says(t, again ? SAYS_FACT : SAYS_NO, 0, "chain", "begun %s, %s %s by %s",
+		why_time(t, r->anchor), !m || m->kind & MARK_DISARMS ? "disarmed" : "armed again",
+		why_time(t, r->ended), by);
+	return 0;
+}
+
+/* An event that would have armed, but whose receipt something else had disarmed before. */
+static int tell_unarmed(struct why *t, const struct chain_story *s)
+{
+	const struct mark *arm = NULL, *by = NULL;
+	struct event *e = NULL;
+	int rc;
+
+	for (size_t i = 0; i < s->marks_n; i++)
+		if (s->marks[i].kind & MARK_ARMS && !(s->marks[i].kind & MARK_STATE))
+			arm = &s->marks[i];
+	for (size_t i = 0; arm && arm->receipt && i < s->marks_n; i++)
+		if (s->marks[i].kind & MARK_DISARMS && !(s->marks[i].kind & MARK_STATE) &&
+			s->marks[i].receipt == arm->receipt && s->marks[i].seq != arm->seq &&
+			s->marks[i].occurred <= arm->occurred)
+			by = &s->marks[i];
+	for (unsigned i = 0; by && i < s->runs; i++)
+		if (s->run[i].run == arm->seq)
+			by = NULL;
+	if (!by)
+		return 0;
+	rc = event_load(t->w, by->seq, &e);
+	if (rc < 0)
+		return -1;
+	why_says(t, SAYS_NO, 0, "chain", "not armed at %s: %s %s was of the same receipt",
+		why_time(t, arm->occurred), rc ? event_kinds[e->type].word : "what disarms at",
+		why_time(t, by->occurred));
+	event_drop(&e);
+	return 0;
+}
+
+/* What became of those that are over; the newest few. */
+static int tell_past_chains(struct why *t, bool *any_r)
+{
+	struct chain_story *s = arena_alloc(t->w->arena, sizeof *s);
+	unsigned from;
+
+	if (chain_tell(t->w, t->o, t->m, s) < 0)
+		return -1;
+	from = s->runs > 5 ? s->runs - 5 : 0;
+	for (unsigned i = from; i < s->runs; i++) {
+		if (!s->run[i].ended)
+			continue;
+		*any_r = true;
+		if (tell_ended(t, s, &s->run[i]) < 0)
+			return -1;
+	}
+	return tell_unarmed(t, s);
+}
+
 /* Timers that are set. */
-static int tell_chains(struct teller *t)
+static int tell_chains(struct why *t)
 {
 	struct sql_stmt *st = db_st(t->w->db, ST_WHY_CHAINS);
 	unsigned n = 0;
+	bool past = false;
 	int rc;
 
 	if (!t->o->steps_n)
 		return 0;
-	if (!st)
+	if (tell_past_chains(t, &past) < 0 || !st)
 		return work_failed(t->w, "timers");
 	sql_int(st, 1, (int64_t)t->m->id);
 	sql_int(st, 2, t->o->number);
@@ -179,12 +235,12 @@ static int tell_chains(struct teller *t)
 
 		n++;
 		if (sql_col_null(st, 2)) {
-			says(t, SAYS_FACT, 0, "chain", "begun %s, at its end",
-				local_time(t, anchor));
+			why_says(t, SAYS_FACT, 0, "chain", "begun %s, at its end",
+				why_time(t, anchor));
 			continue;
 		}
-		says(t, SAYS_YES, 0, "chain", "begun %s, step %u of %zu due %s",
-			local_time(t, anchor), step + 1, t->o->steps_n, local_time(t, due));
+		why_says(t, SAYS_YES, 0, "chain", "begun %s, step %u of %zu due %s",
+			why_time(t, anchor), step + 1, t->o->steps_n, why_time(t, due));
 		if (!t->next || due < t->next) {
 			t->next = due;
 			snprintf(t->what, sizeof t->what, "step %u", step + 1);
@@ -193,13 +249,13 @@ static int tell_chains(struct teller *t)
 	if (rc < 0)
 		return work_failed(t->w, "timers");
 	if (!n)
-		says(t, SAYS_NO, 0, "chain", "none is armed");
+		why_says(t, SAYS_NO, 0, "chain", past ? "none is armed any more" : "none is armed");
 	return 0;
 }
 
 /* ---- what would be ---- */
 
-static int tell_ways(struct teller *t, const char *what, struct sending *s, const char *name)
+static int tell_ways(struct why *t, const char *what, struct sending *s, const char *name)
 {
 	struct prospect v[VIA_MOST];
 	enum hold_reason best = HOLD_NO_CONTACT;
@@ -214,24 +270,24 @@ static int tell_ways(struct teller *t, const char *what, struct sending *s, cons
 			best = v[i].hold;
 	}
 	if (any)
-		says(t, SAYS_YES, 0, what, "%s", name);
+		why_says(t, SAYS_YES, 0, what, "%s", name);
 	else
-		says(t, SAYS_NO, 0, what, "%s: no way is open: %s", name, hold_text(best));
+		why_says(t, SAYS_NO, 0, what, "%s: no way is open: %s", name, hold_text(best));
 	for (unsigned i = 0; i < n; i++) {
 		const char *medium = v[i].media < MEDIA_COUNT ? media_word(v[i].media) : "inbox";
 
 		if (v[i].hold)
-			says(t, SAYS_NO, depth, medium, "%s%s%s", hold_text(v[i].hold),
+			why_says(t, SAYS_NO, depth, medium, "%s%s%s", hold_text(v[i].hold),
 				v[i].words[0] ? ": " : "", v[i].words);
 		else
-			says(t, SAYS_YES, depth, medium, "leaves %s%s%s%s",
-				v[i].due > s->due ? "at " : "at once, ", local_time(t, v[i].due),
+			why_says(t, SAYS_YES, depth, medium, "leaves %s%s%s%s",
+				v[i].due > s->due ? "at " : "at once, ", why_time(t, v[i].due),
 				v[i].words[0] ? ", " : "", v[i].words);
 	}
 	return 0;
 }
 
-static struct sending sending_of(struct teller *t, unsigned step)
+static struct sending sending_of(struct why *t, unsigned step)
 {
 	return (struct sending){ .member = t->m,
 		.object = t->o->number,
@@ -245,7 +301,7 @@ static struct sending sending_of(struct teller *t, unsigned step)
 		.deliver_now = t->o->conf->deliver_now };
 }
 
-static int tell_sends(struct teller *t)
+static int tell_sends(struct why *t)
 {
 	char words[160], what[32];
 	struct sending s = sending_of(t, 0);
@@ -255,7 +311,7 @@ static int tell_sends(struct teller *t)
 		return -1;
 	if (t->o->per_member.most || t->o->per_account.most || t->o->per_store.most ||
 		t->o->total.most)
-		says(t, rc ? SAYS_YES : SAYS_NO, 0, "limits", "%s", rc ? "not reached" : words);
+		why_says(t, rc ? SAYS_YES : SAYS_NO, 0, "limits", "%s", rc ? "not reached" : words);
 	for (unsigned i = 0; i < t->o->steps_n; i++) {
 		const struct step *step = &t->o->steps[i];
 
@@ -288,7 +344,7 @@ static int tell_sends(struct teller *t)
 	return 0;
 }
 
-static int tell_sent(struct teller *t)
+static int tell_sent(struct why *t)
 {
 	struct sql_stmt *st = db_st(t->w->db, ST_WHY_SENT);
 	struct row {
@@ -315,11 +371,12 @@ static int tell_sent(struct teller *t)
 	if (rc < 0)
 		return work_failed(t->w, "what was sent");
 	if (!n)
-		says(t, SAYS_FACT, 0, "sent", "nothing yet");
+		why_says(t, SAYS_FACT, 0, "sent", "nothing yet");
 	for (unsigned i = 0; i < n; i++) {
 		name[0] = '\0';
 		name_of(t->w->db, NAME_TEMPLATE, v[i].template, name, sizeof name);
-		says(t, SAYS_FACT, 0, "sent", "%s %s by %s: %s%s%s%s", local_time(t, v[i].at), name,
+		why_says(t, SAYS_FACT, 0, "sent", "%s %s by %s: %s%s%s%s", why_time(t, v[i].at),
+			name,
 			v[i].media >= 0 && v[i].media < MEDIA_COUNT
 				? media_word((enum media)v[i].media)
 				: "inbox",
@@ -329,10 +386,10 @@ static int tell_sent(struct teller *t)
 	return 0;
 }
 
-static void tell_outcome(struct teller *t)
+void why_outcome(struct why *t)
 {
 	const char *next = t->next ? arena_printf(t->w->arena, "%s is looked at again %s", t->what,
-					     local_time(t, t->next))
+					     why_time(t, t->next))
 				   : "";
 
 	if (t->json) {
@@ -360,7 +417,7 @@ static void tell_outcome(struct teller *t)
 		buf_printf(t->out, "What comes next: %s\n", next);
 }
 
-static int tell_all(struct teller *t, bool why_not)
+static int tell_all(struct why *t, bool why_not)
 {
 	if (!why_not && tell_sent(t) < 0)
 		return -1;
@@ -371,7 +428,7 @@ static int tell_all(struct teller *t, bool why_not)
 	tell_filter(t, "only_if", t->o->only_if);
 	if (tell_chains(t) < 0 || tell_sends(t) < 0 || (why_not && tell_sent(t) < 0))
 		return -1;
-	tell_outcome(t);
+	why_outcome(t);
 	return 0;
 }
 
@@ -385,10 +442,20 @@ static int none(struct buf *out, bool json, const char *what, struct str name)
 	return 1;
 }
 
+int why_pair(struct why *t, bool why_not)
+{
+	int rc;
+
+	source_init(&t->source, t->w, t->m, NULL, t->o);
+	rc = tell_all(t, why_not);
+	source_done(&t->source);
+	return rc;
+}
+
 int why_tell(struct work *w, struct str member, struct str offer, bool why_not, bool json,
 	struct buf *out)
 {
-	struct teller t = { .w = w, .json = json, .out = out };
+	struct why t = { .w = w, .json = json, .out = out };
 	int rc;
 
 	t.o = rules_offer(w->rules, offer);
@@ -399,7 +466,6 @@ int why_tell(struct work *w, struct str member, struct str offer, bool why_not, 
 		rc = member_find(w, (enum alias_kind)k, member, &t.m);
 	if (rc < 1)
 		return rc < 0 ? -1 : none(out, json, "member", member);
-	source_init(&t.source, w, t.m, NULL, t.o);
 	if (json) {
 		buf_c(out, "{\"member\":");
 		buf_json(out, member);
@@ -407,7 +473,5 @@ int why_tell(struct work *w, struct str member, struct str offer, bool why_not, 
 		buf_json(out, offer);
 		buf_c(out, ",\"looked_at\":[");
 	}
-	rc = tell_all(&t, why_not);
-	source_done(&t.source);
-	return rc;
+	return why_pair(&t, why_not);
 }

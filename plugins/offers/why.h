@@ -13,4 +13,9 @@
 int why_tell(struct work *w, struct str member, struct str offer, bool why_not, bool json,
 	struct buf *out);
 
+/* The same of one message, be it of an offer or of another sender: what was decided, and what would
+ * be now. */
+struct plugin_found;
+int why_message(struct work *w, const struct plugin_found *f, bool json, struct buf *out);
+
 #endif

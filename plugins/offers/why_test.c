@@ -3,6 +3,7 @@
 #include "plugins/offers/story.h"
 #include "plugins/offers/why.h"
 #include "plugins/offers/world.h"
+#include "plugins/plugin.h"
 
 static const char text[] =
 	"policy = { default_clock = \"Europe/Riga\"; marketing = { quiet = [ \"21:00-09:00\" ]; "
@@ -17,7 +18,10 @@ static const char text[] =
 	" limits = { per_member = \"2 per 30 days\"; }; },"
 	" { name = \"thanks\"; kind = \"service\"; when = \"purchase.completed\"; actions = ( { do "
 	"= "
-	"\"send\"; template = \"two\"; via = \"sms\"; only_if = \"event.total > 10\"; } ); } );\n";
+	"\"send\"; template = \"two\"; via = \"sms\"; only_if = \"event.total > 10\"; } ); },"
+	" { name = \"once\"; when = \"registration.completed\"; unless = \"purchase.completed\"; "
+	"then = \"stop\"; steps = ( { after = \"14 days\"; send = \"two\"; via = [ \"sms\" ]; } ); "
+	"} );\n";
 
 static struct world *w;
 static struct rules *rules;
@@ -111,6 +115,111 @@ static void test_why_not_shows_each_value(void **state)
 	has(s, "there is no offer \"nothing\"");
 }
 
+static void test_why_not_names_what_disarmed(void **state)
+{
+	const char *s;
+
+	city("Riga");
+	happens(EVENT_REGISTRATION_COMPLETED, "e1", 0);
+	assert_int_equal(world_until(w, w->now + 3 * DUR_DAY), 0);
+	happens(EVENT_PURCHASE_COMPLETED, "e2", 5);
+	/* restart is the default: it runs from there */
+	s = why("chain", true, false);
+	has(s, "chain          begun 2026-03-02 12:00, disarmed 2026-03-05 12:00 by "
+	       "purchase.completed (id e2 of test)");
+	has(s, "yes  chain          begun 2026-03-05 12:00, step 1 of 2");
+	has(s, "Nothing stands in the way.");
+	/* stop: that is what stands in the way */
+	assert_int_equal(world_until(w, w->now + DUR_HOUR), 0);
+	happens(EVENT_REGISTRATION_COMPLETED, "e3", 0);
+	s = why("once", true, false);
+	has(s, "step 1 of 1");
+	assert_int_equal(world_until(w, w->now + DUR_DAY), 0);
+	happens(EVENT_PURCHASE_COMPLETED, "e4", 5);
+	s = why("once", true, false);
+	has(s, "NO   chain          begun 2026-03-05 13:00, disarmed 2026-03-06 13:00 by "
+	       "purchase.completed (id e4 of test)");
+	has(s, "What stands in the way: chain: begun 2026-03-05 13:00, disarmed");
+	s = why("once", true, true);
+	has(s, "\"holds\":false,\"is\":\"begun 2026-03-05 13:00, disarmed");
+}
+
+static const char *why_of(const struct plugin_found *f)
+{
+	buf_reset(&out);
+	assert_int_equal(why_message(world_unit(w), f, false, &out), 0);
+	return buf_cstr(&out);
+}
+
+/* Messages of other senders under policy = "marketing", and ours by their id. */
+static void test_why_of_one_message(void **state)
+{
+	struct plugin_found f = { .id = 77,
+		.submitter = "http/crm",
+		.judged = true,
+		.state = STATE_SUPPRESSED,
+		.reason = REASON_CAP,
+		.words = "cap \"1 per day\"",
+		.accepted = w->now };
+	struct draft d;
+	const char *s;
+
+	draft_init(&d);
+	draft_put(&d, FIELD_TO, STR("37120000001")); /* whose it is */
+	f.msg = draft_seal(&d);
+	s = why_of(&f);
+	has(s, "of http/crm, sms to 37120000001");
+	has(s, "suppressed: the recipient has had as many such messages as allowed (cap \"1 per "
+	       "day\")");
+	has(s, "marketing, row Advertisement");
+	has(s, "yes  member         4711, registered");
+	has(s, "yes  consent        Advertisement by sms: granted");
+	has(s, "yes  suppression    the address is not suppressed");
+	has(s, "yes  hours          2026-03-02 12:00 in Europe/Riga: open until 2026-03-02 21:00");
+	has(s, "yes  cap            \"1 per day\": 0 of 1");
+	has(s, "it would go at once");
+	has(s, "Nothing stands in the way.");
+	/* the cap is used up, the number suppressed, the hours quiet */
+	{
+		struct policy_case c;
+		struct work *u = world_unit(w);
+
+		assert_int_equal(policy_case_of(u, f.msg, STR_NONE, &c), 0);
+		assert_int_equal(policy_touch(u, &c, w->now, 5), 0);
+		assert_int_equal(address_block(u, STR("37120000001"), MEDIA_SMS, -1, STR("asked"),
+					 STR("ops")),
+			0);
+	}
+	s = why_of(&f);
+	has(s, "NO   suppression    asked by ops at 2026-03-02 12:00");
+	has(s, "NO   cap            \"1 per day\": 1 of 1");
+	has(s, "it would not be sent: the address or the member is blocked");
+	has(s, "What stands in the way: suppression: asked by ops");
+	assert_int_equal(world_until(w, w->now + 10 * DUR_HOUR), 0);
+	has(why_of(&f), "NO   hours          2026-03-02 22:00 in Europe/Riga: quiet until "
+			"2026-03-03 09:00");
+	/* whose account is under none */
+	f.judged = false;
+	has(why_of(&f), "none is asked about what http/crm submits");
+	message_unref(&f.msg);
+	draft_free(&d);
+}
+
+static void test_why_of_a_message_of_ours(void **state)
+{
+	struct plugin_found f = { .id = 1, .submitter = "plugin/offers", .state = STATE_SENT };
+	const char *s;
+
+	city("Riga");
+	happens(EVENT_REGISTRATION_COMPLETED, "e1", 0);
+	assert_int_equal(world_until(w, w->now + 15 * DUR_DAY), 0);
+	f.accepted = w->now;
+	s = why_of(&f);
+	has(s, "offer \"chain\", step 1, for 4711");
+	has(s, "yes  only_if        member.city == 'Riga'");
+	has(s, "step 2 of 2 due 2026-03-30 12:00");
+}
+
 static void test_why_tells_what_was_sent(void **state)
 {
 	const char *s;
@@ -174,6 +283,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_why_not_shows_each_value),
+		TEST(test_why_not_names_what_disarmed),
+		TEST(test_why_of_one_message),
+		TEST(test_why_of_a_message_of_ours),
 		TEST(test_why_tells_what_was_sent),
 		TEST(test_as_json),
 		TEST(test_simulate_tells_what_would_happen),

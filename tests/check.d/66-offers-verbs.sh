@@ -6,7 +6,7 @@
 . tests/gateway.sh
 cat >gw.conf <<CONF
 state = "state";
-http = { listen = "127.0.0.1:$http"; tokens = ( { name = "shop"; token = "t-shop"; scopes = [ "events", "members", "admin" ]; },
+http = { listen = "127.0.0.1:$http"; tokens = ( { name = "shop"; token = "t-shop"; scopes = [ "events", "members", "messages", "admin" ]; },
 	{ name = "crm"; token = "t-crm"; policy = "marketing"; scopes = [ "messages" ]; } ); };
 channels = ( { name = "n"; type = "null"; receipts = true; } );
 routes = ( { media = [ "sms", "push" ]; via = [ "n" ]; } );
@@ -21,7 +21,7 @@ CONF
 mkdir offers.d
 stories() { # STORY: of the offer "hi"
 	cat >offers.d/hi.conf <<CONF
-offer = { name = "hi"; kind = "service"; when = "registration.completed";
+offer = { name = "hi"; kind = "service"; when = "registration.completed"; unless = "purchase.completed"; then = "stop";
   steps = ( { after = "1 day"; send = "hello"; via = "sms"; } );
   stories = ( "day 0 registration.completed; day 1 expect hello", "$1" ); };
 CONF
@@ -80,6 +80,29 @@ id=$(submit "$(sms +49700000001 '"valid_for":"20s"')")
 as t-shop verify "QH-5: so it ends, too" message_has "$id" '.state == "expired" and .reason == "expired"'
 as t-shop expect "somebody asks for peace" 200 '.changed == 1' PUT /v1/suppressions '[{"address":"+46700000002","media":"sms"}]'
 expect "dry_run: suppressed" 200 '.state == "suppressed" and .reason == "suppression"' POST /v1/messages "$(sms +46700000002 '"dry_run":true')"
-[ "$(sqlite3 -readonly state/postern.db 'SELECT count(*) FROM of_touch')" = 1 ] && ok "and nothing but what was sent is counted" || fail "more is counted"
+why() { # NAME ID WANTED...: what `offers why` says of a message
+	local name=$1 id=$2 word
+	shift 2
+	said=$(ctl offers why "$id" 2>&1) || { fail "$name: $said"; return; }
+	for word; do [[ $said == *"$word"* ]] || { fail "$name: no \"$word\" in: $said"; return; }; done
+	ok "$name"
+}
+id=$(submit "$(sms +46700000001)")
+why "why a message of another sender was not sent" "$id" "of http/crm, sms to 46700000001" 'suppressed: the recipient has had as many' \
+	'NO   cap            "1 per day": 1 of 1' "yes  suppression"
+id=$(submit "$(sms +46700000002)")
+why "and one that is suppressed" "$id" "NO   suppression    import by shop at" "What stands in the way: suppression"
+id=$(submit "$(sms +49700000001)")
+why "and one that waits" "$id" "queued until" "NO   hours" "quiet until"
+id=$(as t-shop submit "$(sms +46700000003)")
+why "and one that nobody was asked about" "$id" "none is asked about what http/shop submits"
+ctl --json offers why "$id" | jq -e --arg id "$id" '.message == $id and .obstacle == null' >/dev/null && ok "in JSON, too" || fail "JSON: $(ctl --json offers why "$id")"
+try "there is no such message" 1 ctl offers why 12345
+as t-shop api POST /v1/events '{"id":"r1","type":"registration.completed","source":"crm","member":"eve"}'
+as t-shop api POST /v1/events '{"id":"p1","type":"purchase.completed","source":"pos","member":"eve"}'
+try "why-not names the event that disarmed" 0 ctl offers why-not eve hi
+grep -q '^NO   chain .* disarmed .* by purchase.completed (id p1 of pos)$' <<<"$said" && ok "with its id" || fail "it says $said"
+try "why of nobody" 1 ctl offers why nobody hi
+[ "$(sqlite3 -readonly state/postern.db 'SELECT count(*) FROM of_touch')" = 2 ] && ok "and nothing but what was sent is counted" || fail "more is counted"
 gw_stop
 finish
