@@ -25,7 +25,7 @@ CONF
 	chain() { # NAME WHEN UNLESS THEN VIA MORE
 		cat <<CONF
 { name = "$1"; kind = "service"; when = [ $2 ]; unless = [ $3 ]; then = "$4"; ${6:-}
-  steps = ( { after = "${AFTER:-$((2 * slow)) s}"; send = "$1"; via = [ $5 ]; } ); }
+  steps = ( { after = "${AFTER:-$((4 * slow)) s}"; send = "$1"; via = [ $5 ]; } ); }
 CONF
 	}
 	cat >policy.conf <<CONF
@@ -44,7 +44,7 @@ $(chain u3 '"purchase.completed"' '"bonus.deducted"' stop '"sms"' "only_if = \"m
 $(chain u4 '"social.linked"' '"social.activity", "social.unlinked"' stop '"social"'),
 $(chain u5 '"registration.completed"' '"friend.invited"' stop '"sms"' "only_if = \"member.id starts with 'u5'\"; "),
 $(chain u6 '"app.installed"' '"registration.completed"' stop '"push"'),
-$(AFTER="4 s" chain again '"social.joined"' '"social.left"' restart '"sms"'),
+$(AFTER="$((8 * slow)) s" chain again '"social.joined"' '"social.left"' restart '"sms"'),
 $(AFTER="1 s" chain race '"card.activated"' '"form.completed"' stop '"sms"')
 );
 CONF
@@ -172,14 +172,14 @@ for m in 1 2; do ev 202 social.joined "$(phone "again$m" "4700${m}000001")" '"da
 out() { # both are with the SMSC
 	[ "$(ctl --json channel slow | jq .in_flight)" = 2 ]
 }
-await $((10 * slow)) out || fail "CN-33: nothing is in flight"
+await $((20 * slow)) out || fail "CN-33: nothing is in flight"
 for m in 1 2; do
-	ev 202 social.left "\"again$m\"" "\"occurred_at\":\"$(date -u -d "@$(jq -n "$joined + 3")" +%FT%T.%NZ)\",\"data\":{\"provider\":\"vk\",\"group\":\"g\"}"
+	ev 202 social.left "\"again$m\"" "\"occurred_at\":\"$(date -u -d "@$(jq -n "$joined + 6 * $slow")" +%FT%T.%NZ)\",\"data\":{\"provider\":\"vk\",\"group\":\"g\"}"
 	removed "again$m, whose message is with the far side," 0
 done
 again() { sql "SELECT m.ext || ' ' || sum(s.state = 3) || ' ' || sum(s.state = 8) FROM of_sent s JOIN of_member m ON m.id = s.member WHERE m.ext LIKE 'again%' GROUP BY m.id ORDER BY 1"; }
 ended() { [ "$(again | tr '\n' ';')" = "again1 1 0;again2 1 1;" ] && [ "$(sql 'SELECT count(*) FROM of_chain WHERE due IS NOT NULL')" = 0 ]; }
-await $((20 * slow)) ended && ok "CN-33: what left in spite of the cancel is not sent again; what came back does not leave" || fail "CN-33: $(again | tr '\n' ';')"
+await $((30 * slow)) ended && ok "CN-33: what left in spite of the cancel is not sent again; what came back does not leave" || fail "CN-33: $(again | tr '\n' ';')"
 [ "$(awk -F'\t' '{ print $4 }' slow-taken | sort | uniq -c | tr -s ' \n' ' ')" = " 1 47001000001 2 47002000001 " ] && ok "CN-33: one each left, and one was refused" || fail "CN-33: $(again) $(cat slow-taken)"
 
 # ---- EV-1: one event from a hundred askers at once
