@@ -25,8 +25,8 @@ struct dsn {
 	bool header_only;              /* text/rfc822-headers instead of message/rfc822 */
 	bool smtputf8;                 /* message/global-* (RFC 6533) */
 };
-/* 7-bit, unless the original is 8-bit or smtputf8. An original with bare line ends, NULs or lines too
- * long comes back as its header. */
+/* 7-bit, unless the original is 8-bit or smtputf8. An original with bare line ends, NULs or lines
+ * too long comes back as its header. */
 void dsn_build(const struct dsn *d, struct buf *out);
 
 /* ---- reading ---- */

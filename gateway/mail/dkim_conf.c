@@ -1,0 +1,52 @@
+/* dkim = ( { … } ): rows of its elements. See dkim.h. */
+#include "gateway/mail/dkim.h"
+
+/* A name that DNS can have below a domain, or that domain; in its ASCII form. */
+static int check_name(struct str s, struct err *e)
+{
+	struct str rest = s, label;
+
+	while (s.n <= 253 && str_cut(&rest, '.', &label)) {
+		if (label.n == 0 || label.n > 63)
+			goto bad;
+		for (size_t i = 0; i < label.n; i++) {
+			char c = label.p[i];
+
+			if (!(c >= 'a' && c <= 'z') && !(c >= 'A' && c <= 'Z') &&
+				!(c >= '0' && c <= '9') && c != '-' && c != '_')
+				goto bad;
+		}
+	}
+	if (s.n <= 253)
+		return 0;
+bad:
+	return err_set(e, ERR_CONF,
+		"\"%.*s\" is no name in DNS (letters, digits and hyphens, in its ASCII form)",
+		STR_ARG(s));
+}
+
+static int check_header(struct str s, struct err *e)
+{
+	for (size_t i = 0; i < s.n; i++)
+		if ((unsigned char)s.p[i] <= ' ' || (unsigned char)s.p[i] >= 0x7f || s.p[i] == ':')
+			return err_set(
+				e, ERR_CONF, "a header's name is visible ASCII without \":\"");
+	return s.n && s.n <= 64 ? 0 : err_set(e, ERR_CONF, "a name takes 1 to 64 characters");
+}
+
+const struct conf_item dkim_rows[] = { CONF_WHERE(struct dkim_conf, at),
+	CONF_STR(struct dkim_conf, domain, NULL, "The domain that signs (d=).",
+		.flags = CONF_REQUIRED, .check = check_name, .example = "shop.example"),
+	CONF_STR(struct dkim_conf, selector, NULL,
+		"Its key's name (s=): the public key stands at SELECTOR._domainkey.DOMAIN.",
+		.flags = CONF_REQUIRED, .check = check_name, .example = "mail1"),
+	CONF_PATH(struct dkim_conf, key_file, NULL,
+		"Private key in PEM, without a passphrase: RSA of 1024 bits or more, or Ed25519.",
+		.flags = CONF_REQUIRED | CONF_READABLE),
+	CONF_STRS(struct dkim_conf, headers, headers_n,
+		"Header fields to be signed besides the usual ones.", .check = check_header),
+	CONF_BOOL(struct dkim_conf, relaxed_body, true,
+		"Changes of white space on the way leave the body's signature whole."),
+	CONF_STRS(struct dkim_conf, from, from_n,
+		"Sign mails from these domains (patterns); not given: its own and those below."),
+	CONF_END };
