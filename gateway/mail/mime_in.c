@@ -19,21 +19,29 @@ struct mime_entity mime_split(struct str s)
 	return (struct mime_entity){ s, str_n(s.p + s.n, 0) };
 }
 
+bool mime_next_lines(struct str s, size_t *at, struct str *lines_r)
+{
+	size_t from = *at, end = from;
+
+	if (from >= s.n)
+		return false;
+	do {
+		const char *lf = memchr(s.p + end, '\n', s.n - end);
+
+		end = lf ? (size_t)(lf - s.p) + 1 : s.n;
+	} while (end < s.n && (s.p[end] == ' ' || s.p[end] == '\t'));
+	*lines_r = str_n(s.p + from, end - from);
+	*at = end;
+	return true;
+}
+
 bool mime_next_field(struct str s, size_t *at, struct str *name_r, struct str *value_r)
 {
-	while (*at < s.n) {
-		size_t from = *at, end = from;
-		struct str field;
-		ptrdiff_t colon;
+	struct str field;
 
-		do {
-			const char *lf = memchr(s.p + end, '\n', s.n - end);
+	while (mime_next_lines(s, at, &field)) {
+		ptrdiff_t colon = str_index(field, ':');
 
-			end = lf ? (size_t)(lf - s.p) + 1 : s.n;
-		} while (end < s.n && (s.p[end] == ' ' || s.p[end] == '\t'));
-		*at = end;
-		field = str_n(s.p + from, end - from);
-		colon = str_index(field, ':');
 		if (colon <= 0)
 			continue;
 		*name_r = str_trim(str_n(field.p, (size_t)colon));

@@ -25,6 +25,7 @@ struct mime_entity mime_split(struct str octets);
  * points into scratch when it was folded. */
 bool mime_field(struct str header, const char *name, struct buf *scratch, struct str *value_r);
 /* One field after the other, as they stand: at begins as 0. */
+bool mime_next_lines(struct str header, size_t *at, struct str *lines_r); /* with their ends */
 bool mime_next_field(struct str header, size_t *at, struct str *name_r, struct str *value_r);
 
 struct mime_type {
