@@ -169,6 +169,7 @@ static void envelope(void **state)
 		draft_init(&d);
 		mail_envelope_put(&d, c);
 		m = draft_seal(&d);
+		draft_free(&d);
 		assert_int_equal(message_has(m, FIELD_ENVELOPE), i != 0);
 		assert_true(mail_envelope_get(m, &e));
 		assert_true(e.eightbit == c->eightbit && e.smtputf8 == c->smtputf8);
@@ -185,6 +186,7 @@ static void envelope(void **state)
 		draft_init(&d);
 		draft_put(&d, FIELD_ENVELOPE, damaged[i]);
 		m = draft_seal(&d);
+		draft_free(&d);
 		assert_false(mail_envelope_get(m, &e));
 		assert_true(!e.notify && !e.envid.n && !e.orcpt.n);
 		message_unref(&m);

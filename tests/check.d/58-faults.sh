@@ -49,7 +49,7 @@ rm -rf state
 # ---- one write or one sync fails, at any point
 round=0
 far_side taken1
-for fault in fsync:12 fsync:40 write:150 write:500; do
+for fault in fsync:20 fsync:40 write:150 write:500; do
 	round=$((round + 1))
 	gw_begin env FAULT=$fault
 	verify "FAULT=$fault: all are taken in the end" "$OUT/posternsim" http --connect "127.0.0.1:$http" --token t-shop \
