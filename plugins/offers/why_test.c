@@ -187,7 +187,7 @@ static void test_why_of_one_message(void **state)
 		assert_int_equal(policy_case_of(u, f.msg, STR_NONE, &c), 0);
 		assert_int_equal(policy_touch(u, &c, w->now, 5), 0);
 		assert_int_equal(address_block(u, STR("37120000001"), MEDIA_SMS, -1, STR("asked"),
-					 STR("ops")),
+					 STR("ops"), STR_NONE),
 			0);
 	}
 	s = why_of(&f);
