@@ -62,7 +62,7 @@ static uint64_t kept_id(struct smtpd_mail *m, const struct smtpd_rcpt *r)
 
 /* ---- messages ---- */
 
-static uint8_t wants_of(const struct smtpd_mail *m, const struct smtpd_rcpt *r)
+uint8_t smtpd_wants(const struct smtpd_mail *m, const struct smtpd_rcpt *r)
 {
 	uint8_t n = r->notify ? r->notify : NOTIFY_FAILURE;
 
@@ -72,7 +72,7 @@ static uint8_t wants_of(const struct smtpd_mail *m, const struct smtpd_rcpt *r)
 	       (n & NOTIFY_DELAY ? WANT_INTERMEDIATE : 0);
 }
 
-static void put_id(struct draft *d, struct smtpd_mail *m, const struct smtpd_rcpt *r)
+void smtpd_put_id(struct draft *d, struct smtpd_mail *m, const struct smtpd_rcpt *r)
 {
 	struct buf *b = &m->s->srv->work2;
 
@@ -88,7 +88,7 @@ static void put_id(struct draft *d, struct smtpd_mail *m, const struct smtpd_rcp
 	draft_put(d, FIELD_DIGEST, str_n(m->digest, sizeof m->digest));
 }
 
-static void put_envelope(struct draft *d, const struct smtpd_mail *m, const struct smtpd_rcpt *r)
+void smtpd_put_envelope(struct draft *d, const struct smtpd_mail *m, const struct smtpd_rcpt *r)
 {
 	struct mail_envelope e = {
 		.eightbit = m->eightbit,
@@ -103,30 +103,53 @@ static void put_envelope(struct draft *d, const struct smtpd_mail *m, const stru
 	mail_envelope_put(d, &e);
 }
 
-static struct message *mail_message(struct smtpd_mail *m, const struct smtpd_rcpt *r)
+static void put_content(struct draft *d, struct smtpd_mail *m, struct smtpd_rcpt *r)
 {
-	struct draft *d = &m->s->srv->draft;
 	struct buf *b = &m->s->srv->work2;
 
-	d->head = (struct message){
-		.media = MEDIA_EMAIL,
-		.priority = PRIORITY_NORMAL,
-		.flags = MSG_OCTETS,
-		.wants = wants_of(m, r),
-	};
-	d->fields.n = 0;
-	draft_put(d, FIELD_FROM, smtp_path_text(&m->from));
-	draft_put(d, FIELD_TO, str_of(r->to));
 	draft_put(d, FIELD_SUBJECT, str_of(m->subject));
-	put_envelope(d, m, r);
-	put_id(d, m, r);
-	if (m->spooled[0]) {
+	r->names_file = m->spooled[0];
+	if (r->names_file) {
 		buf_reset(b);
 		buf_printf(b, "octets:%s:%lu", m->spooled, m->octets);
 		draft_put(d, FIELD_SPOOL, buf_view(b));
 	} else {
 		draft_put(d, FIELD_OCTETS, buf_view(&m->body));
 	}
+}
+
+static struct message *mail_message(struct smtpd_mail *m, struct smtpd_rcpt *r)
+{
+	struct draft *d = &m->s->srv->draft;
+
+	d->head = (struct message){
+		.media = MEDIA_EMAIL,
+		.priority = PRIORITY_NORMAL,
+		.flags = MSG_OCTETS,
+		.wants = smtpd_wants(m, r),
+	};
+	d->fields.n = 0;
+	draft_put(d, FIELD_FROM, smtp_path_text(&m->from));
+	draft_put(d, FIELD_TO, str_of(r->to));
+	put_content(d, m, r);
+	smtpd_put_envelope(d, m, r);
+	smtpd_put_id(d, m, r);
+	return draft_seal(d);
+}
+
+struct message *smtpd_stray_message(struct smtpd_mail *m, struct smtpd_rcpt *r, struct str to)
+{
+	struct draft *d = &m->s->srv->draft;
+
+	d->head = (struct message){
+		.media = MEDIA_EMAIL,
+		.priority = PRIORITY_NORMAL,
+		.flags = MSG_OCTETS | MSG_REPORT,
+	};
+	d->fields.n = 0;
+	draft_put(d, FIELD_TO, to);
+	put_content(d, m, r);
+	smtpd_put_envelope(d, m, r);
 	return draft_seal(d);
 }
 
@@ -281,9 +304,7 @@ void smtpd_rcpt_done(struct smtpd_rcpt *r)
 	struct smtpd_session *s = m->s;
 
 	r->done = true;
-	if (r->ours && r->answer.reason == REASON_NONE && !r->answer.duplicate &&
-		r->kind == SMTPD_MAILBOX)
-		m->kept_file = true;
+	m->kept_file |= r->names_file && r->answer.reason == REASON_NONE && !r->answer.duplicate;
 	m->waits--;
 	s->pending++; /* the mail may go with its session */
 	step(m);
@@ -319,6 +340,12 @@ void smtpd_answer(struct listener *l, void *token, const struct answer *a)
 		return;
 	}
 	r->answer = *a;
+	/* Nobody waits for what is no report; that it can go nowhere is the operator's affair. */
+	if (r->stray && a->reason != REASON_NONE && smtpd_reply_of(a->reason).code >= 500) {
+		log_warn("bounce_other", F_STR("listener", l->name),
+			F_STR("why", reason_text(a->reason)), F_STR("words", a->words));
+		r->answer = (struct answer){ 0 };
+	}
 	smtpd_rcpt_done(r);
 }
 

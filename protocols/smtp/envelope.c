@@ -46,8 +46,7 @@ void smtpd_mail_free(struct smtpd_mail **mp)
 	mem_free(&m->subject);
 	buf_free(&m->body);
 	buf_free(&m->block);
-	buf_free(&m->text);
-	buf_free(&m->text_subject);
+	smtpd_reading_free(&m->reading);
 	mem_free(mp);
 }
 

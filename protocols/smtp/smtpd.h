@@ -2,9 +2,10 @@
  *
  * listener.c accepts and knows the accounts, session.c is one connection, its lines and commands,
  * auth.c its login, envelope.c MAIL and RCPT, receive.c the content as it comes, accept.c a whole
- * mail: made into messages, answered. gateway.c makes texts of other media of it, bounce.c evidence
- * of reports, report.c tells submitters by DSN. All of it runs on the one loop that owns all
- * listeners and accounts of the protocol; what blocks or is long goes to workers as chores.
+ * mail: made into messages, answered. reading.c makes texts of other media
+ * of it and evidence of reports, report.c tells submitters by DSN. All of it runs on the one loop
+ * that owns all listeners and accounts of the protocol; what blocks or is long goes to workers as
+ * chores.
  */
 #ifndef POSTERN_SMTP_SMTPD_H
 #define POSTERN_SMTP_SMTPD_H
@@ -150,6 +151,8 @@ struct smtpd_rcpt {
 	struct mail_report *report;
 	/* how it went */
 	bool done, ours; /* ours: a message of now, not one from before */
+	bool names_file; /* its message does */
+	bool stray;      /* no report; passed on to somebody */
 	struct letter letter;
 	struct answer answer;
 };
@@ -195,9 +198,7 @@ struct smtpd_mail {
 	bool kept_file;           /* a message of ours names it */
 	struct err fault;
 
-	/* reading it */
-	struct buf text, text_subject;
-	bool text_bad;
+	struct smtpd_reading *reading;
 
 	/* accepting */
 	unsigned next, waits;
@@ -324,6 +325,11 @@ void smtpd_received(struct smtpd_mail *m); /* puts the trace line into the empty
 void smtpd_accept(struct smtpd_mail *m); /* it is read; now its recipients */
 void smtpd_answer(struct listener *l, void *token, const struct answer *a);
 void smtpd_evidence_answer(struct listener *l, void *token, bool stored);
+uint8_t smtpd_wants(const struct smtpd_mail *m, const struct smtpd_rcpt *r);
+void smtpd_put_id(struct draft *d, struct smtpd_mail *m, const struct smtpd_rcpt *r);
+void smtpd_put_envelope(struct draft *d, const struct smtpd_mail *m, const struct smtpd_rcpt *r);
+/* The mail itself, from nobody, to somebody who reads what is no report. */
+struct message *smtpd_stray_message(struct smtpd_mail *m, struct smtpd_rcpt *r, struct str to);
 /* One recipient is done with. */
 void smtpd_rcpt_done(struct smtpd_rcpt *r);
 /* Answers a refusal, once the mail is whole; the transaction is over. */
@@ -333,6 +339,8 @@ void smtpd_told(struct smtpd_mail *m, const struct answer *a);
 
 /* ---- reading.c: on a worker, for gateways and bounces; then smtpd_accept() ---- */
 void smtpd_read(struct smtpd_mail *m);
+struct smtpd_reading;
+void smtpd_reading_free(struct smtpd_reading **rp);
 void smtpd_gateway(struct smtpd_rcpt *r);
 void smtpd_bounce(struct smtpd_rcpt *r);
 
