@@ -195,7 +195,9 @@ static bool is_welcome(struct smtpd_session *s, enum media media, struct str to,
 	draft_put(d, FIELD_TO, to);
 	if (media == MEDIA_EMAIL) {
 		struct mail_envelope e = { .eightbit = s->mail->eightbit,
-			.smtputf8 = s->mail->smtputf8 };
+			.smtputf8 = s->mail->smtputf8,
+			.envid = STR_NONE,
+			.orcpt = STR_NONE };
 
 		mail_envelope_put(d, &e);
 	} else {

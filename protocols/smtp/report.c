@@ -136,7 +136,9 @@ static void submit(struct telling *t)
 		draft_put(d, FIELD_OCTETS, buf_view(&t->out));
 	}
 	if (t->d.smtputf8) {
-		struct mail_envelope e = { .smtputf8 = true, .eightbit = true };
+		struct mail_envelope e = {
+			.smtputf8 = true, .eightbit = true, .envid = STR_NONE, .orcpt = STR_NONE
+		};
 
 		mail_envelope_put(d, &e);
 	}
