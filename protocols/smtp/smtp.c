@@ -1,5 +1,8 @@
-/* SMTP: the protocol's face to the gateway. The server half is listener.c (see smtpd.h). */
+/* SMTP: the protocol's face to the gateway. The server half is listener.c (see smtpd.h), the client
+ * half client.c (see client.h).
+ */
 #include "protocols/protocol.h"
+#include "protocols/smtp/client.h"
 #include "protocols/smtp/smtpd.h"
 
 extern const struct protocol protocol_smtp;
@@ -8,6 +11,16 @@ const struct protocol protocol_smtp = {
 	.name = "smtp",
 	.about = "ESMTP",
 	.media = MEDIA_BIT(MEDIA_EMAIL),
+	/* sending */
+	.channel_conf = relay_rows,
+	.channel_conf_size = sizeof(struct relay_conf),
+	.channel_size = sizeof(struct relay),
+	.window = 2,
+	.open = relay_open,
+	.submit = relay_submit,
+	.close = relay_close,
+	.describe = relay_describe,
+	.adopt = relay_adopt,
 	/* listening */
 	.listener_conf = smtpd_rows,
 	.listener_conf_size = sizeof(struct smtpd_conf),

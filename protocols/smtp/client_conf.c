@@ -1,0 +1,168 @@
+/* The settings of an SMTP channel: words, checks, rows. Pure; any thread. */
+#include "gateway/base/stream.h"
+#include "protocols/smtp/client.h"
+
+static const struct conf_word tls_words[] = {
+	{ "none", RELAY_TLS_NONE, "never" },
+	{ "may", RELAY_TLS_MAY,
+		"STARTTLS where it is offered; the certificate is not checked "
+		"unless verify = true" },
+	{ "must", RELAY_TLS_MUST, "STARTTLS or nothing" },
+	{ "implicit", RELAY_TLS_IMPLICIT, "TLS from the first octet (port 465)" },
+	{ NULL },
+};
+static const struct conf_word auth_words[] = {
+	{ "auto", RELAY_AUTH_AUTO, "the best of SCRAM-SHA-256, PLAIN, LOGIN that is offered" },
+	{ "plain", RELAY_AUTH_PLAIN },
+	{ "login", RELAY_AUTH_LOGIN },
+	{ "scram-sha-256", RELAY_AUTH_SCRAM },
+	{ "xoauth2", RELAY_AUTH_XOAUTH2, "the password is an access token" },
+	{ NULL },
+};
+static const struct conf_word chunking_words[] = {
+	{ "off", CHUNKING_OFF, "always DATA" },
+	{ "auto", CHUNKING_AUTO, "BDAT for binary content only, which DATA cannot carry" },
+	{ "on", CHUNKING_ON, "BDAT wherever it is offered" },
+	{ NULL },
+};
+
+const char *relay_tls_word(enum relay_tls m)
+{
+	return conf_word_of(tls_words, m);
+}
+
+bool relay_verifies(const struct relay_link_conf *l)
+{
+	return l->tls.verify &&
+	       (l->tls.mode != RELAY_TLS_MAY || conf_given(&l->tls.at, "verify") != NULL);
+}
+
+static int check_backup(struct str s, struct err *e)
+{
+	struct str host;
+	uint16_t port;
+
+	if (s.n && s.n < 200 && (str_index(s, ':') < 0 || addr_split(s, &host, &port)))
+		return 0;
+	return err_set(
+		e, ERR_CONF, "\"%.*s\" is not of the form \"host\" or \"host:port\"", STR_ARG(s));
+}
+
+static int check_source(struct str s, struct err *e)
+{
+	union addr a;
+
+	return s.n == 0 || addr_parse(s, 0, &a)
+		       ? 0
+		       : err_set(e, ERR_CONF, "\"%.*s\" is not an address of this host",
+				 STR_ARG(s));
+}
+
+/* What goes into a command as one word. */
+static int check_word(struct str s, struct err *e)
+{
+	for (size_t i = 0; i < s.n; i++)
+		if (s.p[i] <= ' ' || s.p[i] > '~' || s.p[i] == '<' || s.p[i] == '>')
+			return err_set(e, ERR_CONF, "\"%.*s\" is not a host name or [address]",
+				STR_ARG(s));
+	return 0;
+}
+
+static void check_relay(const void *v, const struct conf_where *at, struct conf_faults *f)
+{
+	const struct relay_conf *c = v;
+	const struct relay_link_conf *l = &c->link;
+
+	if (c->reconnect_first > c->reconnect_most)
+		conf_fault_at(f, at, "reconnect_first", "is longer than reconnect_most");
+	if (c->refused_first > c->refused_most)
+		conf_fault_at(f, at, "refused_first", "is longer than refused_most");
+	if (l->tls.key_file && !l->tls.cert_file)
+		conf_fault_at(f, at, "tls", "has key_file without cert_file");
+	if (!l->tls.verify && l->tls.mode > RELAY_TLS_MAY)
+		conf_warn_at(f, at, "tls", "verify = false: anyone can be this server");
+	if (l->user[0] && (!l->password || !l->password[0]))
+		conf_fault_at(f, at, "user", "needs a password");
+	if (!l->user[0] && l->password && l->password[0])
+		conf_fault_at(f, at, "password", "needs a user");
+	if (l->user[0] && l->tls.mode == RELAY_TLS_NONE && l->auth != RELAY_AUTH_SCRAM &&
+		!addr_listen_is_loopback(str_of(l->host)))
+		conf_warn_at(f, at, "tls", "mode = \"none\": the password goes in clear");
+}
+
+/* clang-format off */
+#define T struct relay_tls_conf
+static const struct conf_item tls_rows[] = {
+	CONF_WHERE(T, at),
+	CONF_ENUM(T, mode, tls_words, RELAY_TLS_MAY, "When to use TLS."),
+	CONF_BOOL(T, verify, true,
+		"Check the server's certificate and name; with mode = \"may\" only when given."),
+	CONF_PATH(T, ca_file, NULL, "Authorities to trust (PEM); not given: the system's.",
+		.flags = CONF_READABLE),
+	CONF_PATH(T, cert_file, NULL, "Our certificate (PEM), if it asks for one.",
+		.flags = CONF_READABLE),
+	CONF_PATH(T, key_file, NULL, "Its private key.", .flags = CONF_READABLE),
+	CONF_STR(T, server_name, NULL, "Name to check and send; not given: the host's."),
+	CONF_END
+};
+#undef T
+
+#define L struct relay_link_conf
+const struct conf_item relay_link_rows[] = {
+	CONF_STR(L, host, NULL, "The server that mail is handed to: a name or an address.",
+		.flags = CONF_REQUIRED, .min = 1, .max = 200, .example = "smtp.example.net"),
+	CONF_INT(L, port, 0, 65535, 0, "Its port; 0: 25, with implicit TLS 465."),
+	CONF_STRS(L, backup, backup_n,
+		"Further hosts (\"host\" or \"host:port\"), tried in turn when one does not answer.",
+		.check = check_backup),
+	CONF_STR(L, source, "", "Address of ours to connect from.", .check = check_source),
+	CONF_STR(L, helo, "", "Our name in EHLO; \"\": mail.hostname.", .check = check_word,
+		.max = 255),
+	CONF_GROUP(L, tls, tls_rows, "TLS."),
+	CONF_STR(L, user, "", "Our name there; \"\": no AUTH.", .max = SASL_NAME_MOST),
+	CONF_SECRET(L, password, "Our password there, or access token.", .max = 8000),
+	CONF_ENUM(L, auth, auth_words, RELAY_AUTH_AUTO, "How to log in."),
+	CONF_END
+};
+#undef L
+
+#define T struct relay_timeouts
+static const struct conf_item timeout_rows[] = {
+	CONF_DURATION(T, connect, "100ms", "5m", "30s",
+		"Connecting, and then the TLS handshake."),
+	CONF_DURATION(T, greeting, "100ms", "1h", "5m", "The greeting."),
+	CONF_DURATION(T, helo, "100ms", "1h", "5m", "Answers to EHLO, STARTTLS and AUTH."),
+	CONF_DURATION(T, mail, "100ms", "1h", "5m", "The answer to MAIL."),
+	CONF_DURATION(T, rcpt, "100ms", "1h", "5m", "The answer to RCPT."),
+	CONF_DURATION(T, data, "100ms", "1h", "2m", "The answer to DATA."),
+	CONF_DURATION(T, block, "100ms", "1h", "3m", "Taking a block of content."),
+	CONF_DURATION(T, done, "100ms", "1h", "10m",
+		"The answer to a mail; then its outcome is uncertain."),
+	CONF_END
+};
+#undef T
+
+#define S struct relay_conf
+const struct conf_item relay_rows[] = {
+	CONF_WHERE(S, at), CONF_INLINE(S, link, relay_link_rows),
+	CONF_GROUP(S, timeouts, timeout_rows, "How long each step may take (RFC 5321 4.5.3.2)."),
+	CONF_DURATION(S, idle, "0s", "1h", "30s",
+		"How long a connection is kept without a mail."),
+	CONF_INT(S, messages, 0, 1000000, 1000, "Mails over one connection; 0: no limit.",
+		.as = "messages_per_connection", .unit = "messages"),
+	CONF_BOOL(S, pipelining, true, "Use PIPELINING where it is offered."),
+	CONF_ENUM(S, chunking, chunking_words, CHUNKING_AUTO, "Use BDAT instead of DATA?"),
+	CONF_SIZE(S, chunk, "1KiB", "1MiB", "256KiB", "Largest chunk of a BDAT.",
+		.as = "chunk_most"),
+	CONF_DURATION(S, reconnect_first, "10ms", "1h", "1s",
+		"First wait before connecting again after a connection failed; it doubles."),
+	CONF_DURATION(S, reconnect_most, "10ms", "1d", "1m", "Longest of these waits."),
+	CONF_DURATION(S, refused_first, "10ms", "1h", "5s",
+		"First wait after the server refused us; it doubles."),
+	CONF_DURATION(S, refused_most, "10ms", "1d", "5m", "Longest of these waits."),
+	CONF_LIST(S, dkim, dkim_n, dkim_rows, "Keys that sign the mails (RFC 6376)."),
+	CONF_CHECK(S, check_relay),
+	CONF_END
+};
+#undef S
+/* clang-format on */

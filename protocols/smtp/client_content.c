@@ -1,0 +1,514 @@
+/* What a mail becomes on the wire: checked addresses, content built or as it was submitted, made
+ * 7-bit where a server needs it, signed, and read from the spool in blocks.
+ *
+ * On the loop only what is quick: a mail in memory that nobody signs. All else is a chore's, which
+ * works on the message (it never changes), the job's own buffers and copies of settings.
+ */
+#include "gateway/base/mem.h"
+#include "protocols/smtp/client.h"
+
+#include <errno.h>
+#include <unistd.h>
+
+enum { BLOCK = 256 * 1024 };
+
+#pragma weak mail_to_7bit
+
+/* ---- the wire form of text ---- */
+
+/* Where a CR stands that no LF follows, or that is the last octet; NULL: nowhere before end. */
+static const char *bare_cr(const char *p, const char *end)
+{
+	return memchr(p, '\r', (size_t)(end - p));
+}
+
+void wire_text_put(struct wire_text *t, struct str s, struct buf *out)
+{
+	const char *run = s.p, *p = s.p, *end = s.p + s.n, *lf, *cr;
+
+	if (t->binary) {
+		buf_str(out, s);
+		t->going = s.n ? s.p[s.n - 1] != '\n' : t->going;
+		return;
+	}
+	while (p < end) {
+		if (t->cr) { /* held back from the last piece */
+			t->cr = false;
+			if (*p == '\n') {
+				buf_add(out, "\r\n", 2);
+				t->going = false;
+				run = ++p;
+				continue;
+			}
+			buf_char(out, ' ');
+			t->mended++;
+			t->going = true;
+		}
+		if (!t->going && *p == '.' && !t->plain) {
+			buf_add(out, run, (size_t)(p - run));
+			run = p;
+			buf_char(out, '.');
+		}
+		t->going = true;
+		lf = memchr(p, '\n', (size_t)(end - p));
+		cr = bare_cr(p, lf ? lf : end);
+		if (cr && cr + 1 != (lf ? lf : end)) { /* in the middle of a line */
+			buf_add(out, run, (size_t)(cr - run));
+			buf_char(out, ' ');
+			t->mended++;
+			run = p = cr + 1;
+		} else if (lf) {
+			if (!cr) {
+				buf_add(out, run, (size_t)(lf - run));
+				buf_add(out, "\r\n", 2);
+				t->mended++;
+				run = lf + 1;
+			}
+			t->going = false;
+			p = lf + 1;
+		} else if (cr) { /* the last octet: nobody knows yet */
+			buf_add(out, run, (size_t)(cr - run));
+			t->cr = true;
+			run = p = end;
+		} else {
+			p = end;
+		}
+	}
+	buf_add(out, run, (size_t)(end - run));
+}
+
+void wire_text_end(struct wire_text *t, struct buf *out)
+{
+	if (t->binary)
+		return;
+	if (t->cr) {
+		buf_char(out, ' ');
+		t->mended++;
+		t->going = true;
+		t->cr = false;
+	}
+	if (t->going)
+		buf_add(out, "\r\n", 2);
+	t->going = false;
+}
+
+/* Would nothing of it be changed but for dots? */
+static bool wire_clean(struct str s)
+{
+	const char *p = s.p, *end = s.p + s.n;
+
+	while (p < end) {
+		const char *lf = memchr(p, '\n', (size_t)(end - p)), *cr;
+
+		if (!lf)
+			return false;
+		cr = bare_cr(p, lf);
+		if (!cr || cr + 1 != lf)
+			return false;
+		p = lf + 1;
+	}
+	return true;
+}
+
+static bool has_8bit(struct str s)
+{
+	size_t i = 0;
+	uint64_t w;
+
+	for (; i + sizeof w <= s.n; i += sizeof w) {
+		memcpy(&w, s.p + i, sizeof w);
+		if (w & 0x8080808080808080u)
+			return true;
+	}
+	for (; i < s.n; i++)
+		if (s.p[i] & 0x80)
+			return true;
+	return false;
+}
+
+/* ---- addresses ---- */
+
+/* May it stand between < and >? Nothing that could end it or the line; UTF-8 sets *utf8. */
+static bool address_fits(struct str s, bool *utf8)
+{
+	if (s.n == 0 || s.n > ADDRESS_EMAIL_MAX || !str_utf8_valid(s))
+		return false;
+	for (size_t i = 0; i < s.n; i++) {
+		unsigned char c = (unsigned char)s.p[i];
+
+		if (c < ' ' || c == 0x7f || c == '<' || c == '>' || (c == ' ' && s.p[0] != '"'))
+			return false;
+		*utf8 |= c >= 0x80;
+	}
+	return str_index(s, '@') > 0;
+}
+
+static void decide(struct relay_job *j, struct outcome o)
+{
+	if (j->decided)
+		return;
+	j->decided = true;
+	j->outcome = o;
+}
+
+/* The reverse path: a token of ours where bounces come to us, else the sender. */
+static void reverse_path(struct relay_job *j)
+{
+	const struct mail_conf *mail = j->d->channel->mail;
+	const struct message *m = j->d->msg;
+	struct str from = message_get(m, FIELD_FROM);
+	char token[MAIL_TOKEN];
+	struct buf b = BUF_INIT;
+
+	j->from[0] = '\0';
+	if (m->flags & MSG_REPORT)
+		return;
+	if (mail && mail->bounce_domain && mail->bounce_domain[0] &&
+		mail_bounce_token(mail, m->id, clock_wall(), token)) {
+		buf_printf(&b, "%s@%s", token, mail->bounce_domain);
+		str_copy(j->from, sizeof j->from, buf_view(&b));
+		buf_free(&b);
+		j->verp = true;
+		return;
+	}
+	if (from.n && !address_fits(from, &j->smtputf8)) {
+		decide(j, relay_failed(REASON_BAD_SENDER, "5.1.7",
+				  "the sender cannot be written into MAIL FROM"));
+		return;
+	}
+	str_copy(j->from, sizeof j->from, from);
+}
+
+static void addresses(struct relay_job *j)
+{
+	const struct message *m = j->d->msg;
+
+	mail_envelope_get(m, &j->envelope);
+	j->to = message_get(m, FIELD_TO);
+	if (!address_fits(j->to, &j->smtputf8))
+		decide(j, relay_failed(REASON_BAD_DESTINATION, "5.1.3",
+				  "the recipient cannot be written into RCPT TO"));
+	reverse_path(j);
+}
+
+/* ---- settings that a worker may read ---- */
+
+static const char *copy(struct arena *a, const char *s)
+{
+	return arena_cstr(a, str_of(s ? s : ""));
+}
+
+static bool same(const char *a, const char *b)
+{
+	return strcmp(a ? a : "", b ? b : "") == 0;
+}
+
+void relay_mail_unref(struct relay_mail **mp)
+{
+	struct relay_mail *m = *mp;
+
+	*mp = NULL;
+	if (m && --m->refs == 0) {
+		arena_free(&m->arena);
+		mem_free(&m);
+	}
+}
+
+static struct relay_mail *mail_settings(struct relay *r)
+{
+	static const struct mail_conf none;
+	const struct mail_conf *now = r->c->mail ? r->c->mail : &none;
+	struct relay_mail *m = r->mail;
+
+	if (!m || !same(m->c.hostname, now->hostname) || !same(m->c.secret, now->secret) ||
+		!same(m->c.bounce_domain, now->bounce_domain) ||
+		!same(m->c.unsubscribe_url, now->unsubscribe_url) ||
+		m->c.bounce_life != now->bounce_life ||
+		m->c.unsubscribe_life != now->unsubscribe_life) {
+		relay_mail_unref(&r->mail);
+		m = r->mail = mem_new(struct relay_mail);
+		m->refs = 1;
+		m->arena = arena_new();
+		m->c = *now;
+		m->c.hostname = copy(m->arena, now->hostname);
+		m->c.secret = now->secret ? copy(m->arena, now->secret) : NULL;
+		m->c.bounce_domain = copy(m->arena, now->bounce_domain);
+		m->c.unsubscribe_url = copy(m->arena, now->unsubscribe_url);
+		m->c.old_secrets = NULL; /* for reading tokens only */
+		m->c.old_secrets_n = 0;
+	}
+	m->refs++;
+	return m;
+}
+
+/* ---- on a worker ---- */
+
+static int fault(struct relay_job *j, enum reason reason, const char *status)
+{
+	j->fault_reason = reason;
+	str_copy(j->fault_status, sizeof j->fault_status, str_of(status));
+	return -1;
+}
+
+static int sign(struct relay_job *j, struct dkim_job **dp, struct err *e)
+{
+	if (dkim_end(dp, &j->head, e) != 0) {
+		dkim_abort(dp);
+		return fault(j, REASON_TEMPORARY, "4.7.0");
+	}
+	return 0;
+}
+
+static struct dkim_job *sign_begin(struct relay_job *j, struct str header, struct err *e)
+{
+	struct mail_header_look look;
+	struct dkim_job *d;
+
+	mail_header_look(header, &look);
+	d = dkim_begin(j->signer, look.from_address, j->d->msg->accepted);
+	if (d && dkim_put_header(d, str_n(header.p, look.header_n), e) != 0)
+		dkim_abort(&d);
+	return d;
+}
+
+static int memory_prepare(struct relay_job *j)
+{
+	const struct message *m = j->d->msg;
+	struct buf out = BUF_INIT;
+	bool utf8 = false;
+
+	if (m->flags & MSG_OCTETS) {
+		j->octets = message_get(m, FIELD_OCTETS);
+	} else {
+		buf_reset(&j->made);
+		if (mail_build(&j->mail->c, j->spool, m, &j->made, &utf8, &j->fault) != 0)
+			return j->fault.kind == ERR_AGAIN || j->fault.kind == ERR_ENV
+				       ? fault(j, REASON_STORE, "4.3.0")
+				       : fault(j, REASON_BAD_CONTENT, "5.6.0");
+		j->octets = buf_view(&j->made);
+		j->smtputf8 |= utf8;
+	}
+	if (j->seven) {
+		if (!mail_to_7bit || mail_to_7bit(j->octets, &out, &j->fault) != 0) {
+			buf_free(&out);
+			return fault(j, REASON_BAD_CONTENT, "5.6.3");
+		}
+		buf_free(&j->made);
+		j->made = out;
+		j->octets = buf_view(&j->made);
+		j->envelope.binary = false;
+	}
+	return 0;
+}
+
+static int memory_sign(struct relay_job *j)
+{
+	struct mail_header_look look;
+	struct dkim_job *d;
+
+	/* What is signed is what will be on the wire. */
+	if (!wire_clean(j->octets)) {
+		struct wire_text t = { .plain = true };
+		struct buf out = BUF_INIT;
+
+		wire_text_put(&t, j->octets, &out);
+		wire_text_end(&t, &out);
+		j->text.mended += t.mended;
+		buf_free(&j->made);
+		j->made = out;
+		j->octets = buf_view(&j->made);
+	}
+	d = sign_begin(j, j->octets, &j->fault);
+	if (!d)
+		return 0;
+	mail_header_look(j->octets, &look);
+	if (dkim_put_body(d, str_skip(j->octets, look.header_n), &j->fault) != 0) {
+		dkim_abort(&d);
+		return fault(j, REASON_TEMPORARY, "4.7.0");
+	}
+	return sign(j, &d, &j->fault);
+}
+
+static int file_block(struct relay_job *j, uint64_t at)
+{
+	ssize_t n;
+	size_t want = j->file - at < BLOCK ? (size_t)(j->file - at) : BLOCK, got = 0;
+
+	buf_reset(&j->block);
+	buf_extend(&j->block, want);
+	while (got < want) {
+		n = pread(j->fd, j->block.p + got, want - got, (off_t)(at + got));
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return err_set(&j->fault, ERR_ENV, "spool: %s",
+				n ? strerrordesc_np(errno) : "the file is shorter than it was");
+		got += (size_t)n;
+	}
+	return 0;
+}
+
+static int file_sign(struct relay_job *j)
+{
+	struct wire_text t = { .plain = true };
+	struct dkim_job *d = NULL;
+	struct buf clean = BUF_INIT;
+	int rc = 0;
+
+	for (uint64_t at = 0; at < j->file && rc == 0; at += BLOCK) {
+		struct mail_header_look look = { 0 };
+
+		if (file_block(j, at) != 0) {
+			rc = fault(j, REASON_STORE, "4.3.0");
+			break;
+		}
+		buf_reset(&clean);
+		wire_text_put(&t, buf_view(&j->block), &clean);
+		if (at + BLOCK >= j->file)
+			wire_text_end(&t, &clean);
+		if (at == 0) {
+			mail_header_look(buf_view(&clean), &look);
+			d = sign_begin(j, buf_view(&clean), &j->fault);
+			if (!d)
+				break;
+		}
+		if (dkim_put_body(d, str_skip(buf_view(&clean), look.header_n), &j->fault) != 0)
+			rc = fault(j, REASON_TEMPORARY, "4.7.0");
+	}
+	if (rc == 0 && d)
+		rc = sign(j, &d, &j->fault);
+	if (d)
+		dkim_abort(&d);
+	buf_free(&clean);
+	return rc;
+}
+
+static int prepare(struct relay_job *j)
+{
+	struct spool_ref ref;
+	struct str name = message_get(j->d->msg, FIELD_SPOOL);
+
+	buf_reset(&j->head);
+	if (j->d->msg->flags & MSG_OCTETS && name.n) {
+		if (j->fd >= 0)
+			close(j->fd);
+		j->fd = -1;
+		if (!j->spool || !spool_ref_parse(name, &ref)) {
+			err_set(&j->fault, ERR_INPUT, "its spool reference cannot be read");
+			return fault(j, REASON_BAD_CONTENT, "5.3.0");
+		}
+		j->fd = spool_read(j->spool, ref.name, &j->file, &j->fault);
+		if (j->fd < 0)
+			return fault(j, REASON_STORE, "4.3.0");
+		return j->signer ? file_sign(j) : 0;
+	}
+	if (memory_prepare(j) != 0)
+		return -1;
+	return j->signer ? memory_sign(j) : 0;
+}
+
+static void prepare_call(struct chore *c)
+{
+	struct relay_job *j = CONTAINER(c, struct relay_job, chore);
+
+	j->fault_reason = REASON_NONE;
+	if (prepare(j) != 0)
+		CHECK(j->fault_reason != REASON_NONE);
+	buf_free(&j->block);
+}
+
+/* ---- on the loop ---- */
+
+/* What the server is told: how long, and what is in it. */
+static void look(struct relay_job *j)
+{
+	struct mail_header_look h;
+
+	j->binary = j->envelope.binary && !j->seven;
+	if (j->fd >= 0) {
+		j->size = j->head.n + j->file;
+		j->eightbit = j->envelope.eightbit;
+		j->smtputf8 |= j->envelope.smtputf8;
+		return;
+	}
+	j->size = j->head.n + j->octets.n;
+	j->eightbit = has_8bit(j->octets);
+	/* Declared is not needed: only a header beyond ASCII needs it (RFC 6531 §3.4). */
+	if (j->eightbit && j->envelope.smtputf8 && !j->smtputf8) {
+		mail_header_look(j->octets, &h);
+		j->smtputf8 = has_8bit(str_n(j->octets.p, h.header_n));
+	}
+}
+
+static void prepare_done(struct chore *c)
+{
+	struct relay_job *j = CONTAINER(c, struct relay_job, chore);
+
+	relay_mail_unref(&j->mail);
+	if (j->signer)
+		dkim_signer_free(&j->signer);
+	if (j->fault_reason != REASON_NONE)
+		decide(j, relay_failed(j->fault_reason, j->fault_status, "%s", j->fault.text));
+	else
+		look(j);
+	job_prepared(j);
+}
+
+bool job_prepare(struct relay_job *j)
+{
+	struct relay *r = j->site->relay;
+	const struct message *m = j->d->msg;
+
+	if (!j->to.n)
+		addresses(j);
+	if (j->decided)
+		return true;
+	if (m->flags & MSG_OCTETS && !message_has(m, FIELD_SPOOL) && !r->signer && !j->seven) {
+		j->octets = message_get(m, FIELD_OCTETS);
+		look(j);
+		return true;
+	}
+	j->mail = mail_settings(r);
+	j->spool = r->c->spool;
+	if (r->signer)
+		j->signer = dkim_signer_ref(r->signer);
+	j->chore =
+		(struct chore){ .reply = r->c->loop, .call = prepare_call, .done = prepare_done };
+	workers_do(&j->chore);
+	return false;
+}
+
+static void read_call(struct chore *c)
+{
+	struct relay_job *j = CONTAINER(c, struct relay_job, chore);
+
+	j->fault_reason = file_block(j, j->at) == 0 ? REASON_NONE : REASON_STORE;
+}
+
+static void read_done(struct chore *c)
+{
+	struct relay_job *j = CONTAINER(c, struct relay_job, chore);
+
+	j->reading = false;
+	j->at += j->block.n;
+	job_read(j, j->fault_reason == REASON_NONE);
+}
+
+void job_read_more(struct relay_job *j)
+{
+	CHECK(!j->reading);
+	j->reading = true;
+	j->chore = (struct chore){
+		.reply = j->site->relay->c->loop, .call = read_call, .done = read_done
+	};
+	workers_do(&j->chore);
+}
+
+void job_content_free(struct relay_job *j)
+{
+	if (j->fd >= 0)
+		close(j->fd);
+	buf_free(&j->head);
+	buf_free(&j->made);
+	buf_free(&j->block);
+}
