@@ -132,6 +132,8 @@ struct task_conf {
 	bool accrue_given;
 	const char *once_per, *min_member_age;
 	const char *max_lateness;
+	const char **stories;
+	size_t stories_n;
 };
 struct budget_conf {
 	const char *max_cost, *stop_if_failed;

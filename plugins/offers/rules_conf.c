@@ -322,6 +322,8 @@ static const struct conf_item task_rows[] = { CONF_WHERE(struct task_conf, at),
 	CONF_STR(struct task_conf, min_member_age, "0",
 		"Members of a shorter time are not greeted.", .check = check_span),
 	CONF_STR(struct task_conf, max_lateness, "", "\"\": the policy's.", .check = check_span),
+	CONF_STRS(struct task_conf, stories, stories_n,
+		"Tests in one line, run by every check and reload; see STORIES."),
 	CONF_END };
 
 /* ---- mailings: read and checked ---- */

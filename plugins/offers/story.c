@@ -2,6 +2,7 @@
  */
 #include "plugins/offers/story_private.h"
 #include "plugins/offers/counter.h"
+#include "plugins/offers/lot.h"
 #include "plugins/offers/member_input.h"
 #include "plugins/offers/sent.h"
 
@@ -46,9 +47,24 @@ static const char *text_of(struct teller *t, const struct message *m)
 	return text;
 }
 
+/* What it is the story of, by number; 0: of all together. */
+static uint32_t object_of(const struct teller *t)
+{
+	return t->o ? t->o->number : t->task ? t->task->number : 0;
+}
+
 static bool mine(const struct teller *t, const struct world_message *m)
 {
-	return !t->o || m->object == t->o->number;
+	return !object_of(t) || m->object == object_of(t);
+}
+
+/* To another device went what was seen already. */
+static bool seen_before(const struct teller *t, const struct world_message *m)
+{
+	for (size_t i = 0; m->sent && i < t->n; i++)
+		if (t->v[i].sent == m->sent)
+			return true;
+	return false;
 }
 
 void story_left(void *ctx, struct world_message *m)
@@ -56,7 +72,7 @@ void story_left(void *ctx, struct world_message *m)
 	struct teller *t = ctx;
 	struct seen *s;
 
-	if (!mine(t, m))
+	if (!mine(t, m) || seen_before(t, m))
 		return;
 	if (t->n == t->cap) {
 		size_t cap = t->cap ? 2 * t->cap : 8;
@@ -69,6 +85,7 @@ void story_left(void *ctx, struct world_message *m)
 	}
 	s = &t->v[t->n++];
 	*s = (struct seen){ .at = m->due,
+		.sent = m->sent,
 		.template = arena_cstr(t->a, str_of(m->template)),
 		.text = text_of(t, m->msg),
 		.media = (enum media)m->msg->media };
@@ -166,9 +183,42 @@ static bool clause_time(struct teller *t, const struct clause *c, wall_t *at_r)
 	return true;
 }
 
-static void put_value(struct buf *b, const struct story_pair *p, enum value_type type)
+/* 'day 3', 'day 3 at 10:00': when that is. */
+static bool day_value(const struct teller *t, struct str v, struct local *l_r)
 {
+	struct str word;
+	uint64_t n;
+
+	if (!str_starts(v, STR("day ")))
+		return false;
+	v = str_trim(str_skip(v, 4));
+	str_cut(&v, ' ', &word);
+	v = str_trim(v);
+	if (str_starts(v, STR("at ")))
+		v = str_trim(str_skip(v, 3));
+	*l_r = (struct local){ 0 };
+	if (!str_u64(word, &n) || n > 36600 || (v.n && !time_of_day_parse(v, &l_r->ns)))
+		return false;
+	l_r->day = t->day_0 + (int64_t)n;
+	return true;
+}
+
+static void put_value(
+	struct teller *t, struct buf *b, const struct story_pair *p, enum value_type type)
+{
+	struct local l;
 	int64_t n;
+
+	if (!p->json && (type == VALUE_DATE || type == VALUE_DATETIME) &&
+		day_value(t, p->value, &l)) {
+		buf_char(b, '"');
+		if (type == VALUE_DATE)
+			date_put(b, l.day);
+		else
+			clock_put_rfc3339(b, zone_wall(t->zone, l));
+		buf_char(b, '"');
+		return;
+	}
 
 	if (p->json ||
 		(type == VALUE_BOOL && (str_is(p->value, "true") || str_is(p->value, "false"))) ||
@@ -215,7 +265,7 @@ static void put_json(struct teller *t, const struct clause *c, struct buf *b)
 		event_attr_parse(p->name, &a);
 		to = (int)a < EVENT_ENVELOPE ? b : &data;
 		buf_printf(to, "%s\"%.*s\":", to == b || data.n ? "," : "", STR_ARG(p->name));
-		put_value(to, p, event_attr_kinds[a].type);
+		put_value(t, to, p, event_attr_kinds[a].type);
 	}
 	if (c->kind && c->kind[0] && !has_pair(c, "kind"))
 		buf_printf(&data, "%s\"kind\":\"%s\"", data.n ? "," : "", c->kind);
@@ -322,6 +372,20 @@ static int lose(struct teller *t, struct member *m, struct str kind_word)
 	return contact_drop(w, m, kind, STR_NONE);
 }
 
+static struct str fact_of(struct teller *t, const struct story_pair *p)
+{
+	struct buf b = BUF_INIT;
+	struct str v = p->value;
+	struct local l;
+
+	if (p->json || !day_value(t, p->value, &l))
+		return v;
+	date_put(&b, l.day);
+	v = str_of(arena_cstr(t->a, buf_view(&b)));
+	buf_free(&b);
+	return str_is(p->name, "birthday") ? str_skip(v, 5) : v; /* of any year */
+}
+
 static bool tell_member(struct teller *t, const struct clause *c)
 {
 	static const struct address_country nowhere;
@@ -346,7 +410,7 @@ static bool tell_member(struct teller *t, const struct clause *c)
 			continue;
 		}
 		names[n] = c->pairs[i].name;
-		values[n] = c->pairs[i].value;
+		values[n] = fact_of(t, &c->pairs[i]);
 		if (!member_column_find(names[n], &how, t->a, &columns[n], &f))
 			return fails(t, c, "a member has no \"%.*s\"", STR_ARG(names[n]));
 		n++;
@@ -492,7 +556,7 @@ int story_held(struct teller *t, const struct clause *c, const struct wish *v, s
 
 	if (!st)
 		return -1;
-	sql_int(st, 1, t->o ? t->o->number : 0);
+	sql_int(st, 1, object_of(t));
 	while ((rc = sql_step(st)) == 1)
 		if (n < 64 && !looked_at(t, (uint64_t)sql_col(st, 0))) {
 			row[n].id = (uint64_t)sql_col(st, 0);
@@ -586,6 +650,23 @@ static bool wants_status(struct teller *t, const struct clause *c, const struct 
 	return fails(t, c, "the status is %.*s", got.n ? (int)got.n : 4, got.n ? got.p : "none");
 }
 
+static bool wants_balance(struct teller *t, const struct clause *c, const struct wish *v)
+{
+	struct work *w = world_unit(t->w);
+	uint32_t currency = currency_number(w, v->name, false);
+	struct buf b = BUF_INIT;
+	int64_t got = 0;
+
+	if (currency && balance_get(w, t->member, currency, &got) < 0)
+		return story_store_fails(t, c);
+	if (got == v->number)
+		return true;
+	decimal_put(&b, got);
+	fails(t, c, "the balance is %s", buf_cstr(&b));
+	buf_free(&b);
+	return false;
+}
+
 static bool wants_nothing(struct teller *t, const struct clause *c)
 {
 	struct buf b = BUF_INIT;
@@ -617,6 +698,8 @@ static bool fulfils(struct teller *t, const struct clause *c, const struct wish 
 		return wants_counter(t, c, v);
 	case WISH_STATUS:
 		return wants_status(t, c, v);
+	case WISH_BALANCE:
+		return wants_balance(t, c, v);
 	}
 	return false;
 }

@@ -1,5 +1,5 @@
 /* clang-format off */
-/* Stories: an offer's tests, one line each, on a virtual clock.
+/* Stories: tests of an offer or a recurring task, one line each, on a virtual clock.
  *
  *	day 0 registration.completed; day 5 purchase.completed total=20;
  *	day 18 expect nothing; day 19 expect come-back-1 by sms
@@ -23,7 +23,11 @@
  *	       | "suppressed" [ template ] [ "for" reason ]
  *	       | "counter" name "=" N
  *	       | "status" [ system ] "=" value
- *	value  = word | 'text' | [ JSON with ' for " ] | { JSON }
+ *	       | "balance" currency "=" N
+ *	value  = word | 'text' | 'day N' | [ JSON with ' for " ] | { JSON }
+ *
+ * 'day 3', 'day 3 at 10:00' is that day where a date or time belongs (of a birthday: its day and
+ * month), with such a clock or at midnight.
  *
  * Days are the member's; day 0 is the offer's first day, else 2026-03-02. A deed without a clock is
  * done at noon, or a second after the one before it, whichever is later. "expect" without a time
@@ -33,9 +37,10 @@
  * for. A story ends with its last clause.
  *
  * The member of a story, and whoever else is named by id, is registered, agrees to everything and
- * can be reached over every medium; "member" says otherwise. A story runs with its offer alone:
- * policy, counters, templates and audiences are those of the configuration. The same engine runs
- * it as runs the gateway, over a store in memory.
+ * can be reached over every medium; "member" says otherwise. A story runs with its offer, or its
+ * task, alone: policy, counters, templates and audiences are those of the configuration. The same
+ * engine runs it as runs the gateway, over a store in memory. What goes to several devices is one
+ * message.
  */
 /* clang-format on */
 #ifndef POSTERN_PLUGINS_OFFERS_STORY_H
@@ -52,7 +57,8 @@ enum story_wish {
 	WISH_CASHIER,
 	WISH_SUPPRESSED,
 	WISH_COUNTER,
-	WISH_STATUS
+	WISH_STATUS,
+	WISH_BALANCE
 };
 struct story_pair {
 	struct str name, value;
@@ -62,8 +68,8 @@ struct wish {
 	enum story_wish what;
 	struct str name, text; /* template, counter or system; text or value */
 	unsigned count;        /* of messages */
-	int64_t number;
-	int media, hold; /* -1: any */
+	int64_t number;        /* of a balance: ten-thousandths */
+	int media, hold;       /* -1: any */
 };
 struct clause {
 	struct str text; /* as it was written */
@@ -98,13 +104,13 @@ enum { STORY_TEXT = 8192, STORY_CLAUSES = 200 };
 /* In the arena; NULL and why, with its column. Pure. */
 struct story *story_parse(struct arena *a, struct str text, char *why, size_t cap);
 
-/* Runs all stories of all offers; each that fails is a fault at its file and line: what was
- * expected, what happened, and when; a last one says how many. How many ran. rules: not numbered
- * yet, or not in use. */
+/* Runs all stories of all offers and tasks; each that fails is a fault at its file and line: what
+ * was expected, what happened, and when; a last one says how many. How many ran. rules: not
+ * numbered yet, or not in use. */
 unsigned stories_run(struct rules *r, struct conf_faults *f);
-/* The stories of one offer (name "": of all), told in words: for `posternctl offers test`. How many
- * failed, of *n_r. */
-unsigned stories_tell(struct rules *r, struct str offer, struct buf *out, bool json, unsigned *n_r);
+/* The stories of one offer or task (name "": of all), told in words: for `posternctl offers test`.
+ * How many failed, of *n_r. */
+unsigned stories_tell(struct rules *r, struct str name, struct buf *out, bool json, unsigned *n_r);
 /* A story of all offers together, and so long after its end: what happens, line by line. 0, 1: it
  * failed, and out says where. */
 unsigned stories_simulate(

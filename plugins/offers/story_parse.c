@@ -441,6 +441,16 @@ static bool take_wish(struct parser *p, struct wish *v)
 		return (skip(p, "=") || fault(p, "\"=\" is missing")) &&
 		       take_value(p, &v->text, NULL);
 	}
+	if (skip(p, "balance")) {
+		v->what = WISH_BALANCE;
+		if (!take_value(p, &v->name, NULL) ||
+			!(skip(p, "=") || fault(p, "\"=\" is missing")))
+			return false;
+		if (!decimal_parse(p->token, &v->number))
+			return fault(p, "\"%.*s\" is no amount", STR_ARG(p->token));
+		next(p);
+		return true;
+	}
 	return take_message(p, v);
 }
 
@@ -449,7 +459,7 @@ enum { WISHES_MOST = 32 };
 static bool take_expect(struct parser *p, struct clause *c)
 {
 	struct wish v[WISHES_MOST];
-	bool none = false;
+	bool none = false, some = false;
 
 	do {
 		if (c->wishes_n == WISHES_MOST)
@@ -458,8 +468,11 @@ static bool take_expect(struct parser *p, struct clause *c)
 			return fault(p, "expect what? \"nothing\", or the name of a template");
 		if (!take_wish(p, &v[c->wishes_n]))
 			return false;
-		none |= v[c->wishes_n++].what == WISH_NOTHING;
-		if (none && c->wishes_n > 1)
+		none |= v[c->wishes_n].what == WISH_NOTHING;
+		some |= v[c->wishes_n].what == WISH_MESSAGE ||
+			v[c->wishes_n].what == WISH_RECEIPT || v[c->wishes_n].what == WISH_CASHIER;
+		c->wishes_n++;
+		if (none && some)
 			return fault(p, "\"nothing\" and something");
 	} while (skip(p, ",") || skip(p, "and"));
 	c->wishes = arena_alloc(p->a, c->wishes_n * sizeof *c->wishes);

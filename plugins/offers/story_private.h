@@ -8,14 +8,16 @@
 /* A message that left, and whether an "expect" has asked for it. */
 struct seen {
 	wall_t at;
+	uint64_t sent; /* of_sent's id of what went to several devices, else 0 */
 	const char *template, *text;
 	enum media media;
 	bool taken, checked; /* asked for; of an "expect" before this one */
 };
 struct teller {
 	struct world *w;
-	const struct offer *o; /* NULL: all of them */
-	struct arena *a;       /* of this story */
+	const struct offer *o; /* NULL: all of them, or a task's story */
+	const struct task *task;
+	struct arena *a; /* of this story */
 	uint64_t member;
 	const struct zone *zone;
 	int64_t day_0;

@@ -4,6 +4,41 @@
 
 #include <stdio.h>
 
+/* ---- whose stories ---- */
+struct subject {
+	const struct offer *o; /* or */
+	const struct task *task;
+	const char *name;
+	const struct conf_where *at;
+	const char *const *stories;
+	size_t n;
+};
+
+/* Offers, then tasks. */
+static size_t subjects(const struct rules *r)
+{
+	return r->offers_n + r->tasks_n;
+}
+
+static struct subject subject_at(const struct rules *r, size_t i)
+{
+	if (i < r->offers_n) {
+		const struct offer *o = &r->offers[i];
+
+		return (struct subject){ .o = o,
+			.name = o->conf->name,
+			.at = &o->conf->at,
+			.stories = o->conf->stories,
+			.n = o->conf->stories_n };
+	}
+	i -= r->offers_n;
+	return (struct subject){ .task = &r->tasks[i],
+		.name = r->tasks[i].conf->name,
+		.at = &r->tasks[i].conf->at,
+		.stories = r->tasks[i].conf->stories,
+		.n = r->tasks[i].conf->stories_n };
+}
+
 /* ---- whole stories ---- */
 
 static int64_t first_day(const struct teller *t, const struct clause *first)
@@ -37,12 +72,19 @@ static const struct zone *zone_of(const struct rules *r, const struct story *s)
 	return z ? z : r->zone;
 }
 
-/* The rules with that offer alone: what others send would use up caps, and is not its affair. */
-static struct rules *alone(struct arena *a, const struct rules *r, const struct offer *o)
+/* The rules with that offer, or task, alone: what others send would use up caps, and is not its
+ * affair. */
+static struct rules *alone(
+	struct arena *a, const struct rules *r, const struct offer *o, const struct task *task)
 {
 	struct rules *one = arena_alloc(a, sizeof *one);
 
 	memcpy(one, r, sizeof *one);
+	if (task) {
+		one->tasks = arena_alloc(a, sizeof *one->tasks);
+		one->tasks[0] = *task;
+		one->tasks_n = 1;
+	}
 	for (int t = 0; t < EVENT_TYPES; t++) {
 		size_t n = 0;
 
@@ -71,7 +113,7 @@ static bool tell(struct teller *t, const struct rules *r, const struct story *s)
 		(struct local){ t->day_0,
 			first->what == STORY_BEGIN && first->clock >= 0 ? first->clock : 0 });
 	t->nominal = start;
-	if (world_reset(t->w, t->o ? alone(t->a, r, t->o) : r, start) < 0 ||
+	if (world_reset(t->w, t->o || t->task ? alone(t->a, r, t->o, t->task) : r, start) < 0 ||
 		world_member(t->w, STR("story"), &t->member) < 0)
 		return story_store_fails(t, first);
 	for (size_t i = 0; i < s->n; i++)
@@ -100,10 +142,10 @@ static bool go_on(struct teller *t, struct span after)
 }
 
 /* True: it came true. Else *why (which is emptied first) says what did not. *log: what happened. */
-static bool story_tell(struct world *w, const struct rules *r, const struct offer *o,
+static bool story_tell(struct world *w, const struct rules *r, const struct subject *of,
 	struct str text, struct span after, struct buf *why, struct buf *log)
 {
-	struct teller t = { .w = w, .o = o, .a = arena_new() };
+	struct teller t = { .w = w, .o = of->o, .task = of->task, .a = arena_new() };
 	struct story *s;
 	char wrong[300];
 	bool ok = false;
@@ -114,6 +156,8 @@ static bool story_tell(struct world *w, const struct rules *r, const struct offe
 	if (!s) {
 		buf_c(why, wrong);
 	} else {
+		w->task_fire = of->o ? NULL : task_fire;
+		w->task_next_due = of->o ? NULL : task_next_due;
 		w->left = story_left;
 		w->gone = story_gone;
 		w->ctx = &t;
@@ -160,8 +204,8 @@ static void put_lines(struct buf *out, bool json, struct str log)
 
 static bool has_stories(const struct rules *r)
 {
-	for (size_t i = 0; i < r->offers_n; i++)
-		if (r->offers[i].conf->stories_n)
+	for (size_t i = 0; i < subjects(r); i++)
+		if (subject_at(r, i).n)
 			return true;
 	return false;
 }
@@ -170,7 +214,7 @@ unsigned stories_run(struct rules *r, struct conf_faults *f)
 {
 	struct buf why = BUF_INIT, log = BUF_INIT;
 	struct err e = { 0 };
-	const struct offer *failed = NULL; /* the last of them */
+	const struct conf_where *failed = NULL; /* the last of them */
 	struct world *w;
 	unsigned n = 0, failed_n = 0;
 
@@ -181,37 +225,37 @@ unsigned stories_run(struct rules *r, struct conf_faults *f)
 		conf_fault_at(f, &r->conf->at, NULL, "stories: %s", e.text);
 		return 0;
 	}
-	for (size_t i = 0; i < r->offers_n; i++) {
-		const struct offer *o = &r->offers[i];
+	for (size_t i = 0; i < subjects(r); i++) {
+		struct subject of = subject_at(r, i);
 
-		for (size_t k = 0; k < o->conf->stories_n; k++, n++)
-			if (!story_tell(w, r, o, str_of(o->conf->stories[k]), (struct span){ 0 },
-				    &why, &log)) {
-				conf_fault_at(f, &o->conf->at, "stories",
-					"offer %s, story %zu: %.*s%s%.*s", o->conf->name, k + 1,
+		for (size_t k = 0; k < of.n; k++, n++)
+			if (!story_tell(w, r, &of, str_of(of.stories[k]), (struct span){ 0 }, &why,
+				    &log)) {
+				conf_fault_at(f, of.at, "stories", "%s %s, story %zu: %.*s%s%.*s",
+					of.o ? "offer" : "task", of.name, k + 1,
 					STR_ARG(buf_view(&why)), log.n ? "; what happened: " : "",
 					STR_ARG(one_line(&log)));
-				failed = o;
+				failed = of.at;
 				failed_n++;
 			}
 	}
 	if (failed)
-		conf_fault_at(
-			f, &failed->conf->at, "stories", "%u of %u stories failed", failed_n, n);
+		conf_fault_at(f, failed, "stories", "%u of %u stories failed", failed_n, n);
 	world_close(&w);
 	buf_free(&why);
 	buf_free(&log);
 	return n;
 }
 
-static void put_told(struct buf *out, bool json, bool ok, const struct offer *o, size_t k,
+static void put_told(struct buf *out, bool json, bool ok, const struct subject *of, size_t k,
 	const struct buf *why, const struct buf *log)
 {
 	if (json) {
-		buf_printf(out, "%s{\"offer\":", out->n && out->p[out->n - 1] == '}' ? "," : "");
-		buf_json(out, str_of(o->conf->name));
+		buf_printf(out, "%s{\"%s\":", out->n && out->p[out->n - 1] == '}' ? "," : "",
+			of->o ? "offer" : "task");
+		buf_json(out, str_of(of->name));
 		buf_printf(out, ",\"story\":%zu,\"text\":", k + 1);
-		buf_json(out, str_of(o->conf->stories[k]));
+		buf_json(out, str_of(of->stories[k]));
 		buf_printf(out, ",\"ok\":%s", ok ? "true" : "false");
 		if (!ok) {
 			buf_c(out, ",\"why\":");
@@ -222,14 +266,13 @@ static void put_told(struct buf *out, bool json, bool ok, const struct offer *o,
 		buf_char(out, '}');
 		return;
 	}
-	buf_printf(out, "%s %s %zu: %s\n", ok ? "ok  " : "FAIL", o->conf->name, k + 1,
-		o->conf->stories[k]);
+	buf_printf(out, "%s %s %zu: %s\n", ok ? "ok  " : "FAIL", of->name, k + 1, of->stories[k]);
 	if (!ok)
 		buf_printf(out, "     %.*s\n", STR_ARG(buf_view(why)));
 	put_lines(out, false, buf_view(log));
 }
 
-unsigned stories_tell(struct rules *r, struct str offer, struct buf *out, bool json, unsigned *n_r)
+unsigned stories_tell(struct rules *r, struct str name, struct buf *out, bool json, unsigned *n_r)
 {
 	struct buf why = BUF_INIT, log = BUF_INIT;
 	struct err e = { 0 };
@@ -244,18 +287,18 @@ unsigned stories_tell(struct rules *r, struct str offer, struct buf *out, bool j
 	}
 	if (json)
 		buf_char(out, '[');
-	for (size_t i = 0; i < r->offers_n; i++) {
-		const struct offer *o = &r->offers[i];
+	for (size_t i = 0; i < subjects(r); i++) {
+		struct subject of = subject_at(r, i);
 
-		if (offer.n && !str_is(offer, o->conf->name))
+		if (name.n && !str_is(name, of.name))
 			continue;
-		for (size_t k = 0; k < o->conf->stories_n; k++) {
-			bool ok = story_tell(w, r, o, str_of(o->conf->stories[k]),
-				(struct span){ 0 }, &why, &log);
+		for (size_t k = 0; k < of.n; k++) {
+			bool ok = story_tell(
+				w, r, &of, str_of(of.stories[k]), (struct span){ 0 }, &why, &log);
 
 			failed += !ok;
 			++*n_r;
-			put_told(out, json, ok, o, k, &why, &log);
+			put_told(out, json, ok, &of, k, &why, &log);
 		}
 	}
 	if (json)
@@ -275,9 +318,7 @@ unsigned stories_simulate(
 	bool ok = false;
 
 	if (w) {
-		w->task_fire = task_fire;
-		w->task_next_due = task_next_due;
-		ok = story_tell(w, r, NULL, text, after, &why, &log);
+		ok = story_tell(w, r, &(struct subject){ 0 }, text, after, &why, &log);
 	} else {
 		buf_c(&why, e.text);
 	}

@@ -145,6 +145,91 @@ static void test_counters_receipts_and_status(void **state)
 		"counters = { c = { of = \"actions\"; per = \"member\"; period = \"month\"; }; };");
 }
 
+#define POINTS                                                                                    \
+	"currencies = { bonus = { one = \"point\"; other = \"points\"; decimals = 0; }; stars = " \
+	"{ "                                                                                      \
+	"one = \"star\"; other = \"stars\"; decimals = 0; }; };\n"                                \
+	"templates = { act = { en = { sms = \"${Amount:number} in ${Days} days\"; }; };\n"        \
+	" bd = { en = { push = { title = \"P\"; text = \"${Amount|0} for you\"; }; sms = \"Many " \
+	"happy "                                                                                  \
+	"returns\"; }; }; };\n policy = { default_clock = \"Europe/Riga\"; };\n"
+
+static void test_RT_tasks_have_stories_too(void **state)
+{
+	comes_true(POINTS
+		"tasks = ( { name = \"activates\"; every = \"day at 11:00\"; look = "
+		"\"bonus.activates\"; ahead = \"1 day\"; currency = \"bonus\"; at_least = \"50\"; "
+		"send = \"act\"; via = [ \"sms\" ]; stories = ("
+		/* RT-1 at least the minimum; RT-2 that day's lots alone, in one message */
+		"\"day 0 bonus.lot lot=a amount=49 currency=bonus activates_at='day 3'; day 5 "
+		"expect "
+		"nothing\","
+		"\"day 0 bonus.lot lot=a amount=30 currency=bonus activates_at='day 3'; bonus.lot "
+		"lot=b "
+		"amount=20 currency=bonus activates_at='day 3 at 18:00'; bonus.lot lot=c amount=99 "
+		"currency=bonus activates_at='day 4'; day 2 expect act saying '50 in 1 days'; day "
+		"3 "
+		"expect act saying '99 in', balance bonus = 50; day 9 expect nothing, balance "
+		"bonus = 149\""
+		" ); },"
+		"{ name = \"expires\"; every = \"day at 11:00\"; look = \"bonus.expires\"; ahead = "
+		"[ "
+		"\"14 days\", \"3 days\" ]; send = \"act\"; via = [ \"sms\" ]; stories = ("
+		"\"day 0 bonus.lot lot=a amount=60 currency=bonus expires_at='day 20'; day 5 "
+		"expect act saying '60 in 14'; day 10 bonus.deducted amount=15 currency=bonus "
+		"receipt=r; day 16 expect act saying '45 in 3'; day 20 expect balance bonus = "
+		"0\" ); },"
+		"{ name = \"birthday\"; every = \"day at 09:30\"; look = \"member.birthday\"; "
+		"accrue = { "
+		"currency = \"stars\"; amount = \"50\"; lives = \"30 days\"; }; min_member_age = "
+		"\"7 "
+		"days\"; send = \"bd\"; via = [ \"push\", \"sms\" ]; stories = ("
+		"\"member birthday='day 3'; day 2 expect nothing; day 3 09:29 expect nothing; day "
+		"3 "
+		"expect bd by push saying '50 for you', balance stars = 50; day 33 expect balance "
+		"stars "
+		"= 50; day 34 expect balance stars = 0; day 368 expect bd\","
+		/* RT-5 */
+		"\"2027-02-20 begin; member birthday=02-29; 2027-02-28 expect bd; 2028-02-28 "
+		"expect "
+		"nothing; 2028-02-29 expect bd\","
+		"\"member birthday='day 3', registered='day 0'; day 5 expect nothing, balance "
+		"stars = "
+		"0\","
+		"\"member birthday='day 3', no push, no phone; day 3 expect suppressed bd for "
+		"no_contact, "
+		"balance stars = 50\" ); } );");
+}
+
+static void test_failing_stories_of_tasks(void **state)
+{
+	char *got = told(POINTS
+		"tasks = (\n{ name = \"birthday\"; every = \"day at 09:30\"; look = "
+		"\"member.birthday\"; send = \"bd\"; via = [ \"push\", \"sms\" ];\nstories = ("
+		"\"member birthday='day 3'; day 3 expect nothing\", \"member birthday='day 3'; day "
+		"3 "
+		"expect bd, balance stars = 7\" ); } );");
+	static const char *const want[] = { "test.conf:",
+		"task birthday, story 1: \"day 3 expect nothing\"",
+		"bd by push on day 3 09:30 left",
+		"story 2: \"day 3 expect bd, balance stars = 7\": the "
+		"balance is 0",
+		"2 of 2 stories failed" };
+
+	for (size_t i = 0; i < sizeof want / sizeof *want; i++)
+		if (!strstr(got, want[i]))
+			fail_msg("%s\nwithout \"%s\"", got, want[i]);
+	mem_free(&got);
+}
+
+static void test_CH_4_several_devices_are_one_message(void **state)
+{
+	comes_true(TEXTS CHAIN("stop",
+		"\"day 0 app.installed device=d2 token=t2 platform=ios service=apns; day 0 "
+		"app.installed device=d3 token=t3 platform=android service=fcm; day 0 "
+		"registration.completed; day 14 expect one by push; day 28 expect two\""));
+}
+
 static void test_failing_stories_are_faults_with_place_and_history(void **state)
 {
 	static const struct {
@@ -286,6 +371,9 @@ int main(void)
 		cmocka_unit_test(test_next_if_sent_does_not_wait_for_receipts),
 		cmocka_unit_test(test_events_in_full),
 		cmocka_unit_test(test_counters_receipts_and_status),
+		cmocka_unit_test(test_RT_tasks_have_stories_too),
+		cmocka_unit_test(test_failing_stories_of_tasks),
+		cmocka_unit_test(test_CH_4_several_devices_are_one_message),
 		cmocka_unit_test(test_failing_stories_are_faults_with_place_and_history),
 		cmocka_unit_test(test_told_in_words_and_json),
 		cmocka_unit_test(test_CF_1_the_installed_examples),

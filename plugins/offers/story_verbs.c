@@ -13,7 +13,7 @@
 enum { FILE_MOST = 1 << 20 };
 
 const char offers_usage[] =
-	"offers test [OFFER]             the stories of the files as they are now\n"
+	"offers test [OFFER|TASK]        the stories of the files as they are now\n"
 	"offers why MEMBER OFFER         what was sent and what comes next\n"
 	"offers why MESSAGE              what was decided of it, whoever submitted it\n"
 	"offers why-not MEMBER OFFER     what stands in the way\n"
@@ -57,9 +57,9 @@ static int verb_test(struct plugin_words *w, struct err *e)
 
 	if (!r)
 		return -1;
-	if (offer.n && !rules_offer(r, offer)) {
+	if (offer.n && !rules_offer(r, offer) && !rules_task(r, offer)) {
 		rules_unref(&r);
-		return err_set(e, ERR_INPUT, "there is no offer \"%.*s\"", STR_ARG(offer));
+		return err_set(e, ERR_INPUT, "there is no offer or task \"%.*s\"", STR_ARG(offer));
 	}
 	failed = stories_tell(r, offer, w->out, w->as_json, &n);
 	rules_unref(&r);

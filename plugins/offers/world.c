@@ -169,6 +169,7 @@ static int know(struct world *w, struct world_message *m)
 	if (sql_step(st) == 1) {
 		m->object = (uint32_t)sql_col(st, 0);
 		template = (uint32_t)sql_col(st, 1);
+		m->sent = (uint64_t)sql_col(st, 2);
 	}
 	sql_reset(st);
 	m->template[0] = '\0';

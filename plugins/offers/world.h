@@ -19,6 +19,7 @@ struct world_message {
 	enum state state;   /* QUEUED: waits; SENT: left; CANCELLED, SUPPRESSED … */
 	unsigned step;      /* of a cascade: which attempt */
 	const char *looked; /* for the user of a world */
+	uint64_t sent;      /* of_sent's id, of one that is of several (devices); else 0 */
 	uint32_t object;    /* of_name of what it is of, and its template */
 	char template[64];
 };
