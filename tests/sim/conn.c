@@ -135,11 +135,30 @@ static ssize_t conn_read(struct sim_conn *c, char *p, size_t n)
 static void conn_take(struct sim_conn *c)
 {
 	size_t took = c->ops->data(c, c->in, c->in_n);
-	if (c->is_dead)
+	if (c->is_dead || c->handshake) /* the latter: forgotten meanwhile */
 		return;
 	c->in_n -= took;
 	if (took && c->in_n)
 		memmove(c->in, c->in + took, c->in_n);
+}
+
+void sim_conn_again(struct sim_conn *c)
+{
+	if (!c->is_dead && c->in_n)
+		conn_take(c);
+}
+
+void sim_conn_secure(struct sim_conn *c, SSL_CTX *tls)
+{
+	sim_conn_flush(c);
+	if (c->is_dead)
+		return;
+	c->in_n = 0;
+	c->tls = SSL_new(tls);
+	CHECK(c->tls && SSL_set_fd(c->tls, c->watch.fd) == 1);
+	SSL_set_accept_state(c->tls);
+	c->handshake = true;
+	conn_interest(c);
 }
 
 /* One read a round keeps connections fair; with TLS what OpenSSL already holds is read too, as no

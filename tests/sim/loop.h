@@ -88,6 +88,9 @@ void sim_conn_dirty(struct sim_conn *c);
 void sim_conn_flush(struct sim_conn *c);
 void sim_conn_close(struct sim_conn *c, const char *why); /* now; closed() is called */
 void sim_conn_finish(struct sim_conn *c);                 /* once everything is sent */
+/* As a server: sends what is to be sent, forgets what was read, and expects a handshake. */
+void sim_conn_secure(struct sim_conn *c, SSL_CTX *tls);
+void sim_conn_again(struct sim_conn *c); /* offers data() what it had not taken once more */
 
 SSL_CTX *sim_tls_server(struct str cert, struct str key, struct err *e);
 SSL_CTX *sim_tls_client(struct str ca, struct str cert, struct str key, bool verify, struct err *e);

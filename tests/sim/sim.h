@@ -39,6 +39,8 @@ int sim_ceiling_main(int argc, char **argv);
 int sim_prove_main(int argc, char **argv);
 int sim_control_main(int argc, char **argv);
 int sim_codecs_main(int argc, char **argv);
+int sim_smtp_main(int argc, char **argv);
+int sim_mail_main(int argc, char **argv);
 
 uint64_t sim_mono(void); /* ns, monotonic */
 uint64_t sim_wall(void); /* ns since 1970 */

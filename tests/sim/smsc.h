@@ -7,6 +7,7 @@
 #ifndef POSTERN_SIM_SMSC_H
 #define POSTERN_SIM_SMSC_H
 
+#include "tests/sim/control.h"
 #include "tests/sim/loop.h"
 #include "tests/sim/opt.h"
 #include "tests/sim/pdu.h"
@@ -145,7 +146,8 @@ struct smsc_stats {
 struct smsc {
 	struct smsc_conf conf;
 	struct sim_loop loop;
-	struct sim_listener listener, control;
+	struct sim_listener listener;
+	struct sim_control control;
 	struct sim_timer tick, second;
 	const struct sim_codec *codec;
 	SSL_CTX *tls;

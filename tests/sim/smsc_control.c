@@ -5,12 +5,6 @@
 
 #include <string.h>
 
-static void json_n(struct buf *b, const char *name, uint64_t v)
-{
-	buf_printf(
-		b, "%s\"%s\":%llu", b->p[b->n - 1] == '{' ? "" : ",", name, (unsigned long long)v);
-}
-
 static double per_second(uint64_t n, uint64_t from, uint64_t to)
 {
 	return to > from ? (double)n * 1e9 / (double)(to - from) : 0;
@@ -25,30 +19,30 @@ void smsc_stats_json(struct smsc *m, struct buf *b)
 		binds += m->account[i].binds;
 	}
 	buf_char(b, '{');
-	json_n(b, "connections", s->connections);
-	json_n(b, "connected", m->loop.conns);
-	json_n(b, "bound", binds);
-	json_n(b, "binds", s->binds);
-	json_n(b, "bind_refused", s->bind_refused);
-	json_n(b, "unbinds", s->unbinds);
-	json_n(b, "submits", s->submits);
-	json_n(b, "accepted", s->accepted);
-	json_n(b, "refused", s->refused);
-	json_n(b, "throttled", s->throttled);
-	json_n(b, "muted", s->muted);
-	json_n(b, "drops", s->drops);
-	json_n(b, "bad_pdus", s->bad_pdus);
-	json_n(b, "nacks", s->nacks);
-	json_n(b, "enquires", s->enquires);
-	json_n(b, "receipts_made", s->receipts_made);
-	json_n(b, "receipts_sent", s->receipts_sent);
-	json_n(b, "receipts_acked", s->receipts_acked);
-	json_n(b, "receipts_refused", s->receipts_refused);
-	json_n(b, "receipts_again", s->receipts_again);
-	json_n(b, "waiting", waiting);
-	json_n(b, "pending", m->parcel_used);
-	json_n(b, "mo_sent", s->mo_sent);
-	json_n(b, "mo_acked", s->mo_acked);
+	sim_json_n(b, "connections", s->connections);
+	sim_json_n(b, "connected", m->loop.conns);
+	sim_json_n(b, "bound", binds);
+	sim_json_n(b, "binds", s->binds);
+	sim_json_n(b, "bind_refused", s->bind_refused);
+	sim_json_n(b, "unbinds", s->unbinds);
+	sim_json_n(b, "submits", s->submits);
+	sim_json_n(b, "accepted", s->accepted);
+	sim_json_n(b, "refused", s->refused);
+	sim_json_n(b, "throttled", s->throttled);
+	sim_json_n(b, "muted", s->muted);
+	sim_json_n(b, "drops", s->drops);
+	sim_json_n(b, "bad_pdus", s->bad_pdus);
+	sim_json_n(b, "nacks", s->nacks);
+	sim_json_n(b, "enquires", s->enquires);
+	sim_json_n(b, "receipts_made", s->receipts_made);
+	sim_json_n(b, "receipts_sent", s->receipts_sent);
+	sim_json_n(b, "receipts_acked", s->receipts_acked);
+	sim_json_n(b, "receipts_refused", s->receipts_refused);
+	sim_json_n(b, "receipts_again", s->receipts_again);
+	sim_json_n(b, "waiting", waiting);
+	sim_json_n(b, "pending", m->parcel_used);
+	sim_json_n(b, "mo_sent", s->mo_sent);
+	sim_json_n(b, "mo_acked", s->mo_acked);
 	buf_c(b, ",\"status\":{");
 	for (unsigned i = 0; i < s->statuses; i++)
 		buf_printf(b, "%s\"0x%02x\":%llu", i ? "," : "", s->status[i].status,
@@ -56,7 +50,7 @@ void smsc_stats_json(struct smsc *m, struct buf *b)
 	buf_c(b, "},\"receipts\":{");
 	for (unsigned i = 1; i < STATE_COUNT; i++)
 		if (s->by_state[i])
-			json_n(b, smsc_state_word[i], s->by_state[i]);
+			sim_json_n(b, smsc_state_word[i], s->by_state[i]);
 	buf_printf(b, "},\"submit_rate\":%.0f,\"receipt_rate\":%.0f,\"cpu_s\":%.3f,\"cpu_us\":%.2f",
 		per_second(s->submits, s->first_submit, s->last_submit),
 		per_second(s->receipts_sent, s->first_receipt, s->last_receipt), (double)cpu / 1e9,
@@ -70,8 +64,9 @@ void smsc_stats_json(struct smsc *m, struct buf *b)
 	buf_char(b, '}');
 }
 
-static void control_line(struct smsc *m, struct str line, struct buf *out)
+static void control_line(void *of, struct str line, struct buf *out)
 {
+	struct smsc *m = of;
 	struct str verb;
 	struct err e = { 0 };
 	int r = 0;
@@ -100,32 +95,8 @@ static void control_line(struct smsc *m, struct str line, struct buf *out)
 	buf_printf(out, "%s%s\n", r < 0 ? "error: " : "ok", r < 0 ? e.text : "");
 }
 
-static size_t control_data(struct sim_conn *c, const char *p, size_t n)
-{
-	size_t took = 0;
-	const char *nl;
-	while ((nl = memchr(p + took, '\n', n - took))) {
-		control_line(c->of, str_trim(str_n(p + took, (size_t)(nl - p) - took)), &c->out);
-		took = (size_t)(nl - p) + 1;
-	}
-	sim_conn_dirty(c);
-	return took;
-}
-
-static void control_closed(struct sim_conn *c, const char *why) {}
-
-static const struct sim_conn_ops control_ops = { NULL, control_data, control_closed };
-
-static void control_accepted(struct sim_listener *l, int fd)
-{
-	struct smsc *m = l->of;
-	sim_conn_new(&m->loop, fd, &control_ops, m, NULL);
-}
-
 int smsc_control_start(struct smsc *m, struct err *e)
 {
 	m->kept = arena_new();
-	m->control.of = m;
-	m->control.accepted = control_accepted;
-	return sim_listen_unix(&m->loop, &m->control, m->conf.control.p, e);
+	return sim_control_start(&m->control, &m->loop, m->conf.control, control_line, m, e);
 }
