@@ -69,7 +69,7 @@ cov: ## line coverage of the unit tests and corpora, per file
 	@tests/dev/coverage build-cov
 
 .PHONY: bench
-bench: ## messages per second and CPU per message, beside Kannel
+bench: ## messages per second and CPU per message, beside Kannel and Postfix
 	@packaging/install-deps build check bench
 	@$(MAKE) $(PARALLEL) all
 	@OUT=$(OUT) tests/bench/run
