@@ -3,6 +3,7 @@
 #define POSTERN_CONTROL_API_PRIVATE_H
 
 #include "gateway/control/api.h"
+#include "gateway/control/strain.h"
 #include "gateway/flow/flow.h"
 #include "gateway/http/json.h"
 #include "gateway/http/server.h"
@@ -57,18 +58,26 @@ static inline struct api *api_of(const struct http_request *r)
 struct api_input {
 	struct message *msg; /* the caller's; NULL after a fault */
 	bool dry_run;
+	/* Its attachments are in this file, which is not finished: api_spool() does that, and adds
+	 * FIELD_SPOOL. FIELD_ATTACHMENTS has them without the long contents. NULL: none. */
+	struct strained *big;
+	bool big_fault; /* they could not be kept: our fault */
 };
 /* What the reading of a message depends on besides its bytes. */
 struct api_terms {
 	struct address_country country;
 	bool (*has_channel)(void *ctx, const char *name); /* for push addresses CHANNEL:TOKEN */
 	void *ctx;
-	uint8_t wants; /* enum want: what the token's webhook is to be told */
+	const struct mail_conf *mail; /* may be NULL */
+	struct strain *strain;        /* of the stream that it came in; may be NULL */
+	uint8_t wants;                /* enum want: what the token's webhook is to be told */
 };
 struct api_terms api_terms_of(struct gateway *g, const struct api_token *t);
 /* Reads one message as POST /v1/messages takes it. False with faults. Any thread. */
 bool api_read_message(
 	const struct api_terms *t, json_t *v, struct api_input *in_r, struct json_faults *f);
+/* Finishes the file of its big attachments; blocks on the disk. False: it cannot be kept now. */
+bool api_spool(struct api_input *in, char name_r[SPOOL_NAME]);
 /* HTTP status of a refusal, the field it speaks of ("/to") or NULL. */
 unsigned api_status_of(enum reason r, const char **field_r);
 

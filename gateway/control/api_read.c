@@ -1,10 +1,13 @@
 /* POST /v1/messages: JSON into a message, every fault named by its field. Any thread. */
 #include "gateway/control/api_private.h"
 
+#include <stdio.h>
+
 enum {
 	TEXT_MOST = 64 * 1024,
 	HTML_MOST = 4 * 1024 * 1024,
 	SUBJECT_MOST = 998, /* RFC 5322 §2.1.1 */
+	MAILBOX_MOST = 600, /* a name and an address */
 	URL_MOST = 2048,
 	ID_MOST = 64,
 	DATA_MOST = 64 * 1024,
@@ -37,6 +40,7 @@ struct api_terms api_terms_of(struct gateway *g, const struct api_token *t)
 	return (struct api_terms){ .country = country_of(gateway_settings(g)),
 		.has_channel = has_channel,
 		.ctx = g,
+		.mail = &gateway_settings(g)->mail,
 		.wants = webhook ? WANT_DELIVERED | WANT_FAILED : 0 };
 }
 
@@ -122,6 +126,29 @@ static void take_device(struct json_obj *o, struct draft *d, struct str to, bool
 	draft_put(d, FIELD_TO, to);
 }
 
+/* "Shop <a@b.example>", or the address; else what our settings say. */
+static void take_mailbox(
+	struct json_obj *o, struct draft *d, struct str from, const struct api_terms *t)
+{
+	struct buf name = BUF_INIT;
+	struct str address;
+	struct err e;
+
+	if (!from.n && t->mail && t->mail->from && t->mail->from[0]) {
+		from = str_of(t->mail->from);
+		d->head.flags |= MSG_OUR_SENDER;
+	}
+	if (from.n && !mail_mailbox(from, &name, &address))
+		json_obj_fault(o, "from", "must be an address, or \"Name <address>\"");
+	else if (from.n && address_email(address, &e) != 0)
+		json_obj_fault(o, "from", "%s", e.text);
+	else if (from.n) {
+		draft_put(d, FIELD_FROM_NAME, buf_view(&name));
+		draft_put(d, FIELD_FROM, address);
+	}
+	buf_free(&name);
+}
+
 static void take_addresses(
 	struct json_obj *o, struct draft *d, const struct api_terms *t, bool platform)
 {
@@ -129,15 +156,13 @@ static void take_addresses(
 	struct err e;
 
 	json_obj_str(o, "to", JSON_REQUIRED, ADDRESS_PUSH_MAX, &to);
-	json_obj_str(o, "from", 0, ADDRESS_EMAIL_MAX, &from);
+	json_obj_str(o, "from", 0, MAILBOX_MOST, &from);
 	switch (d->head.media) {
 	case MEDIA_EMAIL:
 		if (to.n && address_email(to, &e) != 0)
 			json_obj_fault(o, "to", "%s", e.text);
-		if (from.n && address_email(from, &e) != 0)
-			json_obj_fault(o, "from", "%s", e.text);
 		draft_put(d, FIELD_TO, to);
-		draft_put(d, FIELD_FROM, from);
+		take_mailbox(o, d, from, t);
 		break;
 	case MEDIA_PUSH:
 		if (to.n)
@@ -156,6 +181,73 @@ static void take_addresses(
 	}
 }
 
+/* true: of all; or the row of the subscriptions that its link turns off. */
+static void take_unsubscribe(struct json_obj *o, struct draft *d)
+{
+	const char *name = field_word(FIELD_UNSUBSCRIBE);
+	json_t *v = json_obj_any(o, name, 0);
+	struct str row = json_str(v);
+
+	if (!v || json_is_null(v) || json_is_false(v))
+		return;
+	if (json_is_true(v))
+		row = STR("*");
+	else if (!json_is_string(v))
+		json_obj_fault(o, name, "must be true, or the row that it turns off");
+	else if (row.n == 0 || row.n >= sizeof((struct mail_unsubscribe *)0)->row)
+		json_obj_fault(o, name, "must be a word of at most 31 bytes");
+	draft_put(d, FIELD_UNSUBSCRIBE, row);
+}
+
+/* Names, types and cids; what the contents were is in the spool. */
+static json_t *without_contents(json_t *list)
+{
+	json_t *bare = json_deep_copy(list), *v;
+	size_t i;
+
+	json_array_foreach(bare, i, v)
+	{
+		if (json_object_get(v, "content"))
+			json_object_set_new(v, "content", json_string(""));
+	}
+	return bare;
+}
+
+/* Big ones were taken out while they came, and a mark stands in their place (strain.h). */
+static void take_attachments(
+	struct json_obj *o, struct draft *d, const struct api_terms *t, struct api_input *in)
+{
+	const char *name = field_word(FIELD_ATTACHMENTS);
+	json_t *v = json_object_get(o->o, name), *list;
+	struct strained *s =
+		t->strain && json_is_string(v) ? strain_find(t->strain, json_str(v)) : NULL;
+	struct buf b = BUF_INIT;
+	struct json_faults none = { 0 };
+
+	if (!s) {
+		take_json(o, d, FIELD_ATTACHMENTS, true);
+		return;
+	}
+	json_obj_any(o, name, 0);
+	list = json_read(buf_view(&s->skeleton), &none);
+	if (in)
+		in->big_fault = s->again;
+	if (s->fault[0])
+		json_obj_fault(o, name, "%s", s->fault);
+	else if (!list)
+		json_obj_fault(o, name, "is not JSON: %s", none.n ? none.v[0].text : "");
+	else if (d->head.media != MEDIA_EMAIL || !in)
+		json_obj_fault(o, name, "is longer than %d bytes", DATA_MOST);
+	else
+		in->big = s;
+	json_write(&b, list);
+	draft_put(d, FIELD_ATTACHMENTS, buf_view(&b));
+	if (in && in->big)
+		draft_put(d, FIELD_DIGEST, str_of(s->digest));
+	json_decref(list);
+	buf_free(&b);
+}
+
 static bool is_client_id(struct str s)
 {
 	for (size_t i = 0; i < s.n; i++)
@@ -164,7 +256,8 @@ static bool is_client_id(struct str s)
 	return s.n != 0;
 }
 
-static void take_content(struct json_obj *o, struct draft *d)
+static void take_content(
+	struct json_obj *o, struct draft *d, const struct api_terms *t, struct api_input *in)
 {
 	struct str text;
 	json_t *tpl;
@@ -180,7 +273,11 @@ static void take_content(struct json_obj *o, struct draft *d)
 	take_url(o, d, FIELD_URL);
 	take_json(o, d, FIELD_BUTTON, false);
 	take_json(o, d, FIELD_DATA, false);
-	take_json(o, d, FIELD_ATTACHMENTS, true);
+	take_attachments(o, d, t, in);
+	if (d->head.media == MEDIA_EMAIL) {
+		take_json(o, d, FIELD_HEADERS, false);
+		take_unsubscribe(o, d);
+	}
 	take_json(o, d, FIELD_PARAMS, false);
 	take_text(o, d, FIELD_TEMPLATE, 128);
 	tpl = json_object_get(o->o, "template");
@@ -219,7 +316,8 @@ static void take_validity(struct json_obj *o, struct draft *d)
 }
 
 /* What a message and each attempt of its fallback have alike. */
-static void take_common(struct json_obj *o, struct draft *d, const struct api_terms *t)
+static void take_common(
+	struct json_obj *o, struct draft *d, const struct api_terms *t, struct api_input *in)
 {
 	int media = MEDIA_SMS, platform = -1;
 	struct str channel;
@@ -231,7 +329,33 @@ static void take_common(struct json_obj *o, struct draft *d, const struct api_te
 	if (json_obj_str(o, "channel", 0, 64, &channel))
 		draft_put(d, FIELD_CHANNEL, channel);
 	take_addresses(o, d, t, platform >= 0);
-	take_content(o, d);
+	take_content(o, d, t, in);
+}
+
+/* What the builder of mails would not take is refused here, by its field. `at`: of an attempt. */
+static void check_mail(const struct message *m, const char *at, struct json_faults *f)
+{
+	struct draft d = { 0 };
+	struct message *whole;
+	struct err e = { 0 };
+	struct str place, words;
+	char pointer[160];
+
+	if (m->media != MEDIA_EMAIL || message_has(m, FIELD_TEMPLATE))
+		return;
+	draft_copy(&d, m, 0);
+	if (!message_has(m, FIELD_FROM)) /* its channel may have one */
+		draft_put(&d, FIELD_FROM, STR("postmaster@localhost"));
+	whole = draft_seal(&d);
+	draft_free(&d);
+	if (mail_check(whole, &e) != 0) {
+		words = str_of(e.text);
+		if (e.text[0] != '/' || !str_cut(&words, ':', &place))
+			place = STR_NONE;
+		snprintf(pointer, sizeof pointer, "%s%.*s", at, STR_ARG(place));
+		json_fault(f, pointer, "%.*s", STR_ARG(str_trim(words)));
+	}
+	message_unref(&whole);
 }
 
 /* One further attempt: an object like a message, and how long its forerunner has. */
@@ -244,11 +368,12 @@ static void take_attempt(struct json_faults *f, json_t *v, const char *at,
 
 	draft_init(&d);
 	json_obj_open(&o, v, at, f);
-	take_common(&o, &d, t);
+	take_common(&o, &d, t, NULL);
 	json_obj_dur(&o, "after", 0, &after);
 	if (json_obj_close(&o)) {
 		struct message *m = draft_seal(&d);
 
+		check_mail(m, at, f);
 		fallback_put(packed, after, m);
 		message_unref(&m);
 	}
@@ -284,7 +409,7 @@ bool api_read_message(
 	*in_r = (struct api_input){ 0 };
 	draft_init(&d);
 	json_obj_open(&o, v, "", f);
-	take_common(&o, &d, t);
+	take_common(&o, &d, t, in_r);
 	if (json_obj_word(&o, "priority", 0, priority_list, &priority))
 		d.head.priority = (uint8_t)priority;
 	if (json_obj_str(&o, "id", 0, ID_MOST, &id)) {
@@ -300,7 +425,40 @@ bool api_read_message(
 	if (json_obj_close(&o))
 		in_r->msg = draft_seal(&d);
 	draft_free(&d);
+	if (in_r->msg)
+		check_mail(in_r->msg, "", f);
+	if (f->n)
+		message_unref(&in_r->msg);
 	return in_r->msg != NULL;
+}
+
+bool api_spool(struct api_input *in, char name_r[SPOOL_NAME])
+{
+	uint64_t size = spool_written(in->big->file);
+	struct json_faults none = { 0 };
+	struct draft d = { 0 };
+	struct buf b = BUF_INIT;
+	json_t *list, *bare;
+	struct err e;
+
+	if (spool_finish(&in->big->file, name_r, &e) != 0)
+		return false;
+	draft_copy(&d, in->msg, 1u << FIELD_ATTACHMENTS);
+	list = json_read(message_get(in->msg, FIELD_ATTACHMENTS), &none);
+	bare = without_contents(list);
+	json_write(&b, bare);
+	draft_put(&d, FIELD_ATTACHMENTS, buf_view(&b));
+	buf_reset(&b);
+	buf_printf(
+		&b, "%s:%s:%llu", field_word(FIELD_ATTACHMENTS), name_r, (unsigned long long)size);
+	draft_put(&d, FIELD_SPOOL, buf_view(&b));
+	message_unref(&in->msg);
+	in->msg = draft_seal(&d);
+	draft_free(&d);
+	json_decref(list);
+	json_decref(bare);
+	buf_free(&b);
+	return true;
 }
 
 unsigned api_status_of(enum reason r, const char **field_r)

@@ -7,7 +7,8 @@
 #include "gateway/base/waiter.h"
 #include "gateway/control/api_private.h"
 
-enum { ITEM_MOST = 8 << 20, ITEMS_AHEAD = 2000, ITEMS_MOST = 1000000 };
+/* Attachments beyond INLINE_MOST are no part of an item: they go to the spool as they come. */
+enum { ITEM_MOST = 8 << 20, ITEMS_AHEAD = 2000, ITEMS_MOST = 1000000, INLINE_MOST = 32 << 10 };
 
 struct submission;
 struct item {
@@ -16,6 +17,7 @@ struct item {
 	struct submission *s;
 	struct message *msg; /* until it is handed to flow */
 	bool dry_run;
+	char spool[SPOOL_NAME]; /* the file of its attachments, "" none */
 	struct answer answer;
 	struct rehearsal trial;
 	struct json_faults *faults; /* did not get as far as flow */
@@ -27,6 +29,8 @@ struct submission {
 	struct api *api;
 	const struct api_token *t;
 	struct json_split split;
+	struct strain *strain; /* NULL: the body is too short for what it takes out */
+	struct buf left;       /* of what came, not cut yet */
 	struct item *first, *last;
 	unsigned items;
 	bool many, ended, gone;
@@ -137,6 +141,8 @@ static void submission_free(struct submission *s)
 		mem_free(&it);
 	}
 	json_split_free(&s->split);
+	strain_free(&s->strain);
+	buf_free(&s->left);
 	api_token_release(s->t);
 	mem_free(&s);
 }
@@ -171,11 +177,39 @@ static void decided(struct submission *s)
 		http_resume_body(r);
 }
 
+/* ---- a file that no message names after all ---- */
+struct removal {
+	struct chore work; /* first */
+	struct spool *spool;
+	char name[SPOOL_NAME];
+};
+
+static void removal_call(struct chore *w)
+{
+	struct removal *r = (struct removal *)w;
+
+	spool_remove(r->spool, str_of(r->name));
+	mem_free(&r);
+}
+
+static void remove_file(const struct item *it)
+{
+	struct removal *r = mem_new(struct removal);
+
+	r->spool = gateway_spool(it->s->api->g);
+	memcpy(r->name, it->spool, sizeof r->name);
+	r->work.call = removal_call;
+	workers_do(&r->work);
+}
+
 void api_submit_answer(struct listener *l, void *token, const struct answer *a)
 {
 	struct item *it = token;
 
 	it->answer = *a;
+	/* where the store failed it may have been committed: the next start knows */
+	if (it->spool[0] && a->reason != REASON_STORE && (a->reason != REASON_NONE || a->duplicate))
+		remove_file(it);
 	decided(it->s);
 }
 
@@ -235,10 +269,19 @@ static void take_item(struct submission *s, struct str text)
 	struct api_input in = { 0 };
 	json_t *v = json_read(text, &f);
 
-	if (!v || !api_read_message(&terms, v, &in, &f)) {
+	terms.strain = s->strain;
+	it->status = 400;
+	if (v && api_read_message(&terms, v, &in, &f) && in.big && !in.dry_run &&
+		!api_spool(&in, it->spool)) {
+		json_fault(&f, "/attachments", "there is no room on the disk for them");
+		message_unref(&in.msg);
+		it->status = 503;
+	} else if (in.big_fault) {
+		it->status = 503;
+	}
+	if (!in.msg) {
 		it->faults = mem_new(struct json_faults);
 		*it->faults = f;
-		it->status = 400;
 	} else {
 		it->msg = in.msg;
 		it->dry_run = in.dry_run;
@@ -247,6 +290,8 @@ static void take_item(struct submission *s, struct str text)
 		loop_post(s->api->listener->loop, &it->letter);
 	}
 	json_decref(v);
+	if (s->strain)
+		strain_forget(s->strain, text);
 }
 
 static void take_too_long(struct submission *s)
@@ -274,6 +319,8 @@ void api_submit_begin(struct http_request *r)
 {
 	const struct api_token *t = api_authorize(r, SCOPE_MESSAGES);
 	struct submission *s;
+	struct str length;
+	uint64_t n;
 	bool lines;
 
 	if (!t)
@@ -281,47 +328,88 @@ void api_submit_begin(struct http_request *r)
 	lines = http_type_is(r, "application/x-ndjson") || http_type_is(r, "application/jsonl") ||
 		http_type_is(r, "application/ndjson");
 	s = submission_new(api_of(r), t, lines ? JSON_SPLIT_LINES : JSON_SPLIT_AUTO);
+	if (!http_header(r, "Content-Length", &length) || !str_u64(length, &n) || n > INLINE_MOST)
+		s->strain = strain_new(gateway_spool(s->api->g), lines, INLINE_MOST);
 	s->r = r;
 	http_set_state(r, s);
 }
 
-size_t api_submit_body(struct http_request *r, struct str bytes)
+/* Items out of *rest; false: the body has to wait, and what is left of *rest with it. */
+static bool cut(struct submission *s, struct str *rest)
 {
-	struct submission *s = http_state(r);
-	struct str rest = bytes, text;
+	struct str text;
 
-	if (s->frame.n)
-		return bytes.n;
-	while (rest.n) {
-		if (atomic_load(&s->pending) > ITEMS_AHEAD) {
-			if (rest.n != bytes.n)
-				break; /* what was taken so far; asked again with the rest */
-			atomic_store(&s->stopped, true);
-			/* decided() may have passed the mark before it saw the flag */
-			if (atomic_load(&s->pending) <= ITEMS_AHEAD / 2 &&
-				atomic_exchange(&s->stopped, false))
-				continue;
-			return 0;
-		}
-		switch (json_split_next(&s->split, &rest, &text, &s->frame)) {
+	while (rest->n && !s->frame.n) {
+		if (atomic_load(&s->pending) > ITEMS_AHEAD)
+			return false;
+		switch (json_split_next(&s->split, rest, &text, &s->frame)) {
 		case JSON_SPLIT_ITEM:
 			take_item(s, text);
 			break;
 		case JSON_SPLIT_LONG:
 			take_too_long(s);
 			break;
-		case JSON_SPLIT_FAULT:
-			return bytes.n;
 		default:
 			break;
 		}
-		if (s->items > ITEMS_MOST) {
+		if (s->items > ITEMS_MOST)
 			json_fault(
 				&s->frame, "", "more than %d messages in one request", ITEMS_MOST);
-			return bytes.n;
-		}
 	}
-	return bytes.n - rest.n;
+	return true;
+}
+
+/* So many are undecided that the body stops; false: not any more. */
+static bool stop(struct submission *s)
+{
+	atomic_store(&s->stopped, true);
+	/* decided() may have passed the mark before it saw the flag */
+	return atomic_load(&s->pending) > ITEMS_AHEAD / 2 || !atomic_exchange(&s->stopped, false);
+}
+
+static bool cut_left(struct submission *s)
+{
+	struct str rest = buf_view(&s->left);
+	bool all = cut(s, &rest);
+
+	buf_drop(&s->left, s->frame.n ? s->left.n : s->left.n - rest.n);
+	return all;
+}
+
+size_t api_submit_body(struct http_request *r, struct str bytes)
+{
+	struct submission *s = http_state(r);
+	struct str rest = bytes;
+
+	if (!s->strain) {
+		while (!cut(s, &rest))
+			if (rest.n != bytes.n || stop(s))
+				break; /* what was taken so far; asked again with the rest */
+		return s->frame.n ? bytes.n : bytes.n - rest.n;
+	}
+	while (!cut_left(s))
+		if (stop(s))
+			return 0;
+	if (!s->frame.n)
+		strain_take(s->strain, bytes, &s->left);
+	cut_left(s); /* or before the next piece, or at the end */
+	return bytes.n;
+}
+
+/* The last piece may hold more items than may be undecided; it is short. */
+static void finish_left(struct submission *s)
+{
+	struct str rest = buf_view(&s->left), text;
+	enum json_split_got got;
+
+	while (rest.n && !s->frame.n) {
+		got = json_split_next(&s->split, &rest, &text, &s->frame);
+		if (got == JSON_SPLIT_ITEM)
+			take_item(s, text);
+		else if (got == JSON_SPLIT_LONG)
+			take_too_long(s);
+	}
+	buf_reset(&s->left);
 }
 
 void api_submit_end(struct http_request *r)
@@ -330,6 +418,10 @@ void api_submit_end(struct http_request *r)
 	struct str text;
 	enum json_split_got got = JSON_SPLIT_END;
 
+	if (s->strain) {
+		strain_end(s->strain, &s->left);
+		finish_left(s);
+	}
 	while (!s->frame.n &&
 		(got = json_split_end(&s->split, &text, &s->frame)) == JSON_SPLIT_ITEM)
 		take_item(s, text);

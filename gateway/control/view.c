@@ -1,5 +1,7 @@
 /* A message's story as JSON. See view.h. */
 #include "gateway/control/view.h"
+#include "gateway/base/spool.h"
+#include "gateway/http/json.h"
 
 static void put_str(struct buf *b, const char *key, struct str value)
 {
@@ -67,11 +69,44 @@ static void put_parts(struct buf *b, const struct store_view *v)
 	buf_char(b, ']');
 }
 
+/* What they are, not what is in them. */
+static void put_attachments(struct buf *b, const struct message *m)
+{
+	static const char *const keys[] = { "name", "filename", "type", "cid", "url" };
+	struct str text = message_get(m, FIELD_ATTACHMENTS);
+	struct json_faults none = { 0 };
+	json_t *list = text.n ? json_read(text, &none) : NULL, *v;
+	size_t i;
+
+	if (json_array_size(list) == 0) {
+		json_decref(list);
+		return;
+	}
+	buf_c(b, ",\"attachments\":[");
+	json_array_foreach(list, i, v)
+	{
+		size_t base64 = json_str(json_object_get(v, "content")).n;
+
+		buf_printf(b, "%s{\"inline\":%s", i ? "," : "",
+			json_is_true(json_object_get(v, "inline")) ? "true" : "false");
+		for (size_t k = 0; k < sizeof keys / sizeof keys[0]; k++)
+			put_str(b, keys[k], json_str(json_object_get(v, keys[k])));
+		if (base64)
+			buf_printf(b, ",\"size\":%zu", base64 / 4 * 3);
+		buf_char(b, '}');
+	}
+	buf_char(b, ']');
+	json_decref(list);
+}
+
 static void put_content(struct buf *b, const struct message *m)
 {
+	struct spool_ref file;
+
 	static const enum field texts[] = { FIELD_TEXT, FIELD_SUBJECT, FIELD_HTML, FIELD_TITLE,
-		FIELD_IMAGE, FIELD_URL, FIELD_TEMPLATE, FIELD_PLATFORM, FIELD_SERVICE_TYPE };
-	static const enum field raw[] = { FIELD_BUTTON, FIELD_DATA, FIELD_PARAMS };
+		FIELD_IMAGE, FIELD_URL, FIELD_TEMPLATE, FIELD_PLATFORM, FIELD_SERVICE_TYPE,
+		FIELD_FROM_NAME, FIELD_UNSUBSCRIBE };
+	static const enum field raw[] = { FIELD_BUTTON, FIELD_DATA, FIELD_PARAMS, FIELD_HEADERS };
 
 	for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
 		put_str(b, field_word(texts[i]), message_get(m, texts[i]));
@@ -82,6 +117,12 @@ static void put_content(struct buf *b, const struct message *m)
 			buf_printf(b, ",\"%s\":", field_word(raw[i]));
 			buf_str(b, v); /* is JSON already */
 		}
+	}
+	put_attachments(b, m);
+	if (spool_ref_parse(message_get(m, FIELD_SPOOL), &file)) {
+		buf_printf(b, ",\"%.*s_size\":%llu", STR_ARG(file.field),
+			(unsigned long long)file.size);
+		return;
 	}
 	if (m->flags & MSG_OCTETS)
 		buf_printf(b, ",\"data_coding\":%u,\"octets\":%zu", m->sms.data_coding,
