@@ -142,6 +142,11 @@ static void check_smtpd(const void *conf, const struct conf_where *at, struct co
 	if (c->accounts_n == 0)
 		conf_fault_at(f, at, "listen",
 			"without accounts it may listen on a loopback address only");
+	if (!c->tls.given && !c->auth_in_clear)
+		for (size_t i = 0; i < c->accounts_n; i++)
+			if (c->accounts[i].common.password && !c->accounts[i].trust_n)
+				conf_warn_at(f, &c->accounts[i].at, "password",
+					"without tls AUTH is offered to loopback only");
 	for (size_t i = 0; i < c->accounts_n; i++)
 		if (c->accounts[i].common.password && !c->accounts[i].common.password[0])
 			conf_fault_at(f, &c->accounts[i].at, "password",

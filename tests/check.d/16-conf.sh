@@ -10,6 +10,7 @@ cp -R tests/demo/*.conf tests/demo/offers/. "$SCRATCH/demo"
 	cd "$SCRATCH/conf/examples" || exit 1
 	grep -ohE '_file = "secrets/[^"]+' ./*.conf | sed 's/.*"//' | sort -u | while read -r file; do
 		printf '%.8s' "pw${file##*/}xxxxxx" >"$file" # an SMPP password has 8 octets at most
+		[ "${file##*/}" != mail ] || printf 'sixteen octets or more' >"$file"
 	done
 	printf '0123456789abcdef0123' >secrets/mail
 	openssl genrsa -out secrets/dkim.key 2048 2>/dev/null
