@@ -2,6 +2,7 @@
  * Pure; any thread. Some hundred searches in a line of text, for refusals only.
  */
 #include "gateway/mail/report.h"
+#include "gateway/model/unicode.h"
 
 static const struct row {
 	const char *code, *status, *words;
@@ -72,44 +73,53 @@ static size_t status_length(struct str s)
 	return i;
 }
 
-/* Lower case, of ASCII only; line breaks and what servers repeat before each line of a reply
- * ("550-5.1.1 ") become single spaces, since a phrase may be broken anywhere. */
-static struct str plain_words(struct str in, char *out, size_t cap)
+static bool is_blank(char c)
 {
-	size_t n = 0;
+	return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
 
-	while (in.n && n + 1 < cap) {
-		char c = in.p[0];
+/* Behind what servers repeat before each line of a reply: "550-5.1.1 ". */
+static struct str skip_prefix(struct str s)
+{
+	if (s.n > 4 && (s.p[0] == '4' || s.p[0] == '5') && (s.p[3] == '-' || s.p[3] == ' ') &&
+		s.p[1] >= '0' && s.p[1] <= '9' && s.p[2] >= '0' && s.p[2] <= '9')
+		s = str_skip(s, 4);
+	s = str_skip(s, status_length(s));
+	while (s.n && s.p[0] == ' ')
+		s = str_skip(s, 1);
+	return s;
+}
 
-		if (c == '\r' || c == '\n' || c == '\t' || c == ' ') {
-			bool line = false;
+/* Lower case; line ends and what begins each line become single spaces, since a phrase may be
+ * broken anywhere. */
+static struct str plain_words(struct str in, struct buf *out)
+{
+	while (in.n && out->n < WORDS_MOST) {
+		bool blank = false, line = false;
+		int32_t c;
 
-			while (in.n && (in.p[0] == '\r' || in.p[0] == '\n' || in.p[0] == '\t' ||
-					       in.p[0] == ' ')) {
-				line |= in.p[0] == '\n';
-				in = str_skip(in, 1);
-			}
-			if (line && in.n > 4 && (in.p[0] == '4' || in.p[0] == '5') &&
-				(in.p[3] == '-' || in.p[3] == ' ') && in.p[1] >= '0' &&
-				in.p[1] <= '9' && in.p[2] >= '0' && in.p[2] <= '9')
-				in = str_skip(in, 4);
-			if (line) {
-				in = str_skip(in, status_length(in));
-				while (in.n && in.p[0] == ' ')
-					in = str_skip(in, 1);
-			}
-			c = ' ';
-		} else {
+		while (in.n && is_blank(in.p[0])) {
+			blank = true;
+			line |= in.p[0] == '\n';
 			in = str_skip(in, 1);
 		}
-		out[n++] = (char)(c >= 'A' && c <= 'Z' ? c + 32 : c);
+		if (line)
+			in = skip_prefix(in);
+		if (blank)
+			buf_char(out, ' ');
+		if (!in.n)
+			break;
+		c = str_utf8_next(&in);
+		buf_utf8(out, c < 0 ? 0xfffd : c == 0x2019 ? '\'' : unicode_lower((uint32_t)c));
 	}
-	return str_n(out, n);
+	return buf_view(out);
 }
 
 enum reason mail_reason(unsigned code, struct str status, struct str words, bool *dead_r)
 {
-	char lower[WORDS_MOST], digits[4] = "";
+	struct buf lower = BUF_INIT;
+	char digits[4] = "";
+	enum reason reason;
 	struct str text, detail = STR_NONE;
 	char class;
 
@@ -138,7 +148,8 @@ enum reason mail_reason(unsigned code, struct str status, struct str words, bool
 	class = digits[0] ? digits[0] : detail.n ? status.p[0] : '5';
 	if ((code && code < 400) || (!digits[0] && status.n && status.p[0] == '2'))
 		return REASON_NONE;
-	text = plain_words(words, lower, sizeof lower);
+	text = plain_words(words, &lower);
+	reason = class == '4' ? REASON_TEMPORARY : REASON_REFUSED;
 	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
 		const struct row *r = &rows[i];
 
@@ -151,7 +162,9 @@ enum reason mail_reason(unsigned code, struct str status, struct str words, bool
 		if (r->words[0] && !words_fit(text, r->words))
 			continue;
 		*dead_r = r->dead && class == '5';
-		return (enum reason)r->reason;
+		reason = (enum reason)r->reason;
+		break;
 	}
-	return class == '4' ? REASON_TEMPORARY : REASON_REFUSED;
+	buf_free(&lower);
+	return reason;
 }

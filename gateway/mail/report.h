@@ -32,8 +32,8 @@ void dsn_build(const struct dsn *d, struct buf *out);
 /* ---- reading ---- */
 enum mail_report_kind {
 	MAIL_REPORT_NONE,        /* no report: an auto-reply, spam, a person's answer */
-	MAIL_REPORT_FAILED,      /* for good */
-	MAIL_REPORT_DELAYED,     /* still being tried, or a full mailbox and the like */
+	MAIL_REPORT_FAILED,      /* for good: this mail will not arrive (a later one may: dead) */
+	MAIL_REPORT_DELAYED,     /* still being tried */
 	MAIL_REPORT_DELIVERED,   /* into the mailbox */
 	MAIL_REPORT_RELAYED,     /* to a server that gives no further word */
 	MAIL_REPORT_READ,        /* MDN (RFC 8098) */
