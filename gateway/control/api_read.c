@@ -209,6 +209,8 @@ static json_t *without_contents(json_t *list)
 	{
 		if (json_object_get(v, "content"))
 			json_object_set_new(v, "content", json_string(""));
+		if (json_object_get(v, "data"))
+			json_object_set_new(v, "data", json_string(""));
 	}
 	return bare;
 }

@@ -85,7 +85,8 @@ static void put_attachments(struct buf *b, const struct message *m)
 	buf_c(b, ",\"attachments\":[");
 	json_array_foreach(list, i, v)
 	{
-		size_t base64 = json_str(json_object_get(v, "content")).n;
+		size_t base64 = json_str(json_object_get(v, "content")).n +
+				json_str(json_object_get(v, "data")).n;
 
 		buf_printf(b, "%s{\"inline\":%s", i ? "," : "",
 			json_is_true(json_object_get(v, "inline")) ? "true" : "false");

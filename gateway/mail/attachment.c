@@ -162,9 +162,11 @@ static int take_one(json_t *o, size_t i, struct attachment *a, struct err *e)
 			rc = take_string(v, i, key, NAME_MOST, name_fault, &a->name, e);
 		else if (strcmp(key, "type") == 0)
 			rc = take_string(v, i, key, TYPE_MOST, type_fault, &a->type, e);
-		else if (strcmp(key, "content") == 0)
+		else if (strcmp(key, "content") == 0 || strcmp(key, "data") == 0) {
+			if (a->content.n)
+				return fault(e, i, key, "is there twice, as content and data");
 			rc = take_string(v, i, key, 0, NULL, &a->content, e);
-		else if (strcmp(key, "url") == 0)
+		} else if (strcmp(key, "url") == 0)
 			rc = take_string(v, i, key, URL_MOST, url_fault, &a->url, e);
 		else if (strcmp(key, "cid") == 0)
 			rc = take_string(v, i, key, CID_MOST, cid_fault, &a->cid, e);
@@ -184,7 +186,7 @@ static int take_one(json_t *o, size_t i, struct attachment *a, struct err *e)
 		return fault(e, i, "url",
 			"cannot be inline: nothing is fetched; give its content, or leave the "
 			"link");
-	if (!a->url.n && !json_object_get(o, "content"))
+	if (!a->url.n && !json_object_get(o, "content") && !json_object_get(o, "data"))
 		return fault(e, i, "", "has neither content nor url");
 	if (mime_base64_rewrap(a->content, NULL, &octets, &place) != 0)
 		return err_set(e, ERR_INPUT, "/attachments/%zu/content: is not base64 at place %zu",
