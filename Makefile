@@ -82,7 +82,7 @@ $(OUT)/posternctl: $(call obj,gateway/control/ctl.c) $(LIB)
 # The two foreign libraries are linked here and nowhere in the daemon (DESIGN: the other party).
 $(OUT)/posternsim: $(call obj,$(SIM_SRC)) $(LIB)
 	$(say) LD $@
-	$(Q)$(CC) $(SAN) $(LDFLAGS) -o $@ $(call obj,$(SIM_SRC)) $(LIB) -lsmpp34 $(ALL_LIBS)
+	$(Q)$(CC) $(SAN) $(LDFLAGS) -o $@ $(call obj,$(SIM_SRC)) $(LIB) -lsmpp34 -lesmtp $(ALL_LIBS)
 
 # ---- tests --------------------------------------------------------------------------------
 # A test is one file beside what it tests; it links the whole library and cmocka.

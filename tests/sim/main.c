@@ -13,6 +13,7 @@ const struct sim_command sim_commands[] = {
 	{ "http", "an HTTP client: POST /v1/messages, or any GET, as load", sim_http_main },
 	{ "webhook", "a receiver of webhooks that checks their signatures", sim_webhook_main },
 	{ "smtp", "a mail server: takes mail and tells what it took", sim_smtp_main },
+	{ "mail", "a submitter of mail, through libesmtp", sim_mail_main },
 	{ "ceiling", "ESME straight to SMSC: what these tools can do at most", sim_ceiling_main },
 	{ "prove", "holds what was acknowledged against what an SMSC took", sim_prove_main },
 	{ "control", "a command to a running smsc", sim_control_main },
