@@ -46,7 +46,8 @@ static int check_policy(struct str s, struct err *e)
 
 const struct conf_item account_rows[] = { CONF_WHERE(struct account_conf, at),
 	CONF_SECRET(struct account_conf, password,
-		"Password, plain or hashed by crypt(3) (mkpasswd -m yescrypt); over SMTP also a SCRAM "
+		"Password, plain or hashed by crypt(3) (mkpasswd -m yescrypt); over SMTP also a "
+		"SCRAM "
 		"verifier (SCRAM-SHA-256$ROUNDS:SALT$STORED:SERVER)."),
 	CONF_STRS(struct account_conf, allow, allow_n,
 		"Addresses and networks that may connect; none: any.", .check = check_net),
