@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <netdb.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <unistd.h>
 
 enum { BACKLOG = 1024, BURST = 64 };
@@ -76,6 +77,18 @@ static void acceptor_ready(struct io *io, unsigned what)
 	}
 }
 
+/* What is set here is inherited by all that are accepted (tcp(7)): stream.c need not do it each
+ * time. */
+static void inherited_options(int fd)
+{
+	int one = 1, idle = STREAM_KEEPALIVE_S, user_ms = (int)(STREAM_USER_TIMEOUT / DUR_MS);
+
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof one);
+	setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof idle);
+	setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &user_ms, sizeof user_ms);
+}
+
 static int listen_socket(const union addr *to)
 {
 	int fd = socket(to->sa.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -87,6 +100,7 @@ static int listen_socket(const union addr *to)
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
 	if (to->sa.sa_family == AF_INET6)
 		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &v6only, sizeof v6only);
+	inherited_options(fd);
 	if (bind(fd, &to->sa, addr_len(to)) == 0 && listen(fd, BACKLOG) == 0)
 		return fd;
 	one = errno;

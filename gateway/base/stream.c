@@ -25,7 +25,6 @@ enum {
 	IN_COPIED = 16 * 1024,  /* a rest longer than this is read onto, not copied about */
 	WIRE_MOST = 128 * 1024, /* ciphertext made before some of it is sent */
 	DISCARD_MOST = 1 << 20, /* read and thrown away while lingering */
-	KEEPALIVE_S = 60,
 };
 #define CONNECT_TIME (30 * DUR_S)
 #define TRIM_AFTER   (5 * DUR_S)
@@ -622,7 +621,7 @@ static struct stream *stream_new(struct loop *l, const struct stream_limits *lim
 	if (!s->lim.connect)
 		s->lim.connect = CONNECT_TIME;
 	if (!s->lim.user_timeout)
-		s->lim.user_timeout = DUR_S * 30;
+		s->lim.user_timeout = STREAM_USER_TIMEOUT;
 	s->io.fd = -1;
 	s->later.run = stream_later;
 	s->again.run = stream_again;
@@ -632,14 +631,21 @@ static struct stream *stream_new(struct loop *l, const struct stream_limits *lim
 
 static void stream_take_fd(struct stream *s, int fd)
 {
-	int one = 1, idle = KEEPALIVE_S, user_ms = (int)(s->lim.user_timeout / DUR_MS);
-	socklen_t n = sizeof s->addr;
+	int one = 1, idle = STREAM_KEEPALIVE_S, user_ms = (int)(s->lim.user_timeout / DUR_MS);
+	int has = 0;
+	socklen_t n = sizeof has;
 
-	/* All of these are improvements only: not every socket has them (tests use pairs). */
-	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof one);
-	setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof idle);
-	setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &user_ms, sizeof user_ms);
+	/* All of these are improvements only: not every socket has them (tests use pairs). One that
+	 * an acceptor of ours accepted has them already. */
+	if (getsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &has, &n) != 0 || !has) {
+		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+		setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof one);
+		setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof idle);
+		has = 0;
+	}
+	if (!has || s->lim.user_timeout != STREAM_USER_TIMEOUT)
+		setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &user_ms, sizeof user_ms);
+	n = sizeof s->addr;
 	if (getpeername(fd, &s->addr.sa, &n) == 0) {
 		addr_unmap(&s->addr);
 		addr_text(&s->addr.sa, s->peer);

@@ -38,6 +38,8 @@ struct stream_limits {
 	dur_t connect;      /* connect + TLS handshake, 0: 30 s */
 	dur_t user_timeout; /* TCP_USER_TIMEOUT, 0: 30 s */
 };
+#define STREAM_USER_TIMEOUT (30 * DUR_S)
+enum { STREAM_KEEPALIVE_S = 60 };
 
 /* host: name or address; the callback open or down comes later, never from inside. source: local
  * address to bind, or NULL. tls may be NULL. */
