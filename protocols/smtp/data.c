@@ -8,11 +8,13 @@ static void fault(struct smtp_data *d, enum smtp_data_fault f)
 		d->fault = f;
 }
 
-/* n octets of a line were seen, its LF included when it has one. */
-static void line_grows(struct smtp_data *d, size_t n, bool ends)
+/* n octets of a line were seen, of which the last `end` are CR LF or its CR. */
+static void line_grows(struct smtp_data *d, size_t n, size_t end)
 {
+	bool ends = end == 2;
+
 	d->line += n;
-	if (d->line_most && d->line > d->line_most + (ends ? 2 : 0))
+	if (d->line_most && d->line > d->line_most + end)
 		fault(d, SMTP_DATA_LONG_LINE);
 	if (ends)
 		d->line = 0;
@@ -48,7 +50,7 @@ size_t smtp_data_take(struct smtp_data *d, struct str in, struct buf *out)
 		lf = memchr(p, '\n', (size_t)(end - p));
 		cr = memchr(p, '\r', (size_t)((lf ? lf : end) - p));
 		if (lf && lf != p && cr == lf - 1) {
-			line_grows(d, (size_t)(lf + 1 - p), true);
+			line_grows(d, (size_t)(lf + 1 - p), 2);
 			p = lf + 1;
 			continue;
 		}
@@ -68,7 +70,7 @@ size_t smtp_data_take(struct smtp_data *d, struct str in, struct buf *out)
 		if (cr)
 			end = cr;
 		if (p < end)
-			line_grows(d, (size_t)(end - p), false);
+			line_grows(d, (size_t)(end - p), 0);
 		p = end;
 		break;
 	}
@@ -90,8 +92,8 @@ void smtp_data_chunk(struct smtp_data *d, struct str in, struct buf *out)
 		cr = memchr(p, '\r', (size_t)(stop - p));
 		if (cr && cr + 1 < stop && !(lf && cr == lf - 1))
 			fault(d, SMTP_DATA_BARE_CR);
-		line_grows(d, (size_t)(stop - p), lf != NULL);
 		d->cr = !lf && stop[-1] == '\r';
+		line_grows(d, (size_t)(stop - p), lf ? 2 : d->cr);
 		p = stop;
 	}
 	keep(d, out, in.p, end);

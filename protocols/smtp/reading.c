@@ -11,8 +11,6 @@
 
 #include <unistd.h>
 
-extern __typeof__(mail_report_read) mail_report_read __attribute__((weak));
-
 enum { CUT, WHOLE, TEXTS }; /* texts without and with signature */
 
 struct smtpd_reading {
@@ -87,7 +85,7 @@ static void reading_call(struct chore *c)
 	read_text(r, mail, CUT);
 	read_text(r, mail, WHOLE);
 	for (unsigned i = 0; i < m->n; i++)
-		if (m->rcpts[i].kind == SMTPD_BOUNCE && mail_report_read)
+		if (m->rcpts[i].kind == SMTPD_BOUNCE)
 			mail_report_read(mail, STR_NONE, m->rcpts[i].report);
 	buf_free(&file);
 }

@@ -159,7 +159,7 @@ void smtpd_watch(struct smtpd_session *s)
 /* Once it is connected and has waited. */
 static void greet(struct smtpd_session *s)
 {
-	if (!s->opened || s->holds & SMTPD_HOLD_OPEN)
+	if (!s->opened || s->holds & SMTPD_HOLD_OPEN || s->state != SMTPD_GREETING)
 		return;
 	s->state = SMTPD_COMMAND;
 	buf_printf(out_of(s), "220 %s ESMTP Postern\r\n", smtpd_hostname(s->srv));

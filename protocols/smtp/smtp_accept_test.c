@@ -360,7 +360,7 @@ static void test_gateway(void **state)
 
 /* ---- reports ---- */
 
-static __attribute__((unused)) void test_bounce_address(void **state)
+static void test_bounce_address(void **state)
 {
 	struct client c = dial_from("127.0.9.1"); /* nobody's account */
 	struct mail_conf conf = { .secret = "0123456789abcdef", .bounce_life = 30 * DUR_DAY };
@@ -467,6 +467,7 @@ int main(void)
 		T(test_partly_for_good),
 		T(test_senders),
 		T(test_gateway),
+		T(test_bounce_address),
 		T(test_dsn),
 	};
 
