@@ -102,7 +102,7 @@ int mail_check(const struct message *m, struct err *e)
 {
 	char from[MAIL_ADDRESS], to[MAIL_ADDRESS];
 	struct attachments a;
-	bool utf8;
+	bool utf8 = false;
 
 	if (check_message(m, from, to, &utf8, e) ||
 		headers_put(message_get(m, FIELD_HEADERS), message_has(m, FIELD_UNSUBSCRIBE), NULL,

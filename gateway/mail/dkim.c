@@ -1,4 +1,4 @@
-/* DKIM signatures by libopendkim. See dkim.h.
+/* DKIM signatures: RSA by libopendkim, Ed25519 by OpenSSL. See dkim.h, and dkim_canon.h for why.
  *
  * The library keeps its settings, the time of signing among them, in a handle that is not made to
  * be shared; so a signer keeps a few, and a job has one to itself. Keys are read and tried when the
@@ -7,7 +7,9 @@
 #include "gateway/mail/dkim.h"
 #include "gateway/base/err.h"
 #include "gateway/base/mem.h"
+#include "gateway/mail/dkim_canon.h"
 #include "gateway/mail/mail.h"
+#include "gateway/mail/mime_in.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -36,8 +38,8 @@ struct key {
 	char *domain, *selector, *pem;
 	char **from; /* lower case; none: the domain and below */
 	size_t from_n;
-	dkim_canon_t body;
-	dkim_alg_t alg;
+	bool relaxed;         /* the body */
+	EVP_PKEY *ed25519;    /* NULL: an RSA key, which the library reads from pem */
 	const char **headers; /* to be signed; ends with NULL */
 	DKIM_LIB *libs[8];    /* at rest */
 	unsigned libs_n;
@@ -50,12 +52,15 @@ struct dkim_signer {
 };
 struct dkim_job {
 	struct dkim_signer *s;
-	char last[2]; /* octets of the body so far */
+	uint64_t seconds;
+	struct buf header; /* for Ed25519 */
+	char last[2];      /* octets of the body so far */
 	size_t n;
 	struct one {
 		struct key *key;
-		DKIM_LIB *lib;
+		DKIM_LIB *lib; /* RSA */
 		DKIM *dkim;
+		struct dkim_body_hash *hash; /* Ed25519 */
 	} v[];
 };
 
@@ -101,15 +106,14 @@ static int try_key(const struct dkim_conf *c, struct key *k, struct err *e)
 			"%s: holds no private key in PEM (without a passphrase)", c->key_file);
 	switch (EVP_PKEY_get_base_id(p)) {
 	case EVP_PKEY_RSA:
-		k->alg = DKIM_SIGN_RSASHA256;
 		if (EVP_PKEY_get_bits(p) < RSA_LEAST)
 			rc = err_set(e, ERR_CONF,
 				"%s: an RSA key of %d bits; verifiers take 1024 or more",
 				c->key_file, EVP_PKEY_get_bits(p));
 		break;
 	case EVP_PKEY_ED25519:
-		k->alg = DKIM_SIGN_ED25519SHA256;
-		break;
+		k->ed25519 = p;
+		return 0;
 	default:
 		rc = err_set(e, ERR_CONF, "%s: DKIM takes RSA and Ed25519 keys", c->key_file);
 	}
@@ -147,7 +151,7 @@ static int load_key(const struct dkim_conf *c, struct key *k, struct err *e)
 
 	k->domain = lower_dup(c->domain);
 	k->selector = mem_dup(str_of(c->selector));
-	k->body = c->relaxed_body ? DKIM_CANON_RELAXED : DKIM_CANON_SIMPLE;
+	k->relaxed = c->relaxed_body;
 	k->from = mem_alloc((c->from_n + 1) * sizeof *k->from);
 	for (size_t i = 0; i < c->from_n; i++)
 		k->from[k->from_n++] = lower_dup(c->from[i]);
@@ -167,11 +171,8 @@ static int load_key(const struct dkim_conf *c, struct key *k, struct err *e)
 	}
 	if (read_pem(c, &k->pem, e) || try_key(c, k, e))
 		return err_wrap(e, "dkim key %s of %s", c->selector, c->domain);
-	k->libs[k->libs_n++] = lib_new(k);
-	if (k->alg == DKIM_SIGN_ED25519SHA256 && !dkim_libfeature(k->libs[0], DKIM_FEATURE_ED25519))
-		return err_set(e, ERR_CONF,
-			"dkim key %s of %s: this machine's libopendkim cannot sign with Ed25519",
-			c->selector, c->domain);
+	if (!k->ed25519)
+		k->libs[k->libs_n++] = lib_new(k);
 	return 0;
 }
 
@@ -179,6 +180,7 @@ static void free_key(struct key *k)
 {
 	for (unsigned i = 0; i < k->libs_n; i++)
 		dkim_close(k->libs[i]);
+	EVP_PKEY_free(k->ed25519);
 	for (size_t i = sizeof usual / sizeof usual[0]; k->headers && k->headers[i]; i++)
 		mem_free(&k->headers[i]);
 	mem_free(&k->headers);
@@ -268,19 +270,23 @@ static void lib_give(struct dkim_signer *s, struct key *k, DKIM_LIB *lib)
 		dkim_close(lib);
 }
 
-static void begin_one(struct dkim_job *j, struct key *k, wall_t at)
+static void begin_one(struct dkim_job *j, struct key *k)
 {
 	struct one *o = &j->v[j->n++];
-	uint64_t seconds = at > 0 ? (uint64_t)(at / DUR_S) : 0;
 	DKIM_STAT st;
 
 	o->key = k;
+	if (k->ed25519) {
+		o->hash = dkim_body_hash_new(k->relaxed);
+		return;
+	}
 	o->lib = lib_take(j->s, k);
-	CHECK(dkim_options(o->lib, DKIM_OP_SETOPT, DKIM_OPTS_FIXEDTIME, &seconds, sizeof seconds) ==
-		DKIM_STAT_OK);
+	CHECK(dkim_options(o->lib, DKIM_OP_SETOPT, DKIM_OPTS_FIXEDTIME, &j->seconds,
+		      sizeof j->seconds) == DKIM_STAT_OK);
 	o->dkim = dkim_sign(o->lib, (const unsigned char *)"", NULL, (dkim_sigkey_t)k->pem,
 		(const unsigned char *)k->selector, (const unsigned char *)k->domain,
-		DKIM_CANON_RELAXED, k->body, k->alg, -1, &st);
+		DKIM_CANON_RELAXED, k->relaxed ? DKIM_CANON_RELAXED : DKIM_CANON_SIMPLE,
+		DKIM_SIGN_RSASHA256, -1, &st);
 	CHECK(o->dkim);
 }
 
@@ -299,9 +305,10 @@ struct dkim_job *dkim_begin(struct dkim_signer *s, struct str from_address, wall
 	domain = str_of(strrchr(wire, '@') + 1);
 	j = mem_alloc(sizeof *j + s->n * sizeof j->v[0]);
 	j->s = dkim_signer_ref(s);
+	j->seconds = at > 0 ? (uint64_t)(at / DUR_S) : 0;
 	for (size_t i = 0; i < s->n; i++)
 		if (signs_for(&s->keys[i], domain))
-			begin_one(j, &s->keys[i], at);
+			begin_one(j, &s->keys[i]);
 	if (!j->n)
 		dkim_abort(&j);
 	return j;
@@ -315,12 +322,24 @@ static int fault(const struct one *o, DKIM_STAT st, const char *what, struct err
 		o->key->selector, what, words && *words ? words : dkim_getresultstr(st));
 }
 
-/* One field to each signature, without the line end behind it. */
+/* One field, without the line end behind it. */
 static int put_field(struct dkim_job *j, struct str field, struct err *e)
 {
-	for (size_t i = 0; i < j->n; i++) {
-		DKIM_STAT st = dkim_header(j->v[i].dkim, (u_char *)(uintptr_t)field.p, field.n);
+	ptrdiff_t colon = str_index(field, ':');
+	struct str name = str_trim(str_n(field.p, colon < 0 ? 0 : (size_t)colon));
+	bool good = name.n != 0;
 
+	for (size_t i = 0; i < name.n; i++)
+		good &= (unsigned char)name.p[i] > ' ' && (unsigned char)name.p[i] < 0x7f;
+	if (!good)
+		return err_set(e, ERR_INPUT,
+			"no DKIM signature: a line of the header is no field: \"%.*s\"",
+			(int)(field.n < 40 ? field.n : 40), field.p);
+	for (size_t i = 0; i < j->n; i++) {
+		DKIM_STAT st = DKIM_STAT_OK;
+
+		if (j->v[i].dkim)
+			st = dkim_header(j->v[i].dkim, (u_char *)(uintptr_t)field.p, field.n);
 		if (st != DKIM_STAT_OK)
 			return fault(&j->v[i], st, "a header field", e);
 	}
@@ -329,32 +348,25 @@ static int put_field(struct dkim_job *j, struct str field, struct err *e)
 
 int dkim_put_header(struct dkim_job *j, struct str s, struct err *e)
 {
-	size_t at = 0;
-	unsigned fields = 0;
+	struct str field;
+	size_t at = 0, fields = 0;
 
-	while (at < s.n) {
-		size_t end = at;
-		struct str field;
+	while (mime_next_lines(s, &at, &field)) {
+		size_t lines = field.n;
 
-		do {
-			const char *lf = memchr(s.p + end, '\n', s.n - end);
-
-			end = lf ? (size_t)(lf - s.p) + 1 : s.n;
-		} while (end < s.n && (s.p[end] == ' ' || s.p[end] == '\t'));
-		field = str_n(s.p + at, end - at);
-		at = end;
 		while (field.n && (field.p[field.n - 1] == '\n' || field.p[field.n - 1] == '\r'))
 			field.n--;
 		if (!field.n)
 			break; /* the empty line */
 		if (++fields > FIELDS_MOST)
-			return err_set(
-				e, ERR_INPUT, "more than %d header fields to sign", FIELDS_MOST);
+			return err_set(e, ERR_INPUT,
+				"no DKIM signature: more than %d header fields", FIELDS_MOST);
 		if (put_field(j, field, e))
 			return -1;
+		buf_add(&j->header, field.p, lines);
 	}
 	for (size_t i = 0; i < j->n; i++) {
-		DKIM_STAT st = dkim_eoh(j->v[i].dkim);
+		DKIM_STAT st = j->v[i].dkim ? dkim_eoh(j->v[i].dkim) : DKIM_STAT_OK;
 
 		if (st != DKIM_STAT_OK)
 			return fault(&j->v[i], st, "the header", e);
@@ -369,8 +381,12 @@ int dkim_put_body(struct dkim_job *j, struct str octets, struct err *e)
 	j->last[0] = octets.n > 1 ? octets.p[octets.n - 2] : j->last[1];
 	j->last[1] = octets.p[octets.n - 1];
 	for (size_t i = 0; i < j->n; i++) {
-		DKIM_STAT st = dkim_body(j->v[i].dkim, (u_char *)(uintptr_t)octets.p, octets.n);
+		DKIM_STAT st = DKIM_STAT_OK;
 
+		if (j->v[i].hash)
+			dkim_body_hash_more(j->v[i].hash, octets);
+		else
+			st = dkim_body(j->v[i].dkim, (u_char *)(uintptr_t)octets.p, octets.n);
 		if (st != DKIM_STAT_OK)
 			return fault(&j->v[i], st, "the body", e);
 	}
@@ -391,6 +407,80 @@ static void put_signature(struct buf *b, const unsigned char *p, size_t n)
 	buf_str(b, STR("\r\n"));
 }
 
+static int end_rsa(struct one *o, struct buf *fields, struct err *e)
+{
+	unsigned char *text;
+	size_t n;
+	bool unused;
+	DKIM_STAT st = dkim_eom(o->dkim, &unused);
+
+	if (st == DKIM_STAT_OK)
+		st = dkim_getsighdr_d(o->dkim, sizeof "DKIM-Signature: " - 1, &text, &n);
+	if (st != DKIM_STAT_OK)
+		return fault(o, st, "the end", e);
+	put_signature(fields, text, n);
+	return 0;
+}
+
+/* A list of names or letters, broken where a line gets long. */
+static void put_folded(struct buf *b, struct str s, char after)
+{
+	enum { LINE = 70 };
+	size_t line = 0;
+
+	for (size_t i = 0; i < s.n; i++) {
+		if (line >= LINE && (!after || s.p[i - 1] == after)) {
+			buf_str(b, STR("\r\n\t"));
+			line = 0;
+		}
+		buf_char(b, s.p[i]);
+		line++;
+	}
+}
+
+static void put_base64(struct buf *b, const uint8_t *p, size_t n)
+{
+	unsigned char out[4 * 64 / 3 + 8];
+
+	CHECK(n <= 64);
+	put_folded(b, str_n(out, (size_t)EVP_EncodeBlock(out, p, (int)n)), 0);
+}
+
+/* RFC 8463 §3: what is signed is the SHA-256 of the canonical header. */
+static int end_ed25519(struct dkim_job *j, struct one *o, struct buf *fields, struct err *e)
+{
+	struct buf list = BUF_INIT, canon = BUF_INIT;
+	uint8_t hash[DKIM_HASH], signature[64];
+	size_t signature_n = sizeof signature, start = fields->n;
+	EVP_MD_CTX *md = EVP_MD_CTX_new();
+	unsigned n = 0;
+	bool ok;
+
+	dkim_body_hash_end(&o->hash, hash);
+	dkim_choose_fields(buf_view(&j->header), o->key->headers, oversigned, &list, &canon);
+	buf_printf(fields,
+		"DKIM-Signature: v=1; a=ed25519-sha256; c=relaxed/%s;\r\n\td=%s; s=%s; t=%llu;"
+		"\r\n\th=",
+		o->key->relaxed ? "relaxed" : "simple", o->key->domain, o->key->selector,
+		(unsigned long long)j->seconds);
+	put_folded(fields, buf_view(&list), ':');
+	buf_str(fields, STR(";\r\n\tbh="));
+	put_base64(fields, hash, sizeof hash);
+	buf_str(fields, STR(";\r\n\tb="));
+	dkim_relaxed_field(str_n(fields->p + start, fields->n - start), &canon);
+	ok = md && EVP_Digest(canon.p, canon.n, hash, &n, EVP_sha256(), NULL) &&
+	     EVP_DigestSignInit(md, NULL, NULL, NULL, o->key->ed25519) &&
+	     EVP_DigestSign(md, signature, &signature_n, hash, n);
+	if (ok) {
+		put_base64(fields, signature, signature_n);
+		buf_str(fields, STR("\r\n"));
+	}
+	EVP_MD_CTX_free(md);
+	buf_free(&list);
+	buf_free(&canon);
+	return ok ? 0 : fault(o, DKIM_STAT_INTERNAL, "the end", e);
+}
+
 int dkim_end(struct dkim_job **jp, struct buf *fields, struct err *e)
 {
 	struct dkim_job *j = *jp;
@@ -400,20 +490,9 @@ int dkim_end(struct dkim_job **jp, struct buf *fields, struct err *e)
 	/* A last line without its end is signed, and sent, with one (§3.4.3). */
 	if (j->last[1] && (j->last[0] != '\r' || j->last[1] != '\n'))
 		rc = dkim_put_body(j, STR("\r\n"), e);
-	for (size_t i = 0; i < j->n && rc == 0; i++) {
-		unsigned char *text;
-		size_t n;
-		bool unused;
-		DKIM_STAT st = dkim_eom(j->v[i].dkim, &unused);
-
-		if (st == DKIM_STAT_OK)
-			st = dkim_getsighdr_d(
-				j->v[i].dkim, sizeof "DKIM-Signature: " - 1, &text, &n);
-		if (st == DKIM_STAT_OK)
-			put_signature(fields, text, n);
-		else
-			rc = fault(&j->v[i], st, "the end", e);
-	}
+	for (size_t i = 0; i < j->n && rc == 0; i++)
+		rc = j->v[i].hash ? end_ed25519(j, &j->v[i], fields, e)
+				  : end_rsa(&j->v[i], fields, e);
 	if (rc)
 		fields->n = start;
 	dkim_abort(jp);
@@ -428,9 +507,13 @@ void dkim_abort(struct dkim_job **jp)
 	if (!j)
 		return;
 	for (size_t i = 0; i < j->n; i++) {
+		dkim_body_hash_free(&j->v[i].hash);
+		if (!j->v[i].dkim)
+			continue;
 		dkim_free(j->v[i].dkim);
 		lib_give(j->s, j->v[i].key, j->v[i].lib);
 	}
+	buf_free(&j->header);
 	dkim_signer_free(&j->s);
 	mem_free(&j);
 }

@@ -44,6 +44,7 @@ static struct message *message_of(const struct given *g, uint64_t id)
 	struct message *m = draft_seal(&d);
 	m->id = id;
 	m->accepted = 1795000000 * DUR_S;
+	draft_free(&d);
 	return m;
 }
 

@@ -358,7 +358,8 @@ static void broken_headers(void **state)
 	assert_int_equal(sign(s, "a@shop.example", STR("From: a\r\nno field\r\n\r\n"), STR_NONE, 9,
 				 &out, &e),
 		-1);
-	assert_true(str_starts(str_of(e.text), STR("no DKIM signature of shop.example (ed): ")));
+	assert_string_equal(
+		e.text, "no DKIM signature: a line of the header is no field: \"no field\"");
 	assert_int_equal(out.n, 0);
 	for (int i = 0; i < 3000; i++)
 		buf_c(&many, "X: y\r\n");

@@ -302,8 +302,7 @@ static void ours_in_full(void **state)
 		"Original-Recipient: rfc822;Anna@example.com\r\n",
 		"Final-Recipient: rfc822; anna@example.com\r\n", "Action: failed\r\n",
 		"Status: 5.1.1\r\n", "Remote-MTA: dns; mx.example.com\r\n",
-		"Diagnostic-Code: smtp; 550 5.1.1 no such user here, and a long line that\r\n"
-		" says so at length\r\n",
+		"smtp; 550 5.1.1 no such user here, and a long line that\r\n says so at length\r\n",
 		"The reason: the far side does not know the destination.\r\n",
 		"The answer of mx.example.com[192.0.2.1]:25 was:",
 		"Content-Type: message/rfc822\r\n", "\r\nSubject: Hi\r\n\r\nHello\r\n"

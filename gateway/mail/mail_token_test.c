@@ -176,6 +176,7 @@ static void envelope(void **state)
 		assert_true(e.binary == c->binary && e.notify == c->notify && e.ret == c->ret);
 		assert_true(str_eq(e.envid, c->envid) && str_eq(e.orcpt, c->orcpt));
 		message_unref(&m);
+		draft_free(&d);
 	}
 	static const struct str damaged[] = { STR("\1\0\0\0\0"), STR("\2\0\0\0\0\0"),
 		STR("\1\10\0\0\0\0"), STR("\1\0\20\0\0\0"), STR("\1\0\0\3\0\0"),
@@ -190,6 +191,7 @@ static void envelope(void **state)
 		assert_false(mail_envelope_get(m, &e));
 		assert_true(!e.notify && !e.envid.n && !e.orcpt.n);
 		message_unref(&m);
+		draft_free(&d);
 	}
 }
 
