@@ -219,25 +219,3 @@ int mime_to_utf8(struct str s, const char *charset, bool strict, struct buf *out
 	}
 	return by_iconv(s, charset, strict, out, e);
 }
-
-void mime_decode_words(struct str value, struct buf *out)
-{
-	struct buf text = BUF_INIT;
-	char *decoded;
-
-	/* Nearly all are plain. */
-	if (is_ascii(value) && str_find(value, STR("=?")) < 0) {
-		for (size_t i = 0; i < value.n; i++)
-			if (value.p[i] != '\r' && value.p[i] != '\n' && value.p[i])
-				buf_char(out, value.p[i]);
-		return;
-	}
-	for (size_t i = 0; i < value.n && i < 16384; i++)
-		if (value.p[i] != '\r' && value.p[i] != '\n')
-			buf_char(&text, value.p[i] ? value.p[i] : ' ');
-	mail_gmime();
-	decoded = g_mime_utils_header_decode_text(NULL, buf_cstr(&text));
-	put_valid_utf8(str_of(decoded), out);
-	g_free(decoded);
-	buf_free(&text);
-}

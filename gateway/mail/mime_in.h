@@ -56,7 +56,5 @@ int mime_decode(struct str body, enum mime_transfer t, bool strict, struct buf *
  * meaning in it; else U+FFFD stands for them. */
 int mime_to_utf8(
 	struct str octets, const char *charset, bool strict, struct buf *out, struct err *e);
-/* Encoded words of a field's value decoded; always UTF-8. */
-void mime_decode_words(struct str value, struct buf *out);
 
 #endif

@@ -279,6 +279,11 @@ void mime_address_field(struct buf *b, const char *field, struct str name, struc
 		buf_str(b, STR(" <"));
 		buf_str(b, address);
 		buf_char(b, '>');
+	} else if (address.n && address.p[0] == '"') {
+		/* A quoted local part alone is more than some readers take. */
+		buf_char(b, '<');
+		buf_str(b, address);
+		buf_char(b, '>');
 	} else {
 		buf_str(b, address);
 	}

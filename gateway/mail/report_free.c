@@ -153,7 +153,7 @@ static void subject_of(struct str header, struct buf *low)
 	struct str v;
 
 	if (mime_field(header, "Subject", &scratch, &v))
-		mime_decode_words(v, &words);
+		mail_words(v, &words);
 	plain_lower(buf_view(&words), low);
 	buf_free(&scratch);
 	buf_free(&words);

@@ -202,7 +202,7 @@ int mail_text(
 			: f.many    ? " in its first two hundred parts"
 				    : "");
 	if (rc == 0 && mime_field(mime_split(mail).header, "Subject", &scratch, &v))
-		mime_decode_words(v, subject);
+		mail_words(v, subject);
 	buf_free(&f.plain);
 	buf_free(&f.html);
 	buf_free(&scratch);
