@@ -42,6 +42,11 @@ struct offers {
 	bool pass_again; /* all tables are to be looked through soon */
 	mono_t passed;   /* when they were, 0: not yet */
 	struct http_client *http;
+	/* The platform takes no commands: so many tries since then. A line when it begins, one at
+	 * its end. */
+	unsigned long refused;
+	mono_t refused_since; /* 0: it takes them, or none was asked yet */
+	bool refused_once;
 	struct stat_cell events, repeats, conflicts, late, failed, fired, stale, late_cancels,
 		commands, commands_failed, purged;
 };

@@ -356,6 +356,30 @@ static void cancels_done(struct plugin_cancels *c)
 }
 
 /* ---- commands ---- */
+/* Each command that waits fails at each of its tries: one line says that it began. One that is
+ * refused while others are taken is told of at its first try, and when it is given up. */
+static void platform_fails(struct offers *o, const struct deed *d, const struct http_reply *r)
+{
+	o->refused++;
+	if (o->refused_since || (d->attempts && o->refused_once))
+		return;
+	o->refused_since = clock_mono();
+	o->refused_once = true;
+	o->refused = 1;
+	log_warn("the platform does not take commands", F_STR("key", d->key),
+		F_U64("status", r->status), F_ERR(&r->why),
+		F_STR("then", "it is asked again and again; no more is said until it takes one"));
+}
+
+static void platform_takes(struct offers *o)
+{
+	if (o->refused_since)
+		log_info("the platform takes commands again", F_U64("failed", o->refused),
+			F_DUR("after", clock_mono() - o->refused_since));
+	o->refused_since = 0;
+	o->refused = 0;
+}
+
 static void command_answered(void *owner, const struct http_reply *r)
 {
 	struct deed *d = owner;
@@ -367,17 +391,17 @@ static void command_answered(void *owner, const struct http_reply *r)
 	if (r->status >= 200 && r->status < 300) {
 		d->done = true;
 		stat_inc(&s->o->commands);
+		platform_takes(s->o);
 	} else if (d->attempts > 10 + (uint64_t)(s->give_up / (10 * DUR_MIN))) {
 		d->done = true;
 		stat_inc(&s->o->commands_failed);
 		log_error("a command for the platform was given up", F_STR("key", d->key),
-			F_U64("status", r->status), F_ERR(&r->why));
+			F_U64("status", r->status), F_ERR(&r->why),
+			F_U64("tries", d->attempts + 1));
 	} else {
 		if (http_retry_after(r, &asked) && asked > wait)
 			d->again = clock_wall() + (asked < DUR_HOUR ? asked : DUR_HOUR);
-		log_warn("a command for the platform failed", F_STR("key", d->key),
-			F_U64("status", r->status), F_ERR(&r->why),
-			F_DUR("again_in", d->again - clock_wall()));
+		platform_fails(s->o, d, r);
 	}
 	s->asks--;
 	sweep_consider(s);

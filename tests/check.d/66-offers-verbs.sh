@@ -6,6 +6,7 @@
 . tests/gateway.sh
 cat >gw.conf <<CONF
 state = "state";
+shutdown_grace = "1s";
 http = { listen = "127.0.0.1:$http"; tokens = ( { name = "shop"; token = "t-shop"; scopes = [ "events", "members", "messages", "admin" ]; },
 	{ name = "crm"; token = "t-crm"; policy = "marketing"; scopes = [ "messages" ]; } ); };
 channels = ( { name = "n"; type = "null"; receipts = true; } );
@@ -13,12 +14,20 @@ routes = ( { media = [ "sms", "push" ]; via = [ "n" ]; } );
 plugins = ( { name = "offers"; } );
 CONF
 open_at=$(date -u -d '2 hours' +%H:%M) # until then it is quiet in Germany
+platform=$(free_port) # nobody listens there for now
+echo secret >ledger.secret
+chmod 600 ledger.secret
 cat >policy.conf <<CONF
+ledger = { webhook = "http://127.0.0.1:$platform/"; webhook_secret_file = "ledger.secret"; webhook_private = true; };
+members = { statuses = [ "tier" ]; };
 policy = { default_clock = "UTC"; consent_default = "all"; unverified = true;
   marketing = { max = [ "1 per day" ]; }; countries = ( { prefix = "49"; quiet = [ "$(date -u -d '1 hour ago' +%H:%M)-$open_at" ]; } ); };
 templates = { hello = { en = { sms = "Hello."; }; }; };
 CONF
 mkdir offers.d
+cat >offers.d/tier.conf <<'CONF'
+offer = { name = "tier"; kind = "service"; when = "form.completed"; actions = ( { do = "status"; system = "tier"; value = "gold"; } ); };
+CONF
 stories() { # STORY: of the offer "hi"
 	cat >offers.d/hi.conf <<CONF
 offer = { name = "hi"; kind = "service"; when = "registration.completed"; unless = "purchase.completed"; then = "stop";
@@ -104,5 +113,22 @@ try "why-not names the event that disarmed" 0 ctl offers why-not eve hi
 grep -q '^NO   chain .* disarmed .* by purchase.completed (id p1 of pos)$' <<<"$said" && ok "with its id" || fail "it says $said"
 try "why of nobody" 1 ctl offers why nobody hi
 [ "$(sqlite3 -readonly state/postern.db 'SELECT count(*) FROM of_touch')" = 2 ] && ok "and nothing but what was sent is counted" || fail "more is counted"
+
+token=t-shop
+# ---- a platform that does not listen: a line when it begins, one when it has ended
+for i in 1 2 3; do api POST /v1/events "{\"id\":\"f$i\",\"type\":\"form.completed\",\"member\":\"m$i\"}"; done
+fails() { grep -c 'platform does not take commands' gw.log; }
+waiting() { sqlite3 -readonly state/postern.db "SELECT count(*) FROM of_deed WHERE kind = 3 AND attempts >= $1"; }
+tried_twice() { [ "$(waiting 2)" = 3 ]; }
+await $((20 * slow)) tried_twice || fail "commands are not tried again"
+[ "$(fails)" = 1 ] && ok "a platform that is away costs one line" || fail "$(fails) lines: $(grep platform gw.log)"
+sim webhook --listen "127.0.0.1:$platform" --secret secret --fail-first 1 >webhook.log
+all_told() { [ "$(waiting 0)" = 0 ]; }
+await $((30 * slow)) all_told || fail "the platform was not told"
+[ "$(fails)" = 1 ] && [ "$(grep -c 'platform takes commands again failed=[1-9]' gw.log)" = 1 ] && ok "and one when it is back" || fail "$(grep platform gw.log)"
+api POST /v1/events '{"id":"f9","type":"form.completed","member":"m9"}'
+all_told_again() { all_told && [ "$(metric postern_offers_commands_total)" = 4 ]; }
+await $((20 * slow)) all_told_again && [ "$(grep -c 'platform' gw.log)" = 2 ] && ok "nothing is said of what goes well" || fail "$(grep platform gw.log) $(metric postern_offers_commands_total)"
+sim_end
 gw_stop
 finish
