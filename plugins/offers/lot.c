@@ -302,6 +302,10 @@ int lot_put(struct work *w, const struct member *m, const struct lot_told *t)
 		return -1;
 	if (there ? lot_save(w, m, &l) : lot_add(w, m, &l, STR_NONE))
 		return -1;
+	if (there && old.state < LOT_EXPIRED && l.state < LOT_EXPIRED && l.rest > 0 &&
+		old.expires && (!l.expires || l.expires > old.expires) &&
+		bonus_prolonged(w, m->id, &old, &l))
+		return -1;
 	if (l.state == LOT_ACTIVE)
 		return balance_add(w, m->id, l.currency, l.rest, later(t->at, l.activates));
 	return 0;

@@ -21,6 +21,9 @@ int lot_by_ext(struct work *w, struct str ext, struct lot *l);
 int balance_add(struct work *w, uint64_t member, uint32_t currency, int64_t delta, wall_t when);
 /* Lots of the member whose moment has come change their state. */
 int ledger_settle(struct work *w, uint64_t member);
+/* task_bonus.c: the lot lives longer than it did. Who was told that it would expire is told that it
+ * does not, where a task says so. */
+int bonus_prolonged(struct work *w, uint64_t member, const struct lot *was, const struct lot *is);
 int lot_void(struct work *w, const struct lot *l, wall_t when);
 int64_t amount_within(int64_t v);
 /* Zones that members have, the first "": not known. In the unit's arena. */

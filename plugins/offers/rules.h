@@ -122,7 +122,7 @@ struct task_conf {
 	size_t ahead_n;
 	bool within;
 	const char *currency, *at_least, *only_if;
-	const char *send;
+	const char *send, *correct;
 	const char **via;
 	size_t via_n;
 	const char *fall_back_after, *consent;
@@ -312,7 +312,7 @@ struct task {
 	int ahead[8];      /* days */
 	uint32_t currency; /* of_name; 0: any */
 	int64_t at_least;
-	const struct template *template;
+	const struct template *template, *correct;
 	struct via via;
 	const struct filter *only_if;
 	uint32_t accrue_currency;

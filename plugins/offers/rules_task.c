@@ -97,7 +97,12 @@ static void make_task(struct rules *r, struct task *t, struct conf_faults *f)
 	if (c->send[0])
 		t->template = rules_use_template(
 			r, c->send, &t->via, r->member_scope, also, user, &c->at, "send", f);
-	else if (!c->accrue_given)
+	if (c->correct[0] && t->look != LOOK_EXPIRES)
+		conf_fault_at(f, &c->at, "correct", "is for `look = \"bonus.expires\"`");
+	else if (c->correct[0])
+		t->correct = rules_use_template(
+			r, c->correct, &t->via, r->member_scope, also, user, &c->at, "correct", f);
+	if (!c->send[0] && !c->accrue_given)
 		conf_fault_at(f, &c->at, NULL, "does nothing: it neither sends nor accrues");
 }
 

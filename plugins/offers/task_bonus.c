@@ -6,6 +6,7 @@
  * points spent before count no more, and lots that come after the run make no second message. A
  * notice that quiet hours would hold is not made: it is asked for again when they end.
  */
+#include "plugins/offers/chain.h"
 #include "plugins/offers/task_intern.h"
 
 /* Moments of one bucket: from <= t < to, and the local date that it is named by. */
@@ -192,6 +193,85 @@ int bonus_held(struct work *w, const struct held *h, unsigned *sent)
 	}
 	return told_put(w, &(struct task){ .number = h->task }, h->member, h->currency, h->ahead,
 		h->date, 0);
+}
+
+/* ---- what was announced, and is not so any more ---- */
+enum { STEP_CORRECT = 999 }; /* in of_sent, where a notice has how many days ahead it was */
+
+/* Was the member told that this lot would expire then: by a notice, or by a correction before this
+ * one? 1, 0, -1. */
+static int was_told(struct work *w, const struct task *t, const struct zone *z, struct member *m,
+	const struct lot *was, uint64_t key)
+{
+	int64_t date = day_of(t, z, was->expires);
+	struct notice n = {
+		.t = t, .member = m, .run = (uint64_t)date, .key = key, .step = STEP_CORRECT
+	};
+	int rc = task_sent(w, &n);
+
+	n.key = was->currency;
+	for (unsigned i = 0; rc == 0 && i < t->ahead_n; i++) {
+		struct told told;
+
+		n.step = (unsigned)t->ahead[i];
+		n.run = (uint64_t)date;
+		rc = task_sent(w, &n);
+		if (rc || !t->conf->within)
+			continue;
+		/* a notice of several days' lots is named by the last of them */
+		if (told_get(w, t, m->id, was->currency, t->ahead[i], &told))
+			return -1;
+		n.run = (uint64_t)told.date;
+		if (told.date > date)
+			rc = task_sent(w, &n);
+	}
+	return rc;
+}
+
+static int correct(struct work *w, const struct task *t, struct member *m, const struct lot *was,
+	const struct lot *is)
+{
+	const struct zone *z = task_zone(w, t, m);
+	uint64_t key = event_hash(is->ext) ^ is->currency;
+	int rc = was_told(w, t, z, m, was, key);
+	struct sent sent;
+	struct notice n = { .t = t,
+		.template = t->correct,
+		.member = m,
+		.key = key,
+		.step = STEP_CORRECT,
+		.currency = is->currency,
+		.amount = is->rest,
+		.expires = is->expires,
+		.never = !is->expires };
+
+	if (rc == 1)
+		rc = task_wants(w, t, m);
+	if (rc < 1)
+		return rc;
+	if (is->expires) {
+		n.date = day_of(t, z, is->expires);
+		n.days = n.date - zone_local(z, w->now).day;
+		n.run = (uint64_t)n.date;
+	}
+	return task_send(w, &n, &sent);
+}
+
+int bonus_prolonged(struct work *w, uint64_t member, const struct lot *was, const struct lot *is)
+{
+	struct member *m;
+	int got;
+
+	for (size_t i = 0; i < w->rules->tasks_n; i++) {
+		const struct task *t = &w->rules->tasks[i];
+
+		if (!t->correct || (t->currency && t->currency != is->currency))
+			continue;
+		got = member_load(w, member, &m);
+		if (got < 1 || correct(w, t, m, was, is))
+			return got < 1 ? got : -1;
+	}
+	return 0;
 }
 
 /* ---- a run ---- */

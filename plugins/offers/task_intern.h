@@ -62,13 +62,17 @@ const struct zone *task_zone(const struct work *w, const struct task *t, const s
 struct notice {
 	const struct task *t;
 	struct member *member;
+	const struct template *template; /* NULL: the task's */
 	uint64_t run, key;
 	unsigned step;
 	uint32_t currency;
 	int64_t amount, days, date;
 	wall_t expires;
 	bool come_again;
+	bool never; /* there is no date */
 };
 int task_send(struct work *w, const struct notice *n, struct sent *r);
+/* Was that notice made into a message? 1, 0, -1. */
+int task_sent(struct work *w, const struct notice *n);
 
 #endif

@@ -1,5 +1,6 @@
 /* What a task says to one member: whether it may, the values of its text, the message. See task.h.
  */
+#include "plugins/offers/sent.h"
 #include "plugins/offers/source.h"
 #include "plugins/offers/task_intern.h"
 
@@ -21,24 +22,38 @@ int task_wants(struct work *w, const struct task *t, struct member *m)
 	return holds;
 }
 
-int task_send(struct work *w, const struct notice *n, struct sent *r)
+static struct sending sending_of(struct work *w, const struct notice *n)
 {
 	const struct task *t = n->t;
-	struct offers_source under;
-	struct metavars values;
-	struct sending s = { .member = n->member,
+
+	return (struct sending){ .member = n->member,
 		.object = t->number,
 		.run = n->run << MEMBER_BITS | (n->member->id & ((1u << MEMBER_BITS) - 1)),
 		.key = n->key,
 		.step = n->step,
 		.class = t->kind,
 		.row = t->row,
-		.template = t->template,
+		.template = n->template ? n->template : t->template,
 		.via = &t->via,
-		.source = &values.source,
 		.due = w->now,
 		.expires = n->expires,
 		.come_again = n->come_again };
+}
+
+int task_sent(struct work *w, const struct notice *n)
+{
+	struct sending s = sending_of(w, n);
+	struct sent r = { .id = dispatch_id(&s) };
+	int rc = sent_find(w, &r);
+
+	return rc == 1 ? r.msg != 0 : rc;
+}
+
+int task_send(struct work *w, const struct notice *n, struct sent *r)
+{
+	struct offers_source under;
+	struct metavars values;
+	struct sending s = sending_of(w, n);
 	char code[64];
 	int failed;
 
@@ -48,10 +63,13 @@ int task_send(struct work *w, const struct notice *n, struct sent *r)
 		if (usual < s.expires)
 			s.expires = usual;
 	}
+	s.source = &values.source;
 	source_init(&under, w, n->member, NULL, NULL);
 	metavars_init(&values, NULL, &under.source);
-	values.v[METAVAR_DAYS] = value_int(n->days);
-	values.v[METAVAR_DATE] = value_date(n->date);
+	if (!n->never) {
+		values.v[METAVAR_DAYS] = value_int(n->days);
+		values.v[METAVAR_DATE] = value_date(n->date);
+	}
 	if (n->amount >= 0 && currency_code_of(w, n->currency, code, sizeof code)) {
 		values.v[METAVAR_AMOUNT] = value_decimal(n->amount);
 		values.v[METAVAR_CURRENCY] = value_text(str_of(code));

@@ -301,6 +301,44 @@ static void test_RT_7_spent_between_run_and_dispatch(void **state)
 	assert_int_equal(tf_fire(0), 0);
 }
 
+/* Told that they would expire, and now they do not: said once, for each lot, where a task says so.
+ */
+static void test_10_2_prolonged_after_the_notice(void **state)
+{
+	begin(POLICY
+		"currencies = { bonus = { one = \"point\"; other = \"points\"; decimals = 0; }; };"
+		"templates = { ends = { en = { sms = \"$Amount points expire in $Days days\"; }; };"
+		" live = { en = { sms = \"$Amount points live until ${Date|ever}\"; }; }; };"
+		"tasks = ( { name = \"ends\"; every = \"day at 11:00\"; look = \"bonus.expires\"; "
+		"ahead = [ \"14 days\", \"3 days\" ]; send = \"ends\"; correct = \"live\"; via = "
+		"[ \"sms\" ]; } );",
+		"2026-03-10T06:00:00Z");
+	tf_add("m", "Europe/Riga", 0);
+	tf_lot("m", "a", "bonus", 60, NULL, "2026-03-25T00:00:00+02:00");
+	tf_lot("m", "b", "bonus", 40, NULL, "2026-03-25T00:00:00+02:00");
+	tf_lot("m", "c", "bonus", 10, NULL, "2026-04-30T00:00:00+03:00");
+	tf_at("2026-03-10T10:00:00+02:00");
+	assert_int_equal(tf_fire(0), 0);
+	/* before anything was said of it: nothing is to be corrected */
+	tf_lot("m", "c", "bonus", 10, NULL, "2026-05-30T00:00:00+03:00");
+	assert_int_equal(tf.sent_n, 0);
+	tf_at("2026-03-10T12:00:00+02:00");
+	assert_int_equal(tf_fire(0), 1);
+	assert_string_equal(tf.sent[0].text, "100 points expire in 14 days");
+	/* the same again, an earlier day: no correction */
+	tf_lot("m", "a", "bonus", 60, NULL, "2026-03-25T00:00:00+02:00");
+	tf_lot("m", "b", "bonus", 40, NULL, "2026-03-24T00:00:00+02:00");
+	assert_int_equal(tf.sent_n, 1);
+	tf_lot("m", "a", "bonus", 60, NULL, "2026-06-01T00:00:00+03:00");
+	assert_int_equal(tf.sent_n, 2);
+	assert_string_equal(tf.sent[1].text, "60 points live until May 31, 2026");
+	tf_lot("m", "a", "bonus", 60, NULL, "2026-06-01T00:00:00+03:00"); /* told again */
+	assert_int_equal(tf.sent_n, 2);
+	tf_lot("m", "a", "bonus", 60, NULL, NULL); /* and for ever: what was corrected is */
+	assert_int_equal(tf.sent_n, 3);
+	assert_string_equal(tf.sent[2].text, "60 points live until ever");
+}
+
 static void test_RT_8_birthday_points_live_and_expire(void **state)
 {
 	struct balance *v;
@@ -461,6 +499,7 @@ int main(void)
 		T(test_RT_5_leap_day),
 		T(test_RT_6_the_edges_of_the_earth),
 		T(test_RT_7_spent_between_run_and_dispatch),
+		T(test_10_2_prolonged_after_the_notice),
 		T(test_RT_8_birthday_points_live_and_expire),
 		T(birthdays_come_once_a_year),
 		T(within_tells_each_lot_once),
