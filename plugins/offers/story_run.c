@@ -141,6 +141,12 @@ static bool go_on(struct teller *t, struct span after)
 	return true;
 }
 
+/* In a story nobody comes between its clauses. */
+static int next_task(struct work *w, wall_t *due_r)
+{
+	return task_next_within(w, DUR_DAY, due_r);
+}
+
 /* True: it came true. Else *why (which is emptied first) says what did not. *log: what happened. */
 static bool story_tell(struct world *w, const struct rules *r, const struct subject *of,
 	struct str text, struct span after, struct buf *why, struct buf *log)
@@ -157,7 +163,7 @@ static bool story_tell(struct world *w, const struct rules *r, const struct subj
 		buf_c(why, wrong);
 	} else {
 		w->task_fire = of->o ? NULL : task_fire;
-		w->task_next_due = of->o ? NULL : task_next_due;
+		w->task_next_due = of->o ? NULL : next_task;
 		w->left = story_left;
 		w->gone = story_gone;
 		w->ctx = &t;

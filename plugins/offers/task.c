@@ -376,9 +376,15 @@ int task_fire(struct work *w, unsigned most, mono_t until, unsigned *sent_r, boo
 
 int task_next_due(struct work *w, wall_t *due_r)
 {
+	return task_next_within(
+		w, ASK_AGAIN_MIN * DUR_MIN, due_r); /* a member of a new zone may come */
+}
+
+int task_next_within(struct work *w, dur_t most, wall_t *due_r)
+{
 	struct str *zones;
 	size_t n;
-	wall_t due = w->now + ASK_AGAIN_MIN * DUR_MIN; /* a member of a new zone may come */
+	wall_t due = w->now + most;
 	int64_t held;
 	struct run r;
 	int got;

@@ -17,6 +17,8 @@
 int task_fire(struct work *w, unsigned most, mono_t until, unsigned *sent_r, bool *left_r);
 /* When task_fire() is to be asked again, at most a quarter of an hour ahead. */
 int task_next_due(struct work *w, wall_t *due_r);
+/* The same, at most so long ahead: for who asks again whenever somebody new has come. */
+int task_next_within(struct work *w, dur_t most, wall_t *due_r);
 /* As JSON for posternctl: each task's runs of its last dates. */
 int task_describe(struct work *w, struct buf *out);
 
