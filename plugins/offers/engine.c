@@ -362,6 +362,9 @@ int engine_event(struct work *w, struct event *e, struct reply *r)
 	int rc, done = 1;
 
 	r->till = event_kinds[e->type].flags & EV_TILL;
+	w->about = event_kinds[e->type].word;
+	for (unsigned i = 0; w->odd && i < e->odd_n; i++)
+		w->odd(w, e->odd[i]);
 	rc = find_member(&k);
 	if (rc == 0 && (event_unproved(e) || (k.m && k.m->state == MEMBER_LEFT)))
 		done = 2; /* no event for offers: a link that was not proved, one who left */

@@ -33,6 +33,44 @@ static const struct {
 };
 enum { ALIASES = sizeof aliases / sizeof aliases[0] };
 
+/* What platforms call the events that they send, in whatever form of letters and signs between the
+ * words: "Purchase completion", "PURCHASE_COMPLETION", "purchaseCompletion". */
+static const struct {
+	const char *letters, *kind;
+	enum event_type type;
+} platform_names[] = {
+#define NAME(words, kind, EVENT) { words, kind, EVENT_##EVENT },
+#include "plugins/offers/event_names.def"
+#undef NAME
+};
+
+static bool platform_name(struct str word, enum event_type *t_r, const char **kind_r)
+{
+	char letters[48];
+	size_t n = 0;
+
+	for (size_t i = 0; i < word.n; i++) {
+		char c = word.p[i];
+
+		if (c >= 'A' && c <= 'Z')
+			c = (char)(c - 'A' + 'a');
+		if (c < 'a' || c > 'z')
+			continue;
+		if (n == sizeof letters - 1)
+			return false;
+		letters[n++] = c;
+	}
+	letters[n] = '\0';
+	for (size_t i = 0; i < sizeof platform_names / sizeof platform_names[0]; i++)
+		if (strcmp(letters, platform_names[i].letters) == 0) {
+			*t_r = platform_names[i].type;
+			if (kind_r)
+				*kind_r = platform_names[i].kind;
+			return true;
+		}
+	return false;
+}
+
 static const char *const row_words[ROW_COUNT] = { "DiscountOperation", "PaymentOperation",
 	"DepositOperation", "RefundOperation", "CommunicationOffer", "Advertisement", "System" };
 static const char *const alias_words[ALIAS_KINDS] = { "id", "card", "device", "phone", "email",
@@ -74,7 +112,7 @@ bool event_type_parse(struct str word, enum event_type *t_r, const char **kind_r
 				*kind_r = aliases[i].kind;
 			return true;
 		}
-	return false;
+	return platform_name(word, t_r, kind_r);
 }
 
 bool event_is_kind(const struct event *e, const char *kind)

@@ -50,7 +50,7 @@ struct event_kind {
 };
 extern const struct event_kind event_kinds[EVENT_TYPES];
 /* By word; also aliases: "phone.linked", "email.unlinked" … are contact.… with that kind, which
- * *kind_r (may be NULL) then names (else ""). */
+ * *kind_r (may be NULL) then names (else ""); and the names of event_names.def. */
 bool event_type_parse(struct str word, enum event_type *t_r, const char **kind_r);
 const char *event_type_near(struct str word); /* the most similar word, or NULL */
 bool event_has_attr(enum event_type t, enum event_attr a);
@@ -76,6 +76,7 @@ enum alias_kind {
 };
 const char *alias_word(enum alias_kind k); /* "id", "card", "device", "phone", "email", "guest" */
 
+enum { EVENT_ODD = 4 };
 struct event {
 	enum event_type type;
 	struct str id, source;
@@ -83,9 +84,14 @@ struct event {
 	int32_t offset;              /* seconds east of UTC that it was written with */
 	struct str who[ALIAS_KINDS]; /* empty: not said */
 	struct value attr[EVENT_ATTRS];
-	json_t *body;        /* the whole in its stored form; composite attributes: event_part() */
-	struct str text;     /* the same as compact JSON: sorted, times in UTC, aliases resolved */
-	uint64_t digest;     /* of the text: equal facts have equal digests */
+	json_t *body;    /* the whole in its stored form; composite attributes: event_part() */
+	struct str text; /* the same as compact JSON: sorted, times in UTC, aliases resolved */
+	uint64_t digest; /* of the text: equal facts have equal digests */
+	/* Fields that nobody looks at and that are like a known one: "data.totl: is \"total\"
+	 * meant?"
+	 */
+	const char *odd[EVENT_ODD];
+	unsigned odd_n;
 	struct arena *arena; /* holds all of it, this too */
 	uint64_t seq;        /* given when it is on disk */
 };
@@ -99,7 +105,8 @@ struct event_reader {
 };
 /* One event from JSON; *e_r is the caller's (event_drop). now: when it was received. Faults name
  * the field. What `data` and `receipt` hold beyond the catalogue is kept with the text and counts
- * for the digest, but is not looked at. Times are kept to the millisecond. Any thread. */
+ * for the digest, but is not looked at (see ->odd). Times are kept to the millisecond. Any thread.
+ */
 enum event_verdict event_read(json_t *v, wall_t now, const struct event_reader *how,
 	struct event **e_r, struct json_faults *f);
 /* The same from the text that was stored. occurred: as clamped. NULL when it is damaged. */

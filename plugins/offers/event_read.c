@@ -262,6 +262,29 @@ static bool attr_of(struct reading *r, json_t *v, enum event_attr a, const char 
 	}
 }
 
+/* Platforms may say more than is known here; what is nearly known is a slip of somebody. */
+static void note_odd(struct reading *r, const char *at, const char *name)
+{
+	struct str rest = str_of(event_kinds[r->e->type].attrs), one, best = STR_NONE;
+	size_t n = strlen(name);
+	unsigned least = n > 5 ? 3 : 2; /* below this */
+	struct event *e = r->e;
+
+	if (r->trusted || e->odd_n == EVENT_ODD || n < 3 || n > 60)
+		return;
+	while (str_cut(&rest, ' ', &one)) {
+		unsigned d = str_distance(str_of(name), one, least);
+
+		if (d < least && !str_is(one, name)) {
+			least = d;
+			best = one;
+		}
+	}
+	if (best.n)
+		e->odd[e->odd_n++] = arena_printf(
+			e->arena, "%s.%s: is \"%.*s\" meant?", at + 1, name, STR_ARG(best));
+}
+
 /* `data`, and the receipt where it is an object. */
 static void read_fields(struct reading *r, json_t *o, const char *at)
 {
@@ -279,10 +302,12 @@ static void read_fields(struct reading *r, json_t *o, const char *at)
 		if (json_is_null(v))
 			continue;
 		if (!event_attr_parse(str_of(name), &a) || a < ATTR_store ||
-			(a != ATTR_member && !event_has_attr(r->e->type, a)))
+			(a != ATTR_member && !event_has_attr(r->e->type, a))) {
 			json_object_set(r->extras, name, v);
-		else if (!attr_of(r, v, a, &why))
+			note_odd(r, at, name);
+		} else if (!attr_of(r, v, a, &why)) {
 			fault_at(r, at, name, why);
+		}
 	}
 }
 

@@ -280,6 +280,78 @@ static void test_an_event_made_here_is_restored(void **state)
 	event_drop(&back);
 }
 
+/* The 20 events under each name that the specification's sources give them. */
+static void test_EV_10_the_names_of_the_seeds(void **state)
+{
+	static const struct {
+		const char *word, *names[5], *kind;
+	} v[] = {
+		{ "discount.calculated", { "Discount calculation", "DISCOUNT_CALCULATION" } },
+		{ "bonus.calculated", { "Bonus points calculation" } },
+		{ "bonus.deducted", { "Deduction", "Payment", "Payment using bonus card",
+					    "Payment with bonus card" } },
+		{ "balance.requested", { "Balance request", "balance-request" } },
+		{ "card.assigned", { "Card assigned", "Issuance", "card issuance" } },
+		{ "purchase.completed",
+			{ "Purchase completion", "purchaseCompletion", "Purchase completed" } },
+		{ "friend.purchased", { "Purchase by friend" } },
+		{ "card.activated", { "Card activation" } },
+		{ "registration.completed", { "Registration completion", "Registration" } },
+		{ "form.completed",
+			{ "Application form completion", "Form update", "form_update" } },
+		{ "contact.linked", { "Phone/email linking" } },
+		{ "contact.linked", { "phone.linked", "Phone linked", "Phone linking" }, "phone" },
+		{ "contact.linked", { "email.linked", "Email linked" }, "email" },
+		{ "app.installed", { "Mobile App installation", "App installed" } },
+		{ "social.linked", { "Social media linking", "Social profile linked" } },
+		{ "social.activity", { "Social media activity", "Social activity" } },
+		{ "social.joined", { "Group joined" } },
+		{ "social.activity_removed", { "Activity removal" } },
+		{ "social.left", { "Group exit" } },
+		{ "friend.invited", { "Inviting friend", "Friend invitation" } },
+		{ "status.changed", { "Customer status change" } },
+		{ "status.calculated", { "Status calculation" } },
+	};
+	enum event_type t, want;
+	uint32_t seen = 0;
+	const char *kind;
+
+	for (size_t i = 0; i < sizeof v / sizeof v[0]; i++) {
+		assert_true(event_type_parse(str_of(v[i].word), &want, NULL));
+		seen |= 1u << want;
+		for (size_t k = 0; k < 5 && v[i].names[k]; k++) {
+			if (!event_type_parse(str_of(v[i].names[k]), &t, &kind) || t != want)
+				fail_msg("\"%s\" is not %s", v[i].names[k], v[i].word);
+			assert_string_equal(kind, v[i].kind ? v[i].kind : "");
+		}
+	}
+	assert_int_equal(seen, (1u << 20) - 1); /* all of them */
+	assert_false(event_type_parse(STR("Purchase"), &t, &kind));
+	assert_false(event_type_parse(STR(""), &t, &kind));
+	assert_false(event_type_parse(
+		STR("purchase completion and so on and on and on and on"), &t, &kind));
+}
+
+static void test_slips_in_data_are_said(void **state)
+{
+	struct json_faults f = { 0 };
+	json_t *v = json_read(
+		STR("{\"id\":\"1\",\"type\":\"purchase.completed\",\"member\":\"m\","
+		    "\"receipt\":{\"id\":\"r\",\"curency\":\"EUR\"},\"data\":{\"totl\":5,"
+		    "\"Total\":6,\"colour\":\"red\",\"items\":3,\"discount\":1,\"amount\":2}}"),
+		&f);
+	struct event *e = NULL;
+
+	assert_non_null(v);
+	assert_int_equal(event_read(v, now, &usual, &e, &f), EVENT_OK);
+	assert_int_equal(e->odd_n, 3);
+	assert_string_equal(e->odd[0], "receipt.curency: is \"currency\" meant?");
+	assert_string_equal(e->odd[1], "data.totl: is \"total\" meant?");
+	assert_string_equal(e->odd[2], "data.Total: is \"total\" meant?");
+	event_drop(&e);
+	json_decref(v);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -291,6 +363,8 @@ int main(void)
 		cmocka_unit_test(test_faults_name_the_field),
 		cmocka_unit_test(test_names_of_several_types_are_those_of_all),
 		cmocka_unit_test(test_an_event_made_here_is_restored),
+		cmocka_unit_test(test_EV_10_the_names_of_the_seeds),
+		cmocka_unit_test(test_slips_in_data_are_said),
 	};
 
 	now = 1772359200ll * DUR_S; /* 2026-03-01T10:00:00Z */

@@ -233,7 +233,21 @@ int member_apply(struct work *w, const struct member_input *in, enum member_appl
 	return consent_take(w, m, in, by);
 }
 
-int member_take_fields(struct work *w, struct member *m, json_t *fields)
+/* "/attributes/cty": of a member said by an event. Answers that are no attributes are usual. */
+static void tell_odd(struct work *w, const struct json_faults *f, bool answers)
+{
+	for (unsigned i = 0; w->odd && i < f->n; i++) {
+		const char *at = f->v[i].at;
+
+		if (answers && (!strstr(f->v[i].text, "meant") ||
+				       !str_starts(str_of(at), STR("/attributes/"))))
+			continue;
+		w->odd(w, arena_printf(w->arena, "%s%s %s", answers ? "data.answers" : "member",
+				  answers ? at + strlen("/attributes") : at, f->v[i].text));
+	}
+}
+
+static int take_fields(struct work *w, struct member *m, json_t *fields, bool answers)
 {
 	struct member_reader how = { .rules = w->rules, .lenient = true };
 	struct json_faults f = { 0 };
@@ -242,9 +256,15 @@ int member_take_fields(struct work *w, struct member *m, json_t *fields)
 	if (!json_is_object(fields))
 		return 0;
 	member_input_read(fields, &how, w->arena, &in, &f);
+	tell_odd(w, &f, answers);
 	in.ext = STR_NONE; /* who it is was found out before */
 	in.consent_n = 0;  /* consent.changed says that, with its proof */
 	return member_apply(w, &in, APPLY_GIVEN, STR("event"), m, &m, NULL) < 0 ? -1 : 0;
+}
+
+int member_take_fields(struct work *w, struct member *m, json_t *fields)
+{
+	return take_fields(w, m, fields, false);
 }
 
 /* Answers become what the member has under that name: a declared attribute, or one of the few that
@@ -271,7 +291,7 @@ int member_take_answers(struct work *w, struct member *m, json_t *answers)
 		json_object_set(to, name, v);
 	}
 	json_object_set_new(fields, "attributes", attrs);
-	r = member_take_fields(w, m, fields);
+	r = take_fields(w, m, fields, true);
 	json_decref(fields);
 	return r;
 }
@@ -471,17 +491,25 @@ int member_show(struct work *w, struct member *m, struct buf *out)
 int member_show_consent(struct work *w, struct member *m, struct buf *out)
 {
 	struct consent_view v;
+	int marketing, service;
 
 	buf_char(out, '{');
 	for (unsigned row = 0; row < ROW_COUNT; row++) {
 		buf_printf(out, "%s\"%s\":{", row ? "," : "", row_word((enum row)row));
 		for (unsigned c = 0; c < MEDIA_RECEIPT; c++) {
-			if (member_consent(w, m, (enum row)row, (enum media)c, &v) < 0)
+			marketing =
+				member_agrees(w, m, (enum row)row, CLASS_MARKETING, (enum media)c);
+			service = member_agrees(w, m, (enum row)row, CLASS_SERVICE, (enum media)c);
+			if (marketing < 0 || service < 0 ||
+				member_consent(w, m, (enum row)row, (enum media)c, &v) < 0)
 				return -1;
-			buf_printf(out, "%s\"%s\":{\"granted\":%s,\"read_only\":%s,\"default\":%s}",
+			buf_printf(out,
+				"%s\"%s\":{\"granted\":%s,\"read_only\":%s,\"default\":%s,"
+				"\"marketing\":%s,\"service\":%s}",
 				c ? "," : "", media_word((enum media)c),
 				v.granted ? "true" : "false", v.read_only ? "true" : "false",
-				v.said ? "false" : "true");
+				v.said ? "false" : "true", marketing ? "true" : "false",
+				service ? "true" : "false");
 		}
 		buf_char(out, '}');
 	}

@@ -565,8 +565,7 @@ static void read_statuses(struct reading *r, struct json_obj *o)
 bool member_input_read(json_t *v, const struct member_reader *how, struct arena *a,
 	struct member_input *in, struct json_faults *f)
 {
-	struct json_faults ignored = { 0 };
-	struct reading r = { how, a, in, how->lenient ? &ignored : f };
+	struct reading r = { how, a, in, f };
 	struct json_obj o;
 	json_t *it, *list;
 	const char *name;
@@ -609,9 +608,7 @@ bool member_input_read(json_t *v, const struct member_reader *how, struct arena 
 		read_consent(&r, it);
 	if (json_obj_str(&o, "proof", 0, TEXT_MOST, &in->proof))
 		in->proof = keep(&r, in->proof);
-	if (how->lenient)
-		return true;
-	return json_obj_close(&o) && f->n == 0;
+	return (json_obj_close(&o) && f->n == 0) || how->lenient;
 }
 
 /* ---- rows of CSV ---- */

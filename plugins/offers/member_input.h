@@ -60,7 +60,7 @@ struct member_reader {
 	const struct address_country *country; /* NULL: numbers must be international */
 	/* Contacts said to be neither are so: systems that import their own members proved them. */
 	bool verified;
-	bool lenient; /* of an event: what is not known or is at fault is passed over */
+	bool lenient; /* of an event: what is not known or is at fault is passed over, and said */
 };
 /* From {"id": …, "phone": …, "attributes": {…} …}; see postern-http(7). What is read lives in the
  * arena. False with faults; true with lenient. */

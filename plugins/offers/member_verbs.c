@@ -124,6 +124,15 @@ static void tell(struct buf *out, const json_t *v, const char *name, unsigned de
 	}
 }
 
+/* What goes through a cell now: both, services alone, nothing. */
+static const char *cell_word(const json_t *c)
+{
+	bool marketing = json_is_true(json_object_get(c, "marketing"));
+	bool service = json_is_true(json_object_get(c, "service"));
+
+	return marketing && service ? "all" : marketing ? "mark." : service ? "serv." : "no";
+}
+
 /* The matrix as a table: a row a line, a column a channel. */
 static void tell_consent(struct buf *out, const json_t *v)
 {
@@ -134,7 +143,7 @@ static void tell_consent(struct buf *out, const json_t *v)
 
 	buf_printf(out, "%-20s", "");
 	for (unsigned m = 0; m < MEDIA_RECEIPT; m++)
-		buf_printf(out, "%-8s", media_word((enum media)m));
+		buf_printf(out, "%-9s", media_word((enum media)m));
 	buf_char(out, '\n');
 	json_object_foreach(rows, name, row)
 	{
@@ -143,22 +152,22 @@ static void tell_consent(struct buf *out, const json_t *v)
 		buf_printf(out, "%-20s", name);
 		for (unsigned m = 0; m < MEDIA_RECEIPT; m++) {
 			json_t *c = json_object_get(row, media_word((enum media)m));
+			char cell[16];
 
-			buf_printf(out, "%s%s%-*s",
-				json_is_true(json_object_get(c, "granted")) ? "yes" : "no",
+			snprintf(cell, sizeof cell, "%s%s%s", cell_word(c),
 				json_is_true(json_object_get(c, "default")) ? "*" : "",
-				json_is_true(json_object_get(c, "granted")) ? 4 : 5,
 				json_is_true(json_object_get(c, "read_only")) ? "!" : "");
-			if (!json_is_true(json_object_get(c, "default")))
-				buf_char(out, ' ');
+			buf_printf(out, "%-9s", cell);
 		}
 		buf_char(out, '\n');
 	}
 	json_array_foreach(off, i, it)
 	{
-		buf_printf(out, "%s is turned off as a whole\n", json_string_value(it));
+		buf_printf(out, "%s is turned off as a whole: nothing is sent by it\n",
+			json_string_value(it));
 	}
-	buf_c(out, "* by default  ! read-only\n");
+	buf_c(out, "all: marketing and services  serv.: services, no marketing  no: neither\n"
+		   "*: nothing was said, consent_default holds  !: read-only\n");
 	tell(out, json_object_get(v, "history"), "history", 0);
 }
 

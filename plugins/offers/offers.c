@@ -21,6 +21,83 @@ static int unit_left(struct work *w, uint64_t msg)
 	return plugin_has_left(w->ctx, msg);
 }
 
+/* writer */
+static void unit_odd(struct work *w, const char *what)
+{
+	struct plugin_call *c = w->ctx;
+	struct offers *o = offers_of(c->host);
+	struct odd_field *f;
+	unsigned i = 0;
+
+	stat_inc(&o->odd_fields);
+	while (i < o->odd_n &&
+		(strcmp(o->odd[i].what, what) != 0 || strcmp(o->odd[i].about, w->about) != 0))
+		i++;
+	if (i == ODD_FIELDS)
+		return; /* whoever is that wrong is wrong in the first of them, too */
+	f = &o->odd[i];
+	if (i == o->odd_n) {
+		o->odd_n++;
+		str_copy(f->about, sizeof f->about, str_of(w->about));
+		str_copy(f->what, sizeof f->what, str_of(what));
+		log_warn("a field of an event is passed over", F_STR("event", f->about),
+			F_STR("field", f->what));
+	}
+	f->n++;
+	f->last = w->now;
+}
+
+struct fields_ask {
+	struct plugin_call call; /* first */
+	struct odd_field v[ODD_FIELDS];
+	unsigned n;
+};
+
+/* writer */
+static int fields_run(struct plugin_call *c)
+{
+	struct fields_ask *a = (struct fields_ask *)(void *)c;
+	const struct offers *o = offers_of(c->host);
+
+	a->n = o->odd_n;
+	memcpy(a->v, o->odd, o->odd_n * sizeof *a->v);
+	return 0;
+}
+
+int offers_fields(struct plugin_words *w, struct err *e)
+{
+	struct fields_ask *a = mem_new(struct fields_ask);
+	int rc;
+
+	a->call.run = fields_run;
+	a->call.refusable = true;
+	rc = plugin_call_wait(w->host, &a->call, e);
+	if (rc == 0 && w->as_json)
+		buf_char(w->out, '[');
+	for (unsigned i = 0; rc == 0 && i < a->n; i++) {
+		const struct odd_field *f = &a->v[i];
+
+		if (!w->as_json) {
+			buf_printf(w->out, "%-24s %s  (%llu times, last ", f->about, f->what,
+				(unsigned long long)f->n);
+			clock_put_rfc3339(w->out, f->last);
+			buf_c(w->out, ")\n");
+			continue;
+		}
+		buf_printf(w->out, "%s{\"event\":\"%s\",\"field\":", i ? "," : "", f->about);
+		buf_json(w->out, str_of(f->what));
+		buf_printf(w->out, ",\"times\":%llu,\"last\":\"", (unsigned long long)f->n);
+		clock_put_rfc3339(w->out, f->last);
+		buf_c(w->out, "\"}");
+	}
+	if (rc == 0 && w->as_json)
+		buf_char(w->out, ']');
+	else if (rc == 0 && a->n == 0)
+		buf_c(w->out, "no field of an event was passed over since the start\n");
+	mem_free(&a);
+	return rc;
+}
+
 struct work *unit_begin(struct unit *u, struct plugin_call *c)
 {
 	struct offers *o = offers_of(c->host);
@@ -32,6 +109,8 @@ struct work *unit_begin(struct unit *u, struct plugin_call *c)
 		.arena = arena_new(),
 		.send = unit_send,
 		.left = unit_left,
+		.odd = unit_odd,
+		.about = "",
 		.ctx = c };
 	return &u->w;
 }
@@ -372,6 +451,9 @@ static void stats(struct offers *o, bool on)
 			"What was due longer ago than max_lateness." },
 		{ &o->late_cancels, "postern_offers_late_cancels_total",
 			"Cancels that came after their message was sent." },
+		{ &o->odd_fields, "postern_offers_odd_fields_total",
+			"Fields of events that were passed over: slips of names, values at "
+			"fault." },
 		{ &o->purged, "postern_offers_purged_total",
 			"Rows that were older than keep_events." },
 		{ &o->commands, "postern_offers_commands_total",

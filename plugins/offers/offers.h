@@ -23,12 +23,23 @@ struct lane {
 	bool sweeping, again; /* again: something came meanwhile */
 };
 
+/* Fields of events that were passed over, each told once in the log: "purchase.completed",
+ * "data.totl: is \"total\" meant?". */
+struct odd_field {
+	char about[40], what[160];
+	uint64_t n;
+	wall_t last;
+};
+enum { ODD_FIELDS = 64 };
+
 struct offers {
 	struct plugin_host *h;
 	/* writer */
 	struct db db;
 	bool open;
 	bool resting; /* what a crash left raw is still being worked on */
+	struct odd_field odd[ODD_FIELDS];
+	unsigned odd_n;
 	/* any thread */
 	_Atomic uint64_t second; /* of intake.rate: number of the second << 24 | events in it */
 	struct letter nudge;     /* the writer tells the loop that timers or deeds were made */
@@ -48,7 +59,7 @@ struct offers {
 	mono_t refused_since; /* 0: it takes them, or none was asked yet */
 	bool refused_once;
 	struct stat_cell events, repeats, conflicts, late, failed, fired, stale, late_cancels,
-		commands, commands_failed, purged;
+		commands, commands_failed, purged, odd_fields;
 };
 
 /* One call with its unit of work; the first member of what is allocated for it. */
@@ -75,6 +86,9 @@ static inline struct offers *offers_of(struct plugin_host *h)
 {
 	return h->self;
 }
+
+/* `posternctl offers fields`: what was passed over. On a worker. */
+int offers_fields(struct plugin_words *w, struct err *e);
 
 /* ---- offers_intake.c ---- */
 void intake_run(struct plugin_request *r, struct str body); /* HTTP */

@@ -3,6 +3,7 @@
 #include "plugins/offers/story_verbs.h"
 #include "plugins/offers/attrs.h"
 #include "plugins/offers/audience.h"
+#include "plugins/offers/offers.h"
 #include "plugins/offers/render.h"
 #include "plugins/offers/story.h"
 #include "plugins/offers/why.h"
@@ -21,7 +22,8 @@ const char offers_usage[] =
 	"                                what would happen, by the files as they are now\n"
 	"offers render TEMPLATE [NAME=VALUE…] [--media M] [--language L]\n"
 	"                                each channel's text; values not given are made up\n"
-	"offers audience NAME            how many members it has\n";
+	"offers audience NAME            how many members it has\n"
+	"offers fields                   fields of events that were passed over\n";
 
 /* The files beside the main one, read afresh: what a reload would take. NULL and e, with the faults
  * in out. */
@@ -292,6 +294,8 @@ int offers_verb(struct plugin_words *w, struct err *e)
 		return verb_render(w, e);
 	if (strcmp(what, "audience") == 0)
 		return verb_audience(w, e);
-	return err_set(
-		e, ERR_INPUT, "offers what? test, why, why-not, simulate, render or audience");
+	if (strcmp(what, "fields") == 0)
+		return offers_fields(w, e);
+	return err_set(e, ERR_INPUT,
+		"offers what? test, why, why-not, simulate, render, audience or fields");
 }

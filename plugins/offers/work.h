@@ -24,6 +24,10 @@ struct work {
 	uint64_t (*send)(struct work *w, struct message *m, struct outcome *why);
 	/* Has that message left? 1, 0: not as far as is known; -1. NULL: of_sent knows it. */
 	int (*left)(struct work *w, uint64_t msg);
+	/* A field of an event that was passed over, and why; NULL: nobody is told. about: its type.
+	 */
+	void (*odd)(struct work *w, const char *what);
+	const char *about;
 	void *ctx;
 	/* what happened, for the answer */
 	uint64_t *queued;

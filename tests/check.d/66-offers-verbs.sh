@@ -74,6 +74,26 @@ expect "a member has balances and lots" 200 '.balances == [{currency:"bonus",amo
 try "posternctl shows them, too" 0 ctl members show ann
 grep -q 'currency=bonus  amount=10$' <<<"$said" && grep -q 'lot=L1 .* state=active' <<<"$said" && ok "in words" || fail "it shows $said"
 
+# ---- slips in events, platforms' own names, rows of suppressions, what goes through a subscription
+expect "a platform's own name, and slips" 200 '' POST /v1/events '{"id":"o1","type":"Purchase Completion","member":{"id":"ann","frist_name":"Ann","zone":"Riga"},
+	"data":{"totl":5,"colour":"red"}}'
+try "offers fields" 0 ctl offers fields
+[ "$(grep -c '^purchase.completed ' <<<"$said")" = 3 ] && grep -q 'data.totl: is "total" meant?  (1 times' <<<"$said" && grep -q 'member/frist_name is not known here; did you mean "first_name"' <<<"$said" &&
+	grep -q 'member/zone' <<<"$said" && ok "says what was passed over" || fail "it says $said"
+[ "$(metric postern_offers_odd_fields_total)" = 3 ] && [ "$(grep -c 'field of an event is passed over' gw.log)" = 3 ] && ok "which is counted and logged" || fail "$(metric postern_offers_odd_fields_total) $(grep passed gw.log)"
+try "suppressed for a row" 0 ctl suppressions add sms +46700000077 Advertisement
+try "lifted for another" 1 ctl suppressions remove sms +46700000077 System
+try "and as a whole" 1 ctl suppressions remove sms +46700000077
+try "lifted for that row" 0 ctl suppressions remove sms +46700000077 advertisement
+try "no such row" 1 ctl suppressions add sms +46700000077 Advert
+try "subscriptions" 0 ctl members consent ann
+grep -q '^Advertisement  *all\* ' <<<"$said" && ok "say what goes through" || fail "they say $said"
+ctl members consent ann Advertisement sms off >/dev/null
+ctl members consent ann System email off >/dev/null
+try "what was refused" 0 ctl members consent ann
+grep -q '^Advertisement  *serv\. ' <<<"$said" && grep -q '^System  *all\*  *no ' <<<"$said" && ok "does not" || fail "they say $said"
+expect "in JSON" 200 '.consent.Advertisement.sms | .granted == false and .default == false and .marketing == false and .service' GET /v1/members/ann/consent
+
 # ---- what policy says to other senders, asked beforehand
 sms() { printf '{"media":"sms","to":"%s","text":"Sale!"%s}' "$1" "${2:+,$2}"; }
 token=t-crm
