@@ -67,10 +67,9 @@ static int check_text(struct str s, const char *at, struct err *e)
 	return 0;
 }
 
-static int wire_address(const struct message *m, enum field f, const char *at,
-	char wire_r[MAIL_ADDRESS], bool *utf8_r, struct err *e)
+static int wire_address(
+	struct str s, const char *at, char wire_r[MAIL_ADDRESS], bool *utf8_r, struct err *e)
 {
-	struct str s = message_get(m, f);
 	struct err why;
 	bool utf8;
 
@@ -82,13 +81,20 @@ static int wire_address(const struct message *m, enum field f, const char *at,
 	return 0;
 }
 
-static int check_message(const struct message *m, char from_r[MAIL_ADDRESS],
-	char to_r[MAIL_ADDRESS], bool *utf8_r, struct err *e)
+struct str mail_sender(const struct mail_conf *c, const struct message *m)
+{
+	struct str from = message_get(m, FIELD_FROM);
+
+	return from.n || !c ? from : str_of(c->sender);
+}
+
+static int check_message(const struct mail_conf *c, const struct message *m,
+	char from_r[MAIL_ADDRESS], char to_r[MAIL_ADDRESS], bool *utf8_r, struct err *e)
 {
 	struct str text = message_get(m, FIELD_TEXT), html = message_get(m, FIELD_HTML);
 
-	if (wire_address(m, FIELD_FROM, "from", from_r, utf8_r, e) ||
-		wire_address(m, FIELD_TO, "to", to_r, utf8_r, e) ||
+	if (wire_address(mail_sender(c, m), "from", from_r, utf8_r, e) ||
+		wire_address(message_get(m, FIELD_TO), "to", to_r, utf8_r, e) ||
 		check_line(m, FIELD_FROM_NAME, "from_name", NAME_MOST, e) ||
 		check_line(m, FIELD_SUBJECT, "subject", SUBJECT_MOST, e) ||
 		check_text(text, "text", e) || check_text(html, "html", e))
@@ -104,7 +110,7 @@ int mail_check(const struct message *m, struct err *e)
 	struct attachments a;
 	bool utf8 = false;
 
-	if (check_message(m, from, to, &utf8, e) ||
+	if (check_message(NULL, m, from, to, &utf8, e) ||
 		headers_put(message_get(m, FIELD_HEADERS), message_has(m, FIELD_UNSUBSCRIBE), NULL,
 			&utf8, e) ||
 		attachments_read(message_get(m, FIELD_ATTACHMENTS), &a, e))
@@ -534,7 +540,7 @@ int mail_build(const struct mail_conf *c, struct spool *spool, const struct mess
 	int rc = -1;
 
 	*smtputf8_r = false;
-	if (check_message(m, from, to, &b.utf8, e) == 0 && take_attachments(&b, spool, e) == 0) {
+	if (check_message(c, m, from, to, &b.utf8, e) == 0 && take_attachments(&b, spool, e) == 0) {
 		set_names(&b);
 		make_texts(&b);
 		buf_reserve(out, 1024 + b.text.n + b.text.n / 4 + b.html.n + b.html.n / 4);

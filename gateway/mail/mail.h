@@ -16,6 +16,7 @@
 struct mail_conf {
 	struct conf_where at;
 	const char *from;            /* "Shop <a@b.example>": sender of mails that name none; "" */
+	const char *sender;          /* of mails that name none; "": they cannot be sent */
 	const char *hostname;        /* right of Message-ID and in Received; "": the host's name */
 	const char *secret;          /* of tokens, 16 octets or more */
 	const char *bounce_domain;   /* return paths are TOKEN@ this; "": the sender's own */
@@ -72,6 +73,8 @@ int mail_address_wire(struct str address, char wire_r[MAIL_ADDRESS], bool *utf8_
 bool mail_mailbox(struct str in, struct buf *name, struct str *address_r);
 
 /* ---- building ---- */
+/* FIELD_FROM, or where it is absent the one of the settings; "": neither. */
+struct str mail_sender(const struct mail_conf *c, const struct message *m);
 /* ATTACHMENTS is a list of objects: `name`, `type` (else known by the name), and `content` in
  * base64 or `url`; with `cid` the HTML shows it as "cid:…" (multipart/related); `inline`: to be
  * shown, not kept. Nothing is ever fetched: where the HTML says "cid:…" of a `url`, it says the URL

@@ -449,6 +449,24 @@ static void unsubscribing(void **state)
 	message_unref(&m);
 }
 
+static void senders(void **state)
+{
+	static const struct given nobody = { .text = "x", .from = "" };
+	struct mail_conf c = conf;
+	struct message *m = message_of(&nobody, 1);
+	struct buf out = BUF_INIT;
+	struct err e;
+	bool utf8;
+
+	assert_int_equal(mail_build(&c, NULL, m, &out, &utf8, &e), -1);
+	assert_string_equal(e.text, "/from: is missing");
+	c.sender = "no-reply@shop.example";
+	assert_int_equal(mail_build(&c, NULL, m, &out, &utf8, &e), 0);
+	assert_true(str_find(buf_view(&out), STR("\r\nFrom: no-reply@shop.example\r\n")) > 0);
+	buf_free(&out);
+	message_unref(&m);
+}
+
 static void same_octets(void **state)
 {
 	const struct given *g = &built[18].g;
@@ -538,6 +556,7 @@ int main(void)
 		cmocka_unit_test(no_injection),
 		cmocka_unit_test(urls_and_links),
 		cmocka_unit_test(unsubscribing),
+		cmocka_unit_test(senders),
 		cmocka_unit_test(same_octets),
 		cmocka_unit_test(smtputf8),
 		cmocka_unit_test(quick),

@@ -1,6 +1,7 @@
 /* mail = { … }: its rows, and what must hold between them. See mail.h. */
 #include "gateway/mail/mail.h"
 #include "gateway/model/address.h"
+#include "gateway/model/address.h"
 
 enum { SECRET_LEAST = 16 };
 
@@ -30,6 +31,15 @@ bad:
 	return err_set(e, ERR_CONF,
 		"\"%.*s\" is not a domain (letters, digits and hyphens, in its ASCII form)",
 		STR_ARG(s));
+}
+
+static int check_sender(struct str s, struct err *e)
+{
+	struct err why;
+
+	if (s.n == 0 || address_email(s, &why) == 0)
+		return 0;
+	return err_set(e, ERR_CONF, "%s", why.text);
 }
 
 static int check_url(struct str s, struct err *e)
@@ -93,6 +103,9 @@ const struct conf_item mail_rows[] = { CONF_WHERE(struct mail_conf, at),
 	CONF_STR(struct mail_conf, from, "",
 		"Sender of mails from the API that name none: an address, or \"Name <address>\".",
 		.check = check_from, .example = "Shop <no-reply@shop.example>"),
+	CONF_STR(struct mail_conf, sender, "",
+		"Sender of mails that name none; \"\": such mails fail when they are sent.",
+		.check = check_sender, .example = "no-reply@shop.example"),
 	CONF_STR(struct mail_conf, hostname, "",
 		"Our name in Message-ID, Received and reports; \"\": the host's name.",
 		.check = check_domain),

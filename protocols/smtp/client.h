@@ -119,8 +119,8 @@ struct relay_job {
 	mono_t since;
 
 	/* the envelope, checked */
-	struct str to;
-	char from[RELAY_ADDRESS];
+	struct str to; /* to_wire */
+	char to_wire[RELAY_ADDRESS], from[RELAY_ADDRESS];
 	struct mail_envelope envelope;
 
 	/* content: pieces in order, each may be empty */

@@ -128,9 +128,12 @@ static bool has_8bit(struct str s)
 
 /* ---- addresses ---- */
 
-/* May it stand between < and >? Nothing that could end it or the line; UTF-8 sets *utf8. */
-static bool address_fits(struct str s, bool *utf8)
+/* As it may stand between < and >: nothing that could end it or the line, its domain in ASCII,
+ * which every server and DNS knows; a local part beyond ASCII sets *utf8. */
+static bool address_fits(struct str s, char wire_r[RELAY_ADDRESS], bool *utf8)
 {
+	bool local_utf8;
+
 	if (s.n == 0 || s.n > ADDRESS_EMAIL_MAX || !str_utf8_valid(s))
 		return false;
 	for (size_t i = 0; i < s.n; i++) {
@@ -138,9 +141,11 @@ static bool address_fits(struct str s, bool *utf8)
 
 		if (c < ' ' || c == 0x7f || c == '<' || c == '>' || (c == ' ' && s.p[0] != '"'))
 			return false;
-		*utf8 |= c >= 0x80;
 	}
-	return str_index(s, '@') > 0;
+	if (str_index(s, '@') <= 0 || mail_address_wire(s, wire_r, &local_utf8, NULL) != 0)
+		return false;
+	*utf8 |= local_utf8;
+	return true;
 }
 
 static void decide(struct relay_job *j, struct outcome o)
@@ -163,6 +168,9 @@ static void reverse_path(struct relay_job *j)
 	j->from[0] = '\0';
 	if (m->flags & MSG_REPORT)
 		return;
+	/* Submitted by SMTP from <>, it stays so. */
+	if (!(m->flags & MSG_OCTETS))
+		from = mail_sender(mail, m);
 	if (mail && mail->bounce_domain && mail->bounce_domain[0] &&
 		mail_bounce_token(mail, m->id, clock_wall(), token)) {
 		buf_printf(&b, "%s@%s", token, mail->bounce_domain);
@@ -171,12 +179,9 @@ static void reverse_path(struct relay_job *j)
 		j->verp = true;
 		return;
 	}
-	if (from.n && !address_fits(from, &j->smtputf8)) {
+	if (from.n && !address_fits(from, j->from, &j->smtputf8))
 		decide(j, relay_failed(REASON_BAD_SENDER, "5.1.7",
 				  "the sender cannot be written into MAIL FROM"));
-		return;
-	}
-	str_copy(j->from, sizeof j->from, from);
 }
 
 static void addresses(struct relay_job *j)
@@ -184,10 +189,10 @@ static void addresses(struct relay_job *j)
 	const struct message *m = j->d->msg;
 
 	mail_envelope_get(m, &j->envelope);
-	j->to = message_get(m, FIELD_TO);
-	if (!address_fits(j->to, &j->smtputf8))
+	if (!address_fits(message_get(m, FIELD_TO), j->to_wire, &j->smtputf8))
 		decide(j, relay_failed(REASON_BAD_DESTINATION, "5.1.3",
 				  "the recipient cannot be written into RCPT TO"));
+	j->to = str_of(j->to_wire);
 	reverse_path(j);
 }
 
@@ -220,8 +225,8 @@ static struct relay_mail *mail_settings(struct relay *r)
 	const struct mail_conf *now = r->c->mail ? r->c->mail : &none;
 	struct relay_mail *m = r->mail;
 
-	if (!m || !same(m->c.hostname, now->hostname) || !same(m->c.secret, now->secret) ||
-		!same(m->c.bounce_domain, now->bounce_domain) ||
+	if (!m || !same(m->c.sender, now->sender) || !same(m->c.hostname, now->hostname) ||
+		!same(m->c.secret, now->secret) || !same(m->c.bounce_domain, now->bounce_domain) ||
 		!same(m->c.unsubscribe_url, now->unsubscribe_url) ||
 		m->c.bounce_life != now->bounce_life ||
 		m->c.unsubscribe_life != now->unsubscribe_life) {
@@ -230,6 +235,7 @@ static struct relay_mail *mail_settings(struct relay *r)
 		m->refs = 1;
 		m->arena = arena_new();
 		m->c = *now;
+		m->c.sender = copy(m->arena, now->sender);
 		m->c.hostname = copy(m->arena, now->hostname);
 		m->c.secret = now->secret ? copy(m->arena, now->secret) : NULL;
 		m->c.bounce_domain = copy(m->arena, now->bounce_domain);

@@ -512,6 +512,18 @@ static void test_smtputf8(void **state)
 	end();
 }
 
+/* A domain beyond ASCII needs no SMTPUTF8: it goes in its ASCII form. */
+static void test_idn(void **state)
+{
+	begin(SCRIPTS("> 220 x\n< EHLO\n> 250-x\n> 250 PIPELINING\nmail\nidle"), QUICK, 1);
+	flow_window_is(true);
+	is_sent(flow_lend(
+		mail_raw("a@aff\xc3\xa4r.example", "b@r\xc3\xb6st.example", str_of(mail))));
+	assert_true(peer_heard("MAIL FROM:<a@xn--affr-noa.example>"));
+	assert_true(peer_heard("RCPT TO:<b@xn--rst-sna.example>"));
+	end();
+}
+
 static void test_addresses_inject_nothing(void **state)
 {
 	static const char *const bad[] = { "a@x>\r\nRCPT TO:<evil@x", "a@x\r\nDATA", "a@x> SIZE=1",
@@ -1066,6 +1078,7 @@ int main(void)
 		T(test_spool),
 		T(test_size),
 		T(test_smtputf8),
+		T(test_idn),
 		T(test_addresses_inject_nothing),
 		T(test_verp),
 		T(test_bdat),
