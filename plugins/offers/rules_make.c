@@ -4,6 +4,8 @@
 #include "plugins/offers/rules_private.h"
 
 #include "gateway/base/map.h"
+#include "gateway/mail/mail.h"
+#include "gateway/model/address.h"
 #include "plugins/offers/member.h"
 
 #include <ctype.h>
@@ -542,6 +544,22 @@ static void make_countries(struct rules *r, struct conf_faults *f)
 	r->countries_n = p->countries_n;
 }
 
+/* "club@shop.example", or "Club <club@shop.example>". */
+static void check_mail_sender(
+	const struct policy_conf *p, const struct conf_pair *pair, struct conf_faults *f)
+{
+	struct buf name = BUF_INIT;
+	struct str address;
+	struct err e;
+
+	if (!mail_mailbox(str_of(pair->value), &name, &address))
+		conf_fault(f, p->at.file, pair->line,
+			"policy.from.email must be an address, or \"Name <address>\"");
+	else if (address_email(address, &e) != 0)
+		conf_fault(f, p->at.file, pair->line, "policy.from.email: %s", e.text);
+	buf_free(&name);
+}
+
 static void make_policy(struct rules *r, struct conf_faults *f)
 {
 	const struct policy_conf *p = &r->conf->policy;
@@ -571,6 +589,8 @@ static void make_policy(struct rules *r, struct conf_faults *f)
 				"\"%s\" in policy.from is not a channel (sms, email, push, viber, "
 				"social)",
 				p->from[i].key);
+		else if (m == MEDIA_EMAIL)
+			check_mail_sender(p, &p->from[i], f);
 	}
 	r->printer =
 		printer_make(p->printer.width, p->printer.lines, p->printer.code_page, r->arena);

@@ -426,6 +426,37 @@ static void test_CF_2_all_in_one_run(void **state)
 }
 
 /* Longer prefixes first, whatever the order of the file. */
+static void test_senders_of_the_policy(void **state)
+{
+	static const struct {
+		const char *from, *says;
+	} c[] = {
+		{ "email = \"club@shop.example\"; sms = \"Club\";", NULL },
+		{ "email = \"The Club <club@shop.example>\";", NULL },
+		{ "email = \"Club\";", "policy.from.email" },
+		{ "email = \"Club <club@\";", "policy.from.email" },
+		{ "fax = \"Club\";", "is not a channel" },
+	};
+
+	for (size_t i = 0; i < sizeof c / sizeof c[0]; i++) {
+		struct conf_faults f = { 0 };
+		struct buf said = BUF_INIT;
+		char text[200];
+		struct rules *r;
+
+		snprintf(text, sizeof text, "policy = { from = { %s }; };", c[i].from);
+		r = rules_load_text("policy.conf", str_of(text), MEDIA_ANY, &f);
+		conf_faults_text(&f, &said);
+		if ((r == NULL) != (c[i].says != NULL) ||
+			(c[i].says && !strstr(buf_cstr(&said), c[i].says)))
+			fail_msg("%s\n%s", c[i].from, buf_cstr(&said));
+		if (r)
+			rules_unref(&r);
+		conf_faults_free(&f);
+		buf_free(&said);
+	}
+}
+
 static void test_QH_countries_of_the_policy(void **state)
 {
 	static const struct {
@@ -561,6 +592,7 @@ int main(void)
 		cmocka_unit_test(test_CF_2_every_fault_has_its_place),
 		cmocka_unit_test(test_CH_2_a_channel_without_a_route),
 		cmocka_unit_test(test_CF_2_all_in_one_run),
+		cmocka_unit_test(test_senders_of_the_policy),
 		cmocka_unit_test(test_QH_countries_of_the_policy),
 		cmocka_unit_test(test_FC_6_a_counter_is_not_lost_by_renaming),
 		cmocka_unit_test(test_a_reload_tells_what_changes),
