@@ -13,6 +13,7 @@
 #include <sqlite3.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum {
@@ -20,6 +21,7 @@ enum {
 	LIMIT_OPS = 2000,      /* virtual machine steps between looks at the clock */
 	BACKUP_PAGES = 256,    /* copied at a time */
 	LOG_LIMIT = 128 << 20, /* the log is cut back to this when it starts afresh */
+	FILE_MODE = 0640,      /* of the database, its log, and backups */
 };
 
 struct lite {
@@ -437,6 +439,31 @@ static int tx_statements(struct lite *l, const char *begin)
 	return rc;
 }
 
+/* Texts and numbers of people are nobody's but ours and our group's: the file is there with that
+ * mode before SQLite, whose log and index take it over, opens it. Never a descriptor on one that is
+ * there: closing that would end all locks that this process has on it. */
+static void file_make(const char *path)
+{
+	static const char *const beside[] = { "", "-wal", "-shm" };
+	char name[512];
+	struct stat st;
+	int fd;
+
+	if (!path[0] || path[0] == ':')
+		return;
+	fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, FILE_MODE);
+	if (fd >= 0) {
+		fchmod(fd, FILE_MODE); /* whatever the umask takes away: the group reads it */
+		close(fd);
+		return;
+	}
+	for (unsigned i = 0; i < 3; i++) /* of an earlier version, or laid there by hand */
+		if (snprintf(name, sizeof name, "%s%s", path, beside[i]) < (int)sizeof name &&
+			lstat(name, &st) == 0 && S_ISREG(st.st_mode) &&
+			(st.st_mode & 0777 & ~FILE_MODE))
+			chmod(name, st.st_mode & FILE_MODE);
+}
+
 static struct sql *lite_open(const struct sql_conf *c, struct err *e)
 {
 	static atomic_flag configured = ATOMIC_FLAG_INIT;
@@ -451,8 +478,10 @@ static struct sql *lite_open(const struct sql_conf *c, struct err *e)
 		cache_install();
 	}
 	l->sql.driver = sql_driver("sqlite");
-	if (c->role == SQL_WRITER)
+	if (c->role == SQL_WRITER) {
 		flags |= SQLITE_OPEN_CREATE;
+		file_make(c->where);
+	}
 	rc = sqlite3_open_v2(c->where, &l->db, flags, shim_name());
 	if (rc != SQLITE_OK)
 		goto fail;
@@ -711,6 +740,7 @@ static int lite_backup(
 		return -1;
 	}
 	unlink(part);
+	file_make(part);
 	rc = sqlite3_open_v2(
 		part, &to, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL);
 	/* One snapshot for the whole copy: without it each commit of the writer would start the

@@ -3,6 +3,8 @@
 #include "gateway/store/sql.h"
 #include "gateway/store/store_fixture.h"
 
+#include <sys/stat.h>
+
 static int in_memory(void **state)
 {
 	fx_begin(":memory:");
@@ -733,6 +735,55 @@ static void test_backup(void **state)
 	fx_remove(to);
 }
 
+static unsigned mode_of(const char *path, const char *beside)
+{
+	char name[300];
+	struct stat st;
+
+	snprintf(name, sizeof name, "%s%s", path, beside);
+	assert_int_equal(stat(name, &st), 0);
+	return st.st_mode & 0777;
+}
+
+/* Numbers and texts of people are not for everybody on the host, whatever the umask is. */
+static void test_files_are_ours_and_our_groups(void **state)
+{
+	static const mode_t masks[] = { 0, 022, 077 };
+	const char *path = fx_path("modes"), *to = fx_path("modes-copy");
+	struct err e = { 0 };
+	char log[300];
+
+	for (unsigned i = 0; i < 3; i++) {
+		mode_t was = umask(masks[i]);
+
+		fx_begin(path);
+		fx_accept((struct fx_msg){ 0 }, NULL);
+		assert_int_equal(store_backup(fx.s, to, NULL, NULL, &e), 0);
+		umask(was);
+		assert_int_equal(mode_of(path, ""), 0640);
+		assert_int_equal(mode_of(path, "-wal"), 0640);
+		assert_int_equal(mode_of(path, "-shm"), 0640);
+		assert_int_equal(mode_of(to, ""), 0640);
+		fx_end();
+		fx_remove(to);
+		if (i < 2)
+			fx_remove(path);
+	}
+	/* as an earlier version left them */
+	snprintf(log, sizeof log, "%s-wal", path);
+	assert_int_equal(chmod(path, 0644), 0);
+	assert_int_equal(chmod(log, 0666), 0);
+	fx_begin(path);
+	assert_int_equal(mode_of(path, ""), 0640);
+	assert_int_equal(mode_of(path, "-wal"), 0640);
+	fx_end();
+	assert_int_equal(chmod(path, 0600), 0); /* stricter is as good */
+	fx_begin(path);
+	assert_int_equal(mode_of(path, ""), 0600);
+	fx_end();
+	fx_remove(path);
+}
+
 /* ---- over a restart -------------------------------------------------------------------------- */
 
 static void test_restart(void **state)
@@ -802,6 +853,7 @@ int main(void)
 		IN_MEMORY(test_mo_key_again),
 		IN_MEMORY(test_search),
 		cmocka_unit_test(test_backup),
+		cmocka_unit_test(test_files_are_ours_and_our_groups),
 		cmocka_unit_test(test_restart),
 	};
 	return cmocka_run_group_tests_name("store", tests, NULL, NULL);
