@@ -12,7 +12,7 @@
 	" via = [ \"a\" ]; media = \"sms\"; }, { media = [ \"email\", \"sms\" ]; to = "   \
 	"\"*@b.example\"; via = [ \"a\" ]; } );"                                          \
 	" http = { listen = \"127.0.0.1:0\"; tokens = ( { name = \"crm\"; token = \"t\"; } ); };"
-#define FROM " mail = { from = \"Shop, Ltd <shop@s.example>\"; };"
+#define FROM " mail = { sender = \"shop@s.example\"; };"
 
 static void start(const char *more)
 {
@@ -113,20 +113,6 @@ static void test_fields(void **state)
 	assert_int_equal(post_c("{" TO ",\"unsubscribe\":false}"), 202);
 	m = stored(id_of_answer());
 	assert_false(message_has(m, FIELD_UNSUBSCRIBE) || message_has(m, FIELD_FROM));
-	message_unref(&m);
-}
-
-/* Mails that name no sender have that of the settings, whatever their token may use. */
-static void test_default_sender(void **state)
-{
-	struct message *m;
-
-	start(FROM);
-	assert_int_equal(post_c("{" TO "}"), 202);
-	m = stored(id_of_answer());
-	field_is(m, FIELD_FROM, "shop@s.example");
-	field_is(m, FIELD_FROM_NAME, "Shop, Ltd");
-	assert_true(m->flags & MSG_OUR_SENDER);
 	message_unref(&m);
 }
 
@@ -359,7 +345,6 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(test_25_mib), /* first: it looks at the peak of memory */
 		T(test_fields),
-		T(test_default_sender),
 		T(test_refused),
 		T(test_big),
 		T(test_big_again),

@@ -68,9 +68,8 @@ struct api_terms {
 	struct address_country country;
 	bool (*has_channel)(void *ctx, const char *name); /* for push addresses CHANNEL:TOKEN */
 	void *ctx;
-	const struct mail_conf *mail; /* may be NULL */
-	struct strain *strain;        /* of the stream that it came in; may be NULL */
-	uint8_t wants;                /* enum want: what the token's webhook is to be told */
+	struct strain *strain; /* of the stream that it came in; may be NULL */
+	uint8_t wants;         /* enum want: what the token's webhook is to be told */
 };
 struct api_terms api_terms_of(struct gateway *g, const struct api_token *t);
 /* Reads one message as POST /v1/messages takes it. False with faults. Any thread. */

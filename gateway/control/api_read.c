@@ -40,7 +40,6 @@ struct api_terms api_terms_of(struct gateway *g, const struct api_token *t)
 	return (struct api_terms){ .country = country_of(gateway_settings(g)),
 		.has_channel = has_channel,
 		.ctx = g,
-		.mail = &gateway_settings(g)->mail,
 		.wants = webhook ? WANT_DELIVERED | WANT_FAILED : 0 };
 }
 
@@ -126,18 +125,13 @@ static void take_device(struct json_obj *o, struct draft *d, struct str to, bool
 	draft_put(d, FIELD_TO, to);
 }
 
-/* "Shop <a@b.example>", or the address; else what our settings say. */
-static void take_mailbox(
-	struct json_obj *o, struct draft *d, struct str from, const struct api_terms *t)
+/* "Shop <a@b.example>", or the address; without one mail.sender is taken when it is built. */
+static void take_mailbox(struct json_obj *o, struct draft *d, struct str from)
 {
 	struct buf name = BUF_INIT;
 	struct str address;
 	struct err e;
 
-	if (!from.n && t->mail && t->mail->from && t->mail->from[0]) {
-		from = str_of(t->mail->from);
-		d->head.flags |= MSG_OUR_SENDER;
-	}
 	if (from.n && !mail_mailbox(from, &name, &address))
 		json_obj_fault(o, "from", "must be an address, or \"Name <address>\"");
 	else if (from.n && address_email(address, &e) != 0)
@@ -162,7 +156,7 @@ static void take_addresses(
 		if (to.n && address_email(to, &e) != 0)
 			json_obj_fault(o, "to", "%s", e.text);
 		draft_put(d, FIELD_TO, to);
-		take_mailbox(o, d, from, t);
+		take_mailbox(o, d, from);
 		break;
 	case MEDIA_PUSH:
 		if (to.n)
@@ -346,7 +340,7 @@ static void check_mail(const struct message *m, const char *at, struct json_faul
 	if (m->media != MEDIA_EMAIL || message_has(m, FIELD_TEMPLATE))
 		return;
 	draft_copy(&d, m, 0);
-	if (!message_has(m, FIELD_FROM)) /* its channel may have one */
+	if (!message_has(m, FIELD_FROM)) /* mail.sender may be set */
 		draft_put(&d, FIELD_FROM, STR("postmaster@localhost"));
 	whole = draft_seal(&d);
 	draft_free(&d);

@@ -15,7 +15,6 @@
  * own, and no List-Unsubscribe is added. */
 struct mail_conf {
 	struct conf_where at;
-	const char *from;            /* "Shop <a@b.example>": sender of mails that name none; "" */
 	const char *sender;          /* of mails that name none; "": they cannot be sent */
 	const char *hostname;        /* right of Message-ID and in Received; "": the host's name */
 	const char *secret;          /* of tokens, 16 octets or more */

@@ -1,7 +1,6 @@
 /* mail = { … }: its rows, and what must hold between them. See mail.h. */
 #include "gateway/mail/mail.h"
 #include "gateway/model/address.h"
-#include "gateway/model/address.h"
 
 enum { SECRET_LEAST = 16 };
 
@@ -60,22 +59,6 @@ static int check_url(struct str s, struct err *e)
 	return 0;
 }
 
-static int check_from(struct str s, struct err *e)
-{
-	struct buf name = BUF_INIT;
-	struct str address;
-	int r = 0;
-
-	if (s.n == 0)
-		return 0;
-	if (!mail_mailbox(s, &name, &address))
-		r = err_set(e, ERR_CONF, "must be an address, or \"Name <address>\"");
-	else
-		r = address_email(address, e);
-	buf_free(&name);
-	return r;
-}
-
 static int check_old_secret(struct str s, struct err *e)
 {
 	if (s.n >= SECRET_LEAST)
@@ -100,9 +83,6 @@ static void check_mail(const void *conf, const struct conf_where *at, struct con
 }
 
 const struct conf_item mail_rows[] = { CONF_WHERE(struct mail_conf, at),
-	CONF_STR(struct mail_conf, from, "",
-		"Sender of mails from the API that name none: an address, or \"Name <address>\".",
-		.check = check_from, .example = "Shop <no-reply@shop.example>"),
 	CONF_STR(struct mail_conf, sender, "",
 		"Sender of mails that name none; \"\": such mails fail when they are sent.",
 		.check = check_sender, .example = "no-reply@shop.example"),
