@@ -190,30 +190,6 @@ static void flush(struct smtpd_mail *m, bool finish)
 
 /* ---- octets ---- */
 
-/* What was taken is looked at. False: too much of what is refused anyway came, the session ends. */
-static bool content_grew(struct smtpd_mail *m)
-{
-	struct smtpd_session *s = m->s;
-	uint64_t most = s->srv->conf->size_most;
-
-	if (m->scan.octets > most)
-		smtpd_mail_refuse(m, 552, "5.3.4", "the mail is larger than %lu octets", most);
-	if (!m->refused && m->body.n >= SMTPD_BLOCK) {
-		if (!m->looked)
-			smtpd_header(m);
-		if (!m->refused)
-			flush(m, false);
-	}
-	if (!m->refused || s->holds & SMTPD_HOLD_SPOOL)
-		return true;
-	m->dropped += m->body.n;
-	buf_reset(&m->body);
-	if (m->dropped <= most + OVER_MOST)
-		return true;
-	smtpd_lost(s, m->refused);
-	return false;
-}
-
 static void refuse_by_fault(struct smtpd_mail *m)
 {
 	switch (m->scan.fault) {
@@ -231,6 +207,32 @@ static void refuse_by_fault(struct smtpd_mail *m)
 	case SMTP_DATA_GOOD:
 		break;
 	}
+}
+
+/* What was taken is looked at. False: too much of what is refused anyway came, the session ends. */
+static bool content_grew(struct smtpd_mail *m)
+{
+	struct smtpd_session *s = m->s;
+	uint64_t most = s->srv->conf->size_most;
+
+	/* Before a block is on its way to a worker: what is refused may be freed at once. */
+	refuse_by_fault(m);
+	if (m->scan.octets > most)
+		smtpd_mail_refuse(m, 552, "5.3.4", "the mail is larger than %lu octets", most);
+	if (!m->refused && m->body.n >= SMTPD_BLOCK) {
+		if (!m->looked)
+			smtpd_header(m);
+		if (!m->refused)
+			flush(m, false);
+	}
+	if (!m->refused || s->holds & SMTPD_HOLD_SPOOL)
+		return true;
+	m->dropped += m->body.n;
+	buf_reset(&m->body);
+	if (m->dropped <= most + OVER_MOST)
+		return true;
+	smtpd_lost(s, m->refused);
+	return false;
 }
 
 /* The last octet is here. */
