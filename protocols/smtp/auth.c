@@ -40,6 +40,7 @@ REPLY(no_hello, 503, "5.5.1", "say EHLO first");
 REPLY(cancelled, 501, "5.7.0", "cancelled");
 REPLY(garbled, 501, "5.5.2", "that cannot be read");
 REPLY(wrong, 535, "5.7.8", "name or password are wrong");
+REPLY(other_name, 535, "5.7.8", "nobody may act in the name of somebody else here");
 REPLY(not_from, 535, "5.7.8", "this account may not be used from your address");
 REPLY(too_many, 454, "4.7.0", "the account has as many sessions as it may");
 #undef REPLY
@@ -450,18 +451,16 @@ static void ask(struct smtpd_session *s, enum step next, const char *line)
 	smtpd_say_text(s, str_of(line));
 }
 
-static bool plain_is_read(struct smtpd_login *g, struct str *password_r)
+/* NULL: it is read. */
+static const struct smtp_reply *plain_read(struct smtpd_login *g, struct str *password_r)
 {
 	struct str authzid, user;
 
 	if (!sasl_plain_parse(buf_view(&g->text), &authzid, &user, password_r) ||
 		user.n > SASL_NAME_MOST)
-		return false;
-	/* To act for somebody else is nobody's right here. */
-	if (authzid.n && !str_eq(authzid, user))
-		return false;
+		return &garbled;
 	str_copy(g->user, sizeof g->user, user);
-	return true;
+	return authzid.n && !str_eq(authzid, user) ? &other_name : NULL;
 }
 
 /* Time has passed as it should before a login from there; what was said is looked at. */
@@ -469,11 +468,13 @@ static void look(struct smtpd_session *s)
 {
 	struct smtpd_login *g = s->login;
 	struct str password = buf_view(&g->text);
+	const struct smtp_reply *why;
 
 	switch (g->mech) {
 	case MECH_PLAIN:
-		if (!plain_is_read(g, &password)) {
-			give_up(s, &garbled);
+		why = plain_read(g, &password);
+		if (why) {
+			give_up(s, why);
 			break;
 		}
 		check_password(s, password);

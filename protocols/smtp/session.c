@@ -10,7 +10,7 @@
 
 #include <stdio.h>
 
-enum { IN_MOST = 128 * 1024, OUT_MOST = 64 * 1024, HELO_MOST = 255 };
+enum { IN_MOST = 128 * 1024, OUT_MOST = 64 * 1024, HELO_MOST = 255, REPLY_MOST = 512 };
 
 static const struct stream_events session_events;
 static const struct stream_limits limits = { .in_most = IN_MOST, .out_most = OUT_MOST };
@@ -34,16 +34,25 @@ void smtpd_reply(struct smtpd_session *s, unsigned code, const char *status, con
 {
 	struct buf *b;
 	va_list ap;
+	size_t from;
 
 	if (code >= 400)
 		smtpd_count_refusal(s->srv, code, status);
 	if (!s->stream)
 		return;
 	b = out_of(s);
+	from = b->n;
 	buf_printf(b, "%u %s ", code, status);
 	va_start(ap, fmt);
 	buf_vprintf(b, fmt, ap);
 	va_end(ap);
+	/* Words of a mail or of a far side may be in it: printable ASCII, 512 octets (RFC 5321
+	 * §4.2, 4.5.3.1.5). */
+	if (b->n - from > REPLY_MOST - 2)
+		b->n = from + REPLY_MOST - 2;
+	for (size_t i = from; i < b->n; i++)
+		if (b->p[i] < ' ' || b->p[i] > '~')
+			b->p[i] = '?';
 	buf_c(b, "\r\n");
 	stream_written(s->stream);
 }
@@ -202,6 +211,30 @@ static struct account *trusted(const struct smtpd *srv, const struct sockaddr *f
 	return NULL;
 }
 
+static void leave_account(struct smtpd_session *s)
+{
+	if (!list_linked(&s->mate))
+		return;
+	list_remove(&s->mate);
+	account_sessions(s->account, --smtpd_member(s->account)->n);
+}
+
+/* Who it is without having logged in: by its address, or nobody. */
+static void join_trusted(struct smtpd_session *s)
+{
+	struct smtpd_member *m;
+
+	leave_account(s);
+	s->authed = s->over = false;
+	s->account = trusted(s->srv, &s->addr.sa);
+	if (!s->account)
+		return;
+	m = smtpd_member(s->account);
+	s->over = m->n >= (unsigned)smtpd_account_conf(s->account)->sessions;
+	list_append(&m->sessions, &s->mate);
+	account_sessions(s->account, ++m->n);
+}
+
 void smtpd_session_open(
 	struct smtpd *srv, int fd, const struct sockaddr *from, struct smtpd_address *address)
 {
@@ -217,13 +250,7 @@ void smtpd_session_open(
 	s->loopback = addr_is_loopback(&s->addr.sa);
 	s->since = s->heard = loop_now(srv->l->loop);
 	s->timer.fire = session_timer;
-	s->account = trusted(srv, &s->addr.sa);
-	if (s->account) {
-		s->over = smtpd_member(s->account)->n >=
-			  (unsigned)smtpd_account_conf(s->account)->sessions;
-		list_append(&smtpd_member(s->account)->sessions, &s->mate);
-		account_sessions(s->account, ++smtpd_member(s->account)->n);
-	}
+	join_trusted(s);
 	list_append(&srv->sessions, &s->link);
 	stat_inc(&srv->opened);
 	stat_set(&srv->open, ++srv->n);
@@ -234,14 +261,6 @@ void smtpd_session_open(
 	} else {
 		smtpd_watch(s);
 	}
-}
-
-static void leave_account(struct smtpd_session *s)
-{
-	if (!list_linked(&s->mate))
-		return;
-	list_remove(&s->mate);
-	account_sessions(s->account, --smtpd_member(s->account)->n);
 }
 
 static void session_free(struct smtpd_session *s)
@@ -393,6 +412,8 @@ static void take_starttls(struct smtpd_session *s)
 	smtpd_reply(s, 220, "2.0.0", "begin TLS");
 	s->greeted = s->esmtp = false;
 	mem_free(&s->helo);
+	if (s->authed) /* who logged in in clear need not be who comes by TLS */
+		join_trusted(s);
 	smtpd_hold(s, SMTPD_HOLD_TLS);
 	if (stream_start_tls(s->stream, NULL, s->srv->tls, &e) != 0)
 		smtpd_session_end(s, 0, e.text);
