@@ -214,11 +214,11 @@ static void finish(struct smtpd_mail *m)
 			never = never ? never : r;
 		}
 	}
-	/* For good, but not for all: reported before the answer. */
-	if (taken && !now && refused && !m->told_done && smtpd_tell_refused(m))
-		return;
-	if (m->told_done && m->told.reason != REASON_NONE)
+	/* For good, but not for all: reported before the answer, one after the other. */
+	if (m->told.reason != REASON_NONE)
 		now = &m->told_as;
+	if (taken && !now && refused && smtpd_tell_refused(m))
+		return;
 	if (now) {
 		for (unsigned i = 0; i < m->n; i++)
 			if (m->rcpts[i].ours && m->rcpts[i].answer.reason == REASON_NONE &&
@@ -318,7 +318,6 @@ void smtpd_told(struct smtpd_mail *m, const struct answer *a)
 
 	m->told = *a;
 	m->told_as.answer = *a;
-	m->told_done = true;
 	if (a->reason != REASON_NONE && smtpd_reply_of(a->reason).code >= 500) {
 		/* Nobody can be told: then there is nothing more to wait for. */
 		log_warn("not reported", F_STR("listener", s->srv->l->name),
@@ -345,6 +344,7 @@ void smtpd_answer(struct listener *l, void *token, const struct answer *a)
 		log_warn("bounce_other", F_STR("listener", l->name),
 			F_STR("why", reason_text(a->reason)), F_STR("words", a->words));
 		r->answer = (struct answer){ 0 };
+		r->names_file = false; /* nor does any message */
 	}
 	smtpd_rcpt_done(r);
 }

@@ -171,6 +171,15 @@ static struct smtpd_rcpt *add(
 	return r;
 }
 
+/* Named twice, it is sent to once (RFC 5321 §5.1 leaves it to us). */
+static bool is_there(const struct smtpd_mail *m, struct str to)
+{
+	for (unsigned i = 0; i < m->n; i++)
+		if (str_is(to, m->rcpts[i].to))
+			return true;
+	return false;
+}
+
 static void say_answer(struct smtpd_session *s, const struct answer *a)
 {
 	struct smtp_reply r = smtpd_reply_of(a->reason);
@@ -305,6 +314,10 @@ void smtpd_rcpt_to(struct smtpd_session *s, const struct smtp_command *c)
 
 	if (!m || m->chunked) {
 		refuse(s, &no_mail, true);
+		return;
+	}
+	if (is_there(m, smtp_path_text(&c->path))) {
+		smtpd_reply(s, 250, "2.1.5", "to this recipient, named before");
 		return;
 	}
 	if (m->n >= (unsigned)srv->conf->recipients_most) {

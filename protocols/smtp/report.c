@@ -389,35 +389,26 @@ bool smtpd_tell_refused(struct smtpd_mail *m)
 	struct smtpd_rcpt *r = NULL;
 	struct smtp_reply y;
 	struct telling *t;
-	struct buf *b;
 
-	/* The first one is named, the others stand in its words. */
-	for (unsigned i = 0; i < m->n; i++)
-		if (m->rcpts[i].answer.reason != REASON_NONE && !r &&
-			(!m->rcpts[i].notify || m->rcpts[i].notify & NOTIFY_FAILURE))
-			r = &m->rcpts[i];
-	if (!r || !m->from.n || !m->account)
+	while (m->from.n && m->account && m->tell_next < m->n && !r) {
+		r = &m->rcpts[m->tell_next++];
+		if (r->answer.reason == REASON_NONE || (r->notify && !(r->notify & NOTIFY_FAILURE)))
+			r = NULL;
+	}
+	if (!r)
 		return false;
 	y = smtpd_reply_of(r->answer.reason);
 	t = telling_new(srv, m->account);
 	t->mail = m;
 	m->s->pending++;
 	str_copy(t->status, sizeof t->status, str_of(y.status));
-	b = &srv->work2;
-	buf_reset(b);
-	buf_c(b, r->answer.words[0] ? r->answer.words : y.text);
-	for (unsigned i = 0; i < m->n; i++)
-		if (m->rcpts[i].answer.reason != REASON_NONE && &m->rcpts[i] != r)
-			buf_printf(b, "\r\nNot sent to <%s>, either: %s", m->rcpts[i].to,
-				m->rcpts[i].answer.words[0]
-					? m->rcpts[i].answer.words
-					: smtpd_reply_of(m->rcpts[i].answer.reason).text);
+	str_copy(t->words, sizeof t->words, str_of(r->answer.words[0] ? r->answer.words : y.text));
 	put_field(&t->original, "From", smtp_path_text(&m->from), "<", ">");
 	put_field(&t->original, "Subject", str_of(m->subject), "", "");
 	put_field(&t->original, "Message-ID", str_of(m->message_id), "<", ">");
 	t->d = (struct dsn){
 		.action = DSN_FAILED,
-		.id = m->trace,
+		.id = m->trace ^ (uint64_t)m->tell_next << 48, /* each its own Message-ID */
 		.now = clock_wall(),
 		.arrived = clock_wall(),
 		.reporter = str_of(smtpd_hostname(srv)),
@@ -426,7 +417,7 @@ bool smtpd_tell_refused(struct smtpd_mail *m)
 		.orcpt = str_of(r->orcpt),
 		.envid = str_of(m->envid),
 		.status = str_of(t->status),
-		.words = buf_view(b),
+		.words = str_of(t->words),
 		.original = buf_view(&t->original),
 		.header_only = true,
 		.smtputf8 = m->smtputf8 && (m->from.utf8 || is_high(str_of(r->to))),

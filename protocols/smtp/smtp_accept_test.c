@@ -66,6 +66,21 @@ static void test_many(void **state)
 	quit(&c);
 }
 
+/* Who is named twice gets it once. */
+static void test_twice(void **state)
+{
+	struct client c = greeted();
+
+	envelope(&c, "a@shop.example", "b@x.example");
+	ask(&c, "RCPT TO:<b@X.example>", "250 2.1.5");
+	ask(&c, "RCPT TO:<B@x.example>", "250 2.1.5"); /* perhaps somebody else */
+	ask(&c, "DATA", "354 ");
+	ask(&c, "Subject: x\r\n\r\nx\r\n.", "250 2.0.0 accepted as ");
+	assert_true(strchr(strstr(c.reply, "accepted as ") + 12, ' ') ==
+		    strrchr(c.reply, ' ')); /* two ids */
+	quit(&c);
+}
+
 /* ---- large mails ---- */
 
 static void send_large(struct client *c, size_t size, SHA256_CTX *sum)
@@ -164,6 +179,34 @@ static void test_large_abandoned(void **state)
 		usleep(5000);
 	assert_int_equal(files_in_spool(), 0);
 	quit(&c);
+}
+
+/* The octet that fills a block is a chunk's last, and what is in it is refused: the block is being
+ * written all the same. */
+static void test_large_chunk_refused(void **state)
+{
+	static const unsigned sizes[] = { 262144 - 200, 262144, 300000, 524288 };
+	char *text = mem_alloc(524288 + 1), line[64];
+
+	for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+		struct client c = greeted();
+
+		memset(text, 'x', sizes[i]);
+		for (size_t k = 0; k + 70 < sizes[i]; k += 70)
+			memcpy(text + k, "\r\n", 2);
+		text[sizes[i] / 2] = '\0';
+		envelope(&c, "a@shop.example", "b@x.example");
+		snprintf(line, sizeof line, "BDAT %u\r\n", sizes[i]);
+		say(&c, line);
+		say_n(&c, text, sizes[i]);
+		expect(&c, "554 5.6.0 a NUL");
+		ask(&c, "BDAT 0 LAST", "503 5.5.1");
+		envelope(&c, "a@shop.example", "b@x.example");
+		ask(&c, "DATA", "354 ");
+		ask(&c, "Subject: x\r\n\r\nx\r\n.", "250 2.0.0 accepted as ");
+		quit(&c);
+	}
+	mem_free(&text);
 }
 
 /* ---- the same again ---- */
@@ -276,7 +319,19 @@ static void test_partly_for_good(void **state)
 		say(&c, "far too long for two short messages\r\n");
 	ask(&c, ".", "250 2.0.0 accepted as ");
 	assert_non_null(strstr(c.reply, "; a report tells of 1 of 2 recipients refused"));
-	fx_stat_becomes("postern_smtp_dsn_total", 1);
+	assert_int_equal(fx_stat("postern_smtp_dsn_total"), 1);
+	/* a report for each, but for whom none is wanted */
+	ask(&c, "MAIL FROM:<a@shop.example>", "250 2.1.0");
+	ask(&c, "RCPT TO:<+46700000001@sms.gw.example>", "250 2.1.5");
+	ask(&c, "RCPT TO:<+46700000002@sms.gw.example> NOTIFY=NEVER", "250 2.1.5");
+	ask(&c, "RCPT TO:<b@x.example>", "250 2.1.5");
+	ask(&c, "RCPT TO:<+46700000003@sms.gw.example> NOTIFY=FAILURE,DELAY", "250 2.1.5");
+	ask(&c, "DATA", "354 ");
+	say(&c, "Subject: x\r\n\r\n");
+	for (int i = 0; i < 40; i++)
+		say(&c, "far too long for two short messages\r\n");
+	ask(&c, ".", "250 2.0.0 accepted as ");
+	assert_int_equal(fx_stat("postern_smtp_dsn_total"), 3);
 	quit(&c);
 }
 
@@ -352,6 +407,12 @@ static void test_gateway(void **state)
 		"554 5.6.0");
 	to_gateway(&c, "+46700000001@sms.gw.example",
 		"MIME-Version: 1.0\r\nContent-Type: image/png\r\n\r\nx\r\n", "554 5.6.0");
+	/* what a mail says of itself stands in no reply as it is */
+	to_gateway(&c, "+46700000001@sms.gw.example",
+		"Content-Type: text/plain; charset=\"x\r\n\t\x1b[2J\xc3\xa4\"\r\n\r\nx\r\n",
+		"554 5.6.0 ");
+	for (const char *p = c.reply; *p; p++)
+		assert_true(*p >= ' ' && *p <= '~');
 	/* the same broken mail passes as a mail */
 	send_mail(&c, "a@shop.example", "b@x.example",
 		"MIME-Version: 1.0\r\nContent-Type: text/plain; charset=nonsense\r\n\r\nx\r\n");
@@ -420,6 +481,32 @@ static void test_bounce_address(void **state)
 	quit(&c);
 }
 
+/* What is no report, and for whose reader there is no way: nothing of it stays. */
+static void test_stray_nowhere(void **state)
+{
+	struct mail_conf conf = { .secret = "0123456789abcdef", .bounce_life = 30 * DUR_DAY };
+	char token[MAIL_TOKEN], line[200];
+	struct client c;
+	SHA256_CTX sum;
+
+	fx_end();
+	fx_begin(LISTENER(TRUSTED "}", "bounce_other = \"post@nowhere.org\"; "
+				       "bounce_account = \"crm\";"));
+	c = greeted();
+	SHA256_Init(&sum);
+	assert_true(mail_bounce_token(&conf, 4711, clock_wall(), token));
+	snprintf(line, sizeof line, "RCPT TO:<%s@b.shop.example>", token);
+	ask(&c, "MAIL FROM:<b@x.example>", "250 2.1.0");
+	ask(&c, line, "250 2.1.5");
+	ask(&c, "DATA", "354 ");
+	send_large(&c, 400000, &sum);
+	ask(&c, ".", "250 2.0.0 accepted as ");
+	for (int i = 0; i < 400 && files_in_spool(); i++)
+		usleep(5000);
+	assert_int_equal(files_in_spool(), 0);
+	quit(&c);
+}
+
 static void one_mail(const char *to, const char *notify, const char *from)
 {
 	struct client c = greeted();
@@ -459,8 +546,10 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 #define T(t) cmocka_unit_test_setup_teardown(t, begin, end)
 		T(test_many),
+		T(test_twice),
 		T(test_large),
 		T(test_large_abandoned),
+		T(test_large_chunk_refused),
 		T(test_key),
 		T(test_key_large),
 		T(test_partly),
@@ -468,6 +557,7 @@ int main(void)
 		T(test_senders),
 		T(test_gateway),
 		T(test_bounce_address),
+		T(test_stray_nowhere),
 		T(test_dsn),
 	};
 

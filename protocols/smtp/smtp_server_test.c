@@ -451,6 +451,7 @@ static void test_login(void **state)
 	ask(&c, "*", "501 5.7.0");
 	ask(&c, "AUTH PLAIN", "334 ");
 	ask(&c, "!!!", "501 5.5.2");
+	ask(&c, "AUTH PLAIN b3RoZXIAcGxhaW4AcGVuY2ls", "535 5.7.8"); /* as "other" */
 	ask(&c, "AUTH CRAM-MD5", "504 5.5.4");
 	ask(&c, "AUTH LOGIN", "334 ");
 	ask(&c, "cGxhaW4=", "334 ");
@@ -605,6 +606,18 @@ static void test_starttls(void **state)
 	m = fx_message(id);
 	assert_true(str_find(message_get(m, FIELD_OCTETS), STR(" with ESMTPSA id ")) > 0);
 	message_unref(&m);
+	quit(&c);
+	/* a login in clear (from loopback) does not count any more, either */
+	c = greeted();
+	ask(&c, line, "235 2.7.0");
+	ask(&c, "STARTTLS", "220 2.0.0");
+	start_tls(&c);
+	ask(&c, "EHLO x", "250-");
+	ask(&c, "MAIL FROM:<a@shop.example>", "250 2.1.0");
+	ask(&c, "RCPT TO:<b@x.example>", "550 5.7.1");
+	ask(&c, "RSET", "250 2.0.0");
+	ask(&c, line, "235 2.7.0");
+	send_mail(&c, "a@shop.example", "b@x.example", "x\r\n");
 	quit(&c);
 	/* slipped in before the handshake */
 	c = greeted();

@@ -202,9 +202,9 @@ struct smtpd_mail {
 
 	/* accepting */
 	unsigned next, waits;
-	/* a DSN about those who were refused */
-	bool told_done;
-	struct answer told;
+	/* DSNs about those who were refused */
+	unsigned tell_next; /* recipient that is looked at next */
+	struct answer told; /* of the last one */
 	struct smtpd_rcpt told_as;
 };
 
@@ -345,8 +345,8 @@ void smtpd_gateway(struct smtpd_rcpt *r);
 void smtpd_bounce(struct smtpd_rcpt *r);
 
 /* ---- report.c ---- */
-/* Writes to the sender about the recipients that were refused for good; smtpd_told() follows.
- * False: nobody is to be told. */
+/* Writes to the sender about the next recipient that was refused for good; smtpd_told() follows.
+ * False: there is nothing (more) to tell. */
 bool smtpd_tell_refused(struct smtpd_mail *m);
 void smtpd_note(struct account *a, struct note *n);
 void smtpd_dsn_answer(void *token, const struct answer *a);
