@@ -65,7 +65,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	in = str_n(data + 2, size - 2);
 	for (int i = 0; i < 2; i++) {
 		struct strain *st = strain_new(spool(), data[0] & 1, 20);
-		size_t piece = i ? in.n + 1 : 1 + data[1] % 16;
+		size_t piece = i ? in.n + 1 : 1 + (size_t)data[1] % 16;
 
 		for (size_t at = 0; at < in.n; at += piece)
 			strain_take(st, str_n(in.p + at, in.n - at < piece ? in.n - at : piece),
