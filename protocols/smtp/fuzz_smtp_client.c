@@ -1,0 +1,721 @@
+/* Fuzz target: the whole client half (client*.c, reply.c) under any replies of a server, any mails
+ * from the gateway and any order of what happens, with one of several sets of settings.
+ *
+ * Streams, loop, timers and workers are stand-ins without I/O and without waiting. The server reads
+ * what is written as a strict one does: only commands that exist, nothing but CRLF, content ended
+ * by its dot. As long as it answers in order, a mail is called sent if and only if the server took
+ * it; each delivery comes back once, with a verdict that fits; all ends.
+ */
+#include "gateway/base/conf.h"
+#include "gateway/base/stream.h"
+#include "protocols/smtp/client.h"
+
+#include <stdlib.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+enum { STREAMS = 8, TIMERS = 64, LENT = 64, CONFS = 6, PENDING = 512, MAILS = 512 };
+
+/* What a strict server awaits next. */
+enum { COMMANDS, CONTENT, CHUNK, AUTH_LINE };
+struct asked {
+	char verb; /* E H S A M R D . B L Z Q, by kind */
+	unsigned mail;
+};
+struct stream {
+	const struct stream_events *ev;
+	void *owner;
+	struct buf in, out;
+	bool used, closed, again, full, tls, wild, shakes, opened;
+	int mode;
+	size_t chunk;
+	bool chunk_last;
+	struct asked asked[PENDING];
+	bool mail_ok;
+	unsigned asked_first, asked_n, mail, rcpt_ok;
+};
+
+static struct {
+	struct stream streams[STREAMS];
+	struct timer *timers[TIMERS];
+	struct letter *letters;
+	struct chore *chores[LENT * 2];
+	unsigned chores_n;
+	mono_t now;
+	struct delivery *lent[LENT];
+	unsigned lent_n, window;
+	bool inside, closed;
+	uint64_t id;
+	uint8_t taken[MAILS];
+	struct channel c;
+	struct channel_conf common;
+	struct relay relay;
+} w;
+static int dummy;
+
+/* ---- flow ---- */
+
+void channel_window(struct channel *c, unsigned parts, const struct err *why)
+{
+	CHECK(parts <= (unsigned)(c->conf->window * c->conf->connections));
+	CHECK(!why || (why->text[0] && str_utf8_valid(str_of(why->text))));
+	w.window = parts;
+}
+void channel_closed(struct channel *c)
+{
+	CHECK(!w.closed && !w.inside);
+	w.closed = true;
+}
+void delivery_done(struct delivery *d, const struct outcome *o)
+{
+	unsigned slot = 0;
+	bool wild = false;
+
+	CHECK(!w.inside);
+	while (slot < LENT && w.lent[slot] != d)
+		slot++;
+	CHECK(slot < LENT);
+	w.lent[slot] = NULL;
+	w.lent_n--;
+	CHECK(memchr(o->words, 0, sizeof o->words) && str_utf8_valid(str_of(o->words)));
+	CHECK(memchr(o->far_id, 0, sizeof o->far_id) && memchr(o->err, 0, sizeof o->err));
+	CHECK((o->reason == REASON_NONE) == (o->verdict == VERDICT_SENT));
+	CHECK(!o->dead || o->verdict == VERDICT_FAILED);
+	for (int i = 0; i < STREAMS; i++)
+		wild |= w.streams[i].used && w.streams[i].wild;
+	if (!wild && d->msg->id < MAILS) {
+		if (o->verdict == VERDICT_SENT)
+			CHECK(w.taken[d->msg->id] == 1);
+		else if (o->verdict != VERDICT_UNCERTAIN)
+			CHECK(w.taken[d->msg->id] == 0);
+	}
+	message_unref(&d->msg);
+	mem_free(&d);
+}
+
+/* ---- the world ---- */
+
+struct stream *stream_connect(struct loop *l, const char *host, uint16_t port, const char *source,
+	struct tls_client *tls, const struct stream_limits *lim, const struct stream_events *ev,
+	void *owner)
+{
+	for (int i = 0; i < STREAMS; i++) {
+		struct stream *s = &w.streams[i];
+
+		if (s->used)
+			continue;
+		*s = (struct stream){ .ev = ev, .owner = owner, .used = true, .tls = tls != NULL };
+		return s;
+	}
+	CHECK(false);
+	return NULL;
+}
+struct buf *stream_out(struct stream *s)
+{
+	CHECK(s && s->used && !s->closed);
+	return &s->out;
+}
+void stream_written(struct stream *s)
+{
+	CHECK(s && s->used && !s->closed);
+}
+bool stream_full(const struct stream *s)
+{
+	return s->full;
+}
+const char *stream_cipher(const struct stream *s)
+{
+	return s->tls ? "TLSv1.3 fuzz" : "";
+}
+bool stream_is_tls(const struct stream *s)
+{
+	return s->tls;
+}
+const char *stream_peer(const struct stream *s)
+{
+	return "192.0.2.1:25";
+}
+const struct sockaddr *stream_peer_addr(const struct stream *s)
+{
+	static union addr a;
+
+	addr_parse(STR("192.0.2.1"), 25, &a);
+	return &a.sa;
+}
+int stream_start_tls(struct stream *s, struct tls_client *c, struct tls_server *sv, struct err *e)
+{
+	CHECK(c && !s->tls);
+	s->shakes = true;
+	return 0;
+}
+void stream_close(struct stream **sp, dur_t linger)
+{
+	if (*sp)
+		(*sp)->closed = true;
+	*sp = NULL;
+}
+mono_t loop_now(const struct loop *l)
+{
+	return w.now;
+}
+void loop_later(struct loop *l, struct letter *letter)
+{
+	letter->next = w.letters;
+	w.letters = letter;
+}
+void timer_cancel(struct loop *l, struct timer *t)
+{
+	if (t->place)
+		w.timers[t->place - 1] = NULL;
+	t->place = 0;
+}
+void timer_set(struct loop *l, struct timer *t, mono_t at)
+{
+	t->at = at;
+	for (size_t i = 0; i < TIMERS && !t->place; i++) {
+		if (w.timers[i])
+			continue;
+		w.timers[i] = t;
+		t->place = i + 1;
+	}
+	CHECK(t->place);
+}
+void timer_in(struct loop *l, struct timer *t, dur_t from_now)
+{
+	timer_set(l, t, w.now + from_now);
+}
+void workers_do(struct chore *c)
+{
+	CHECK(w.chores_n < LENT * 2);
+	w.chores[w.chores_n++] = c;
+}
+struct tls_client *tls_client_new(const struct tls_conf *c, const char *host, struct err *e)
+{
+	return (struct tls_client *)&dummy;
+}
+struct tls_client *tls_client_named(struct tls_client *c, const char *host)
+{
+	return c;
+}
+struct tls_client *tls_client_ref(struct tls_client *c)
+{
+	return c;
+}
+void tls_client_free(struct tls_client **cp)
+{
+	*cp = NULL;
+}
+uint64_t random_u64(void)
+{
+	return 4;
+}
+dur_t backoff_next(struct backoff *b)
+{
+	return ++b->tries > 1 ? b->most : b->first;
+}
+
+/* ---- the server ---- */
+
+static void push(struct stream *s, char verb)
+{
+	CHECK(s->asked_n < PENDING);
+	s->asked[(s->asked_first + s->asked_n++) % PENDING] = (struct asked){ verb, s->mail };
+}
+
+static void check_clean(struct str line)
+{
+	CHECK(!memchr(line.p, '\r', line.n) && !memchr(line.p, '\n', line.n));
+	CHECK(!memchr(line.p, 0, line.n) && line.n < 8192);
+}
+
+static void read_command(struct stream *s, struct str line)
+{
+	static const struct {
+		const char *word;
+		char verb;
+	} verbs[] = { { "EHLO ", 'E' }, { "HELO ", 'H' }, { "STARTTLS", 'S' }, { "AUTH ", 'A' },
+		{ "MAIL FROM:<", 'M' }, { "RCPT TO:<", 'R' }, { "DATA", 'D' }, { "RSET", 'Z' },
+		{ "QUIT", 'Q' } };
+	struct str id;
+
+	check_clean(line);
+	for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++) {
+		if (!str_starts(line, str_of(verbs[i].word)))
+			continue;
+		if (verbs[i].verb == 'M') {
+			id = str_skip(line, 12);
+			s->mail = (unsigned)strtoul(id.p, NULL, 10);
+			CHECK(line.p[11] == 'm' && s->mail && s->mail <= w.id);
+		}
+		if (verbs[i].verb == 'A')
+			s->mode = AUTH_LINE;
+		push(s, verbs[i].verb);
+		return;
+	}
+	if (str_starts(line, STR("BDAT "))) {
+		s->chunk = strtoul(line.p + 5, NULL, 10);
+		s->chunk_last = str_ends(line, STR(" LAST"));
+		s->mode = CHUNK;
+		return;
+	}
+	check_failed("no command", __FILE__, __LINE__, "read_command");
+}
+
+/* Reads what was written, as far as it is known what it is: behind DATA only the answer tells. */
+static void read_out(struct stream *s)
+{
+	struct str rest = buf_view(&s->out), line;
+	ptrdiff_t at;
+
+	while (rest.n && !s->wild) {
+		if (s->mode == CHUNK) {
+			size_t n = s->chunk < rest.n ? s->chunk : rest.n;
+
+			s->chunk -= n;
+			rest = str_skip(rest, n);
+			if (s->chunk)
+				break;
+			s->mode = COMMANDS;
+			push(s, s->chunk_last ? '.' : 'B');
+			continue;
+		}
+		/* The last thing asked was DATA, and it is not answered: what comes is content. */
+		at = str_find(rest, STR("\r\n"));
+		CHECK(at >= 0 || s->mode == CONTENT);
+		if (at < 0)
+			break;
+		line = str_n(rest.p, (size_t)at);
+		rest = str_skip(rest, (size_t)at + 2);
+		if (s->mode == CONTENT) {
+			CHECK(!memchr(line.p, '\r', line.n) && !memchr(line.p, '\n', line.n));
+			CHECK(line.n == 0 || line.p[0] != '.' || line.n == 1 || line.p[1] == '.');
+			if (str_is(line, ".")) {
+				s->mode = COMMANDS;
+				push(s, '.');
+			}
+		} else if (s->mode == AUTH_LINE) {
+			check_clean(line);
+			if (str_is(line, "QUIT"))
+				s->mode = COMMANDS;
+			push(s, 'L');
+		} else {
+			read_command(s, line);
+		}
+	}
+	if (s->wild)
+		rest = STR_NONE;
+	buf_drop(&s->out, s->out.n - rest.n);
+}
+
+static void reply(struct stream *s, unsigned code, const char *text)
+{
+	buf_printf(&s->in, "%u %s\r\n", code, text);
+	s->again = true;
+}
+
+/* Answers the oldest thing asked; what: how. */
+static void answer(struct stream *s, unsigned what)
+{
+	static const unsigned bad[] = { 550, 450, 421, 552, 554, 503, 530, 451 };
+	static const char *const texts[] = { "5.1.1 no such user", "4.7.1 try later", "bye",
+		"5.2.2 full \xff", "", "5.5.1 order", "5.7.0 auth", "4.7.0 rate limit" };
+	bool good = (what & 3) != 3;
+	unsigned n = what >> 2 & 7;
+	struct asked a;
+
+	if (!s->asked_n) {
+		if (what & 128) {
+			s->wild = true;
+			reply(s, good ? 250 : bad[n], "unasked");
+		}
+		return;
+	}
+	a = s->asked[s->asked_first];
+	s->asked_first = (s->asked_first + 1) % PENDING;
+	s->asked_n--;
+	switch (a.verb) {
+	case 'E':
+		s->mode = COMMANDS;
+		if (!good) {
+			reply(s, bad[n], texts[n]);
+			break;
+		}
+		buf_c(&s->in, "250-x\r\n");
+		if (n & 1)
+			buf_c(&s->in, "250-PIPELINING\r\n");
+		if (n & 2)
+			buf_c(&s->in, "250-CHUNKING\r\n250-BINARYMIME\r\n");
+		if (n & 4)
+			buf_c(&s->in, "250-8BITMIME\r\n250-SMTPUTF8\r\n250-DSN\r\n");
+		if (what & 32)
+			buf_c(&s->in, "250-SIZE 5000\r\n250-AUTH PLAIN LOGIN\r\n");
+		if (what & 64)
+			buf_c(&s->in, "250-STARTTLS\r\n");
+		reply(s, 250, "HELP");
+		break;
+	case 'S':
+		good ? reply(s, 220, "go") : reply(s, bad[n], texts[n]);
+		break;
+	case 'A':
+	case 'L':
+		if (good && what & 32) {
+			reply(s, 334, "eHg=");
+			break;
+		}
+		s->mode = COMMANDS;
+		good ? reply(s, 235, "ok") : reply(s, bad[n], texts[n]);
+		break;
+	case 'D':
+		/* Some go on although nobody is to have it. */
+		if ((s->rcpt_ok && good) || what & 64) {
+			s->mode = CONTENT;
+			reply(s, 354, "go");
+		} else {
+			reply(s, bad[n], texts[n]);
+		}
+		break;
+	case 'M':
+		s->rcpt_ok = 0;
+		s->mail_ok = good;
+		good ? reply(s, 250, "ok") : reply(s, bad[n], texts[n]);
+		break;
+	case 'R':
+		good &= s->mail_ok;
+		s->rcpt_ok = good;
+		good ? reply(s, 250, "ok") : reply(s, bad[n], texts[n]);
+		break;
+	case '.':
+		good &= s->rcpt_ok != 0;
+		s->rcpt_ok = 0;
+		if (good && a.mail < MAILS)
+			w.taken[a.mail]++;
+		good ? reply(s, 250, "2.0.0 queued as 1") : reply(s, bad[n], texts[n]);
+		break;
+	default:
+		good || a.verb == 'Z' ? reply(s, 250, "ok") : reply(s, bad[n], texts[n]);
+	}
+}
+
+/* ---- time passes ---- */
+
+static void show(struct stream *s)
+{
+	struct str all;
+	size_t n;
+
+	s->again = false;
+	if (!s->in.n || s->shakes)
+		return;
+	all.n = s->in.n;
+	all.p = memcpy(mem_raw(all.n), s->in.p, all.n);
+	n = s->ev->data(s, s->owner, all);
+	mem_free(&all.p);
+	if (s->closed)
+		return;
+	CHECK(n <= s->in.n);
+	buf_drop(&s->in, n);
+	if (s->shakes && s->in.n)
+		s->ev->down(s, s->owner, &(struct err){ .kind = ERR_INPUT, .text = "input" });
+}
+
+static bool turn_once(void)
+{
+	struct letter *letters = w.letters;
+	bool more = letters != NULL;
+
+	w.letters = NULL;
+	while (letters) {
+		struct letter *l = letters;
+
+		letters = l->next;
+		l->run(l);
+	}
+	for (int i = 0; i < STREAMS; i++) {
+		struct stream *s = &w.streams[i];
+
+		if (!s->used)
+			continue;
+		if (!s->closed || s->out.n)
+			read_out(s);
+		if (s->again && !s->closed) {
+			show(s);
+			more = true;
+			if (!s->closed)
+				read_out(s);
+		}
+		if (s->closed) {
+			buf_free(&s->in);
+			buf_free(&s->out);
+			s->used = false;
+		}
+	}
+	return more;
+}
+
+static void turn(void)
+{
+	while (turn_once())
+		;
+}
+
+static void run_chore(unsigned which)
+{
+	struct chore *c;
+
+	if (!w.chores_n)
+		return;
+	which %= w.chores_n;
+	c = w.chores[which];
+	w.chores[which] = w.chores[--w.chores_n];
+	c->call(c);
+	c->done(c);
+}
+
+static void pass(dur_t by)
+{
+	w.now += by;
+	for (int i = 0; i < TIMERS; i++) {
+		struct timer *t = w.timers[i];
+
+		if (!t || t->at > w.now)
+			continue;
+		timer_cancel(NULL, t);
+		t->fire(t);
+	}
+}
+
+/* ---- the input ---- */
+
+static unsigned take_u8(struct str *in)
+{
+	unsigned v = in->n ? (unsigned char)in->p[0] : 0;
+
+	*in = str_skip(*in, 1);
+	return v;
+}
+
+static struct str take_bytes(struct str *in)
+{
+	size_t n = take_u8(in);
+	struct str s;
+
+	if (n >= 250)
+		n = (n - 249) * 128;
+	s = str_n(in->p, n < in->n ? n : in->n);
+	*in = str_skip(*in, s.n);
+	return s;
+}
+
+static struct relay_conf *confs[CONFS];
+
+static void make_confs(void)
+{
+	static const char *const texts[CONFS] = { "",
+		"chunking = \"on\"; tls = { mode = \"none\"; };",
+		"tls = { mode = \"must\"; }; messages_per_connection = 2; idle = \"1s\";",
+		"pipelining = false; backup = [ \"192.0.2.2\" ];",
+		"user = \"us\"; password = \"secret\"; tls = { mode = \"none\"; }; "
+		"timeouts = { done = \"1s\"; mail = \"1s\"; };",
+		"tls = { mode = \"implicit\"; }; chunking = \"on\"; chunk_most = \"1KiB\"; "
+		"user = \"us\"; password = \"x\"; auth = \"login\";" };
+	static struct arena *a;
+
+	if (a)
+		return;
+	a = arena_new();
+	for (int i = 0; i < CONFS; i++) {
+		struct conf_faults f = { 0 };
+		struct buf text = BUF_INIT;
+		void *out;
+
+		buf_printf(&text, "host = \"192.0.2.1\"; helo = \"us.example\"; %s", texts[i]);
+		conf_load_text("fuzz", buf_view(&text), relay_rows, sizeof *confs[0], a, &out, &f);
+		if (f.errors) {
+			buf_reset(&text);
+			conf_faults_text(&f, &text);
+			check_failed(buf_cstr(&text), __FILE__, __LINE__, texts[i]);
+		}
+		confs[i] = out;
+		conf_faults_free(&f);
+		buf_free(&text);
+	}
+}
+
+static struct message *take_message(struct str *in)
+{
+	static const char *const tos[] = { "ann@peer.example", "\"a b\"@peer.example",
+		"jos\xc3\xa9@peer.example", "evil>@x", "a\r\nb@x", "" };
+	unsigned what = take_u8(in);
+	struct mail_envelope v = { .eightbit = what & 1,
+		.smtputf8 = what & 2,
+		.binary = (what & 12) == 12,
+		.notify = (uint8_t)(what >> 4),
+		.ret = (uint8_t)(what % 3) };
+	struct draft d;
+	struct message *m;
+	char from[64];
+
+	v.notify = v.notify & NOTIFY_NEVER ? NOTIFY_NEVER : v.notify;
+	draft_init(&d);
+	d.head.media = MEDIA_EMAIL;
+	d.head.id = ++w.id;
+	d.head.accepted = clock_wall();
+	d.head.flags = MSG_OCTETS;
+	snprintf(from, sizeof from, "m%lu@us.example", (unsigned long)w.id);
+	draft_put(&d, FIELD_FROM, str_of(from));
+	draft_put(&d, FIELD_TO, str_of(tos[take_u8(in) % 12 % 6]));
+	v.envid = take_bytes(in);
+	v.orcpt = take_bytes(in);
+	mail_envelope_put(&d, &v);
+	draft_put(&d, FIELD_OCTETS, take_bytes(in));
+	if ((what & 0xf0) == 0xf0)
+		draft_put(&d, FIELD_SPOOL, STR("octets:0123456789abcdef:1"));
+	m = draft_seal(&d);
+	draft_free(&d);
+	return m;
+}
+
+static void lend(struct str *in)
+{
+	struct message *m = take_message(in);
+	unsigned slot = 0;
+	struct delivery *d;
+
+	while (slot < LENT && w.lent[slot])
+		slot++;
+	if (slot == LENT || w.lent_n >= w.window || w.closed) {
+		message_unref(&m);
+		return;
+	}
+	d = mem_new(struct delivery);
+	d->msg = m;
+	d->channel = &w.c;
+	d->attempt = d->parts = 1;
+	w.lent[slot] = d;
+	w.lent_n++;
+	w.inside = true;
+	relay_submit(&w.c, d);
+	w.inside = false;
+}
+
+static void step(struct str *in)
+{
+	unsigned op = take_u8(in), i = op & 3, arg;
+	struct stream *s = &w.streams[i];
+	bool live = s->used && !s->closed;
+	struct buf b = BUF_INIT;
+
+	switch (op >> 2 & 15) {
+	case 0:
+	case 1:
+		if (!live || (s->opened && !s->shakes))
+			break;
+		if (s->shakes)
+			s->tls = true;
+		else
+			reply(s, 220, "hello");
+		s->opened = true;
+		s->shakes = false;
+		s->mode = COMMANDS;
+		s->ev->open(s, s->owner);
+		break;
+	case 2:
+		if (live && s->opened && !s->shakes) {
+			s->wild = true;
+			buf_str(&s->in, take_bytes(in));
+			s->again = true;
+		}
+		break;
+	case 3:
+	case 4:
+	case 5:
+	case 6:
+	case 7:
+		arg = take_u8(in);
+		if (live && s->opened && !s->shakes)
+			answer(s, arg);
+		break;
+	case 8:
+	case 9:
+	case 10:
+		lend(in);
+		break;
+	case 11:
+		run_chore(take_u8(in));
+		break;
+	case 12:
+		arg = take_u8(in);
+		pass((dur_t)arg * (i ? DUR_S : 10 * DUR_MS));
+		break;
+	case 13:
+		if (!live || !s->opened)
+			break;
+		s->full = !s->full && i & 1;
+		if (!s->full)
+			s->ev->drained(s, s->owner);
+		break;
+	case 14:
+		if (live)
+			s->ev->down(s, s->owner,
+				&(struct err){
+					.kind = i & 1 ? ERR_NONE : ERR_ENV, .text = "reset" });
+		break;
+	default:
+		arg = take_u8(in) % CONFS;
+		relay_describe(&w.c, &b);
+		buf_free(&b);
+		if (relay_adopt(&w.c, confs[arg]) == 0)
+			w.c.specific = confs[arg];
+		break;
+	}
+	turn();
+	pass(0);
+	turn();
+}
+
+static void end(void)
+{
+	relay_close(&w.c, 10 * DUR_S);
+	for (int i = 0; i < 20 && !w.closed; i++) {
+		turn();
+		while (w.chores_n)
+			run_chore(0);
+		turn();
+		pass(5 * DUR_S);
+	}
+	turn();
+	while (w.chores_n)
+		run_chore(0);
+	CHECK(w.closed && w.lent_n == 0);
+	for (int i = 0; i < TIMERS; i++)
+		CHECK(!w.timers[i]);
+	for (int i = 0; i < STREAMS; i++)
+		CHECK(!w.streams[i].used);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct str in = str_n(data, size);
+	unsigned steps = 0, what;
+	struct err e;
+
+	make_confs();
+	memset(&w, 0, sizeof w);
+	w.now = 1000 * DUR_S;
+	log_set_level(LOG_ERROR);
+	what = take_u8(&in);
+	w.common = (struct channel_conf){
+		.name = "relay", .connections = what & 128 ? 2 : 1, .window = what & 64 ? 8 : 2
+	};
+	w.c = (struct channel){ .name = "relay",
+		.loop = (struct loop *)&dummy,
+		.conf = &w.common,
+		.specific = confs[(what & 63) % CONFS],
+		.self = &w.relay };
+	CHECK(relay_open(&w.c, &e) == 0);
+	turn();
+	while (in.n && steps++ < 400)
+		step(&in);
+	end();
+	return 0;
+}
