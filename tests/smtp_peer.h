@@ -404,6 +404,8 @@ static void flow_open(void *arg)
 		channel_window(&flow.c, 0, &e);
 }
 
+static const char *flow_host = "127.0.0.1";
+
 static const void *flow_conf(const char *text)
 {
 	struct conf_faults f = { 0 };
@@ -411,8 +413,8 @@ static const void *flow_conf(const char *text)
 	void *out;
 
 	buf_reset(&b);
-	buf_printf(
-		&b, "host = \"127.0.0.1\"; port = %u; helo = \"us.example\"; %s", peer.port, text);
+	buf_printf(&b, "host = \"%s\"; port = %u; helo = \"us.example\"; %s", flow_host, peer.port,
+		text);
 	conf_load_text(
 		"test", buf_view(&b), relay_rows, sizeof(struct relay_conf), flow.arena, &out, &f);
 	if (f.errors) {

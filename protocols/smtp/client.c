@@ -53,10 +53,11 @@ static struct delivery *job_end(struct relay_job *j)
 	struct delivery *d = j->d;
 
 	list_remove(&j->link);
-	j->site->jobs_n--;
-	j->site->relay->jobs--;
+	if (j->site)
+		j->site->jobs_n--;
+	j->relay->jobs--;
 	if (j->text.mended)
-		stat_inc(&j->site->relay->stats.mended);
+		stat_inc(&j->relay->stats.mended);
 	d->token = NULL;
 	job_content_free(j);
 	mem_free(&j);
@@ -65,9 +66,11 @@ static struct delivery *job_end(struct relay_job *j)
 
 void job_done(struct relay_job *j, const struct outcome *o)
 {
-	struct relay *r = j->site->relay;
+	struct relay *r = j->relay;
 	struct outcome copy = *o; /* it may be the job's own */
 
+	if (j->site)
+		site_soften(j->site, &copy);
 	delivery_done(job_end(j), &copy);
 	if (r->closing)
 		returner_wake(r);
@@ -75,10 +78,12 @@ void job_done(struct relay_job *j, const struct outcome *o)
 
 void job_done_later(struct relay_job *j, const struct outcome *o)
 {
-	struct relay *r = j->site->relay;
+	struct relay *r = j->relay;
 	struct returned *x = mem_new(struct returned);
 
 	x->o = *o;
+	if (j->site)
+		site_soften(j->site, &x->o);
 	x->d = job_end(j);
 	list_append(&r->returns, &x->link);
 	returner_wake(r);
@@ -93,9 +98,9 @@ void relay_announce(struct relay *r)
 	unsigned window = 0;
 
 	if (r->closing || !s)
-		return;
+		return; /* straight to MX: always open, no domain speaks for all */
 	if (s->up)
-		window = (unsigned)(r->c->conf->connections * r->c->conf->window);
+		window = relay_most(r) * (unsigned)r->c->conf->window;
 	if (s->why[0])
 		err_set(&why, ERR_ENV, "%s", s->why);
 	stat_set(&r->stats.ready, s->ready_n);
@@ -163,7 +168,7 @@ static int tls_make(struct relay *r, struct err *e)
 	return r->tls ? 0 : -1;
 }
 
-static void helo_make(struct relay *r)
+void relay_helo(struct relay *r)
 {
 	const struct relay_link_conf *l = &relay_settings(r)->link;
 	const struct mail_conf *mail = r->c->mail;
@@ -200,8 +205,20 @@ int relay_open(struct channel *c, struct err *e)
 			return -1;
 		}
 	}
-	helo_make(r);
+	relay_helo(r);
+	if (relay_is_mx(relay_settings(r)) && relay_mx_open(r, e) != 0) {
+		tls_client_free(&r->tls);
+		if (r->signer)
+			dkim_signer_free(&r->signer);
+		r->c = NULL;
+		return -1;
+	}
 	stats_register(r);
+	if (r->dns) {
+		r->window = relay_most(r) * (unsigned)c->conf->window;
+		channel_window(c, r->window, NULL);
+		return 0;
+	}
 	r->smart = site_new(r, STR_NONE);
 	site_take_smarthost(r->smart);
 	site_open(r->smart);
@@ -215,22 +232,30 @@ void relay_submit(struct channel *c, struct delivery *d)
 {
 	struct relay *r = c->self;
 	struct relay_job *j = mem_new(struct relay_job);
-	struct relay_site *s = r->smart;
 
 	j->d = d;
+	j->relay = r;
 	j->fd = -1;
-	j->site = s;
 	j->since = loop_now(c->loop);
 	d->token = j;
-	s->jobs_n++;
 	r->jobs++;
 	if (r->closing) {
-		struct outcome o = outcome_of(REASON_STOPPING);
-
-		job_done_later(j, &o);
+		j->decided = true;
+		j->outcome = outcome_of(REASON_STOPPING);
+	} else {
+		job_address(j);
+	}
+	if (j->decided) {
+		job_done_later(j, &j->outcome);
 		return;
 	}
-	site_submit(s, j);
+	if (r->smart) {
+		j->site = r->smart;
+		j->site->jobs_n++;
+	} else if (!relay_mx_place(r, j)) {
+		return;
+	}
+	site_submit(j->site, j);
 }
 
 /* ---- closing ---- */
@@ -242,6 +267,7 @@ static void closed(struct letter *l)
 
 	returns_flush(r);
 	timer_cancel(c->loop, &r->end);
+	relay_mx_close(r);
 	while (!list_empty(&r->sites)) {
 		struct relay_site *s = list_first(&r->sites, struct relay_site, link);
 
@@ -316,11 +342,23 @@ int relay_adopt(struct channel *c, const void *v)
 {
 	const struct relay_conf *conf = v;
 	struct relay *r = c->self;
+	struct dkim_signer *signer = NULL;
+	struct err e;
 
 	if (!r->c || r->closing ||
 		!conf_equal(relay_link_rows, &relay_settings(r)->link, &conf->link) ||
+		!conf_equal(dns_rows, &relay_settings(r)->dns, &conf->dns) ||
 		relay_verifies(&relay_settings(r)->link) != relay_verifies(&conf->link))
 		return -1;
+	/* Keys are read again with every change, so that a new one in an old file counts. */
+	if (conf->dkim_n) {
+		signer = dkim_signer_new(conf->dkim, conf->dkim_n, &e);
+		if (!signer)
+			return -1;
+	}
+	if (r->signer)
+		dkim_signer_free(&r->signer);
+	r->signer = signer;
 	return 0;
 }
 
@@ -357,7 +395,7 @@ static void describe_site(const struct relay_site *s, struct buf *b)
 {
 	bool first = true;
 
-	buf_c(b, "{\"host\":");
+	buf_printf(b, "{\"%s\":", s->domain[0] ? "domain" : "host");
 	buf_json(b, str_of(s->domain[0] ? s->domain : s->hosts_n ? s->hosts[0].name : ""));
 	buf_printf(b, ",\"up\":%s,\"mails\":%u,\"why\":", s->up ? "true" : "false", s->jobs_n);
 	buf_json(b, str_of(s->why));

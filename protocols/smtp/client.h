@@ -3,6 +3,7 @@
  *	client.c          the channel as the gateway sees it: open, submit, window, close, adopt
  *	client_conf.c     its settings
  *	client_site.c     one destination: its hosts, connections, waiting mails, back-off
+ *	client_mx.c       destinations by domain, when mail goes straight to MX
  *	client_session.c  one connection: greeting, EHLO, STARTTLS, AUTH, rest, QUIT
  *	client_send.c     mails on a connection: envelope, content, and what is answered
  *	client_content.c  what a mail becomes on the wire: built, signed, read from the spool
@@ -24,6 +25,7 @@
 #include "gateway/mail/report.h"
 #include "gateway/model/address.h"
 #include "protocols/protocol.h"
+#include "protocols/smtp/mx.h"
 #include "protocols/smtp/reply.h"
 #include "protocols/smtp/sasl.h"
 
@@ -71,9 +73,14 @@ struct relay_conf {
 	dur_t reconnect_first, reconnect_most, refused_first, refused_most;
 	struct dkim_conf *dkim;
 	size_t dkim_n;
+	/* host = "mx" */
+	int domain_connections;
+	double domain_rate;
+	struct dns_conf dns;
 };
 extern const struct conf_item relay_rows[], relay_link_rows[];
 const char *relay_tls_word(enum relay_tls m);
+bool relay_is_mx(const struct relay_conf *c);
 /* Is the far side's certificate to be checked? With "may" only when it is said. */
 bool relay_verifies(const struct relay_link_conf *l);
 
@@ -91,7 +98,6 @@ struct wire_text {
 void wire_text_put(struct wire_text *t, struct str s, struct buf *out);
 void wire_text_end(struct wire_text *t, struct buf *out); /* of the last line */
 
-enum { RELAY_ADDRESS = 330 };
 enum job_state {
 	JOB_WAITS,    /* for a connection */
 	JOB_PREPARES, /* on a worker */
@@ -113,14 +119,14 @@ void relay_mail_unref(struct relay_mail **mp);
 struct relay_job {
 	struct list link; /* site->waiting, session->jobs, or none */
 	struct delivery *d;
-	struct relay_site *site;
+	struct relay *relay;
+	struct relay_site *site;       /* NULL: none yet */
 	struct relay_session *session; /* while on one */
 	enum job_state state;
 	mono_t since;
 
 	/* the envelope, checked */
-	struct str to; /* to_wire */
-	char to_wire[RELAY_ADDRESS], from[RELAY_ADDRESS];
+	char to[MAIL_ADDRESS], from[MAIL_ADDRESS];
 	struct mail_envelope envelope;
 
 	/* content: pieces in order, each may be empty */
@@ -149,6 +155,8 @@ struct relay_job {
 	struct outcome outcome; /* once decided */
 };
 
+/* Checks the addresses and puts them into wire form; job->decided: they will not do. */
+void job_address(struct relay_job *j);
 /* Makes ready what a connection needs to know: addresses, size, 8 bits. True: done (job->decided
  * says if it is over); false: a worker is at it, job_prepared() comes. */
 bool job_prepare(struct relay_job *j);
@@ -194,6 +202,15 @@ struct expect {
 	struct relay_job *job;
 };
 
+struct relay_host {
+	char name[256]; /* what its certificate is for */
+	char at[256];   /* what is connected to: the name, or an address of it */
+	uint16_t port;
+	struct tls_client *tls; /* NULL: none */
+	int mode;               /* enum relay_tls */
+	mono_t no_tls_until;    /* "may", and its TLS does not work */
+};
+
 struct relay_session {
 	struct list link; /* site->sessions */
 	struct relay *relay;
@@ -201,7 +218,8 @@ struct relay_session {
 	struct stream *stream;
 	unsigned index;
 	enum session_state state;
-	unsigned host; /* of the site's */
+	unsigned host;        /* which of the site's … */
+	struct relay_host to; /* … as it was when it began */
 	struct timer timer;
 	mono_t deadline; /* of what is awaited */
 	mono_t idle_since;
@@ -231,15 +249,6 @@ struct relay_session {
 
 /* ---- a destination ---- */
 
-struct relay_host {
-	char name[256]; /* what its certificate is for */
-	char at[256];   /* what is connected to: the name, or an address of it */
-	uint16_t port;
-	struct tls_client *tls; /* NULL: none */
-	int mode;               /* enum relay_tls */
-	mono_t no_tls_until;    /* "may", and its TLS does not work */
-};
-
 struct relay_site {
 	struct list link; /* relay->sites */
 	struct relay *relay;
@@ -260,6 +269,16 @@ struct relay_site {
 	struct timer timer;
 	struct log_quiet quiet;
 	char why[240]; /* it does not work, or less than it should; "" */
+	/* of a domain */
+	struct mx_lookup *lookup;
+	bool routed;         /* the hosts are known … */
+	mono_t routed_until; /* … until then */
+	bool refused_all;    /* and no mail can go there: `verdict` */
+	struct outcome verdict;
+	bool proven;    /* a connection has worked */
+	mono_t used_at; /* last */
+	mono_t slot;    /* when the mail put off last will come again */
+	mono_t next_at; /* the next mail, with a rate */
 };
 
 struct relay_stats {
@@ -271,7 +290,12 @@ struct relay_stats {
 struct relay {
 	struct channel *c; /* NULL: not open */
 	struct list sites;
-	struct relay_site *smart;
+	struct relay_site *smart; /* NULL: straight to MX */
+	struct map domains;       /* of sites */
+	struct dns *dns;
+	unsigned sessions_n; /* of all sites */
+	bool starved;        /* a site wants a connection, and there are as many as may be */
+	struct timer sweep;
 	struct tls_client *tls;
 	struct dkim_signer *signer; /* NULL: nothing is signed */
 	struct relay_mail *mail;    /* as last seen */
@@ -298,6 +322,7 @@ static inline const struct relay_conf *relay_settings(const struct relay *r)
 }
 
 /* client.c */
+void relay_helo(struct relay *r);     /* our name, as settings have it now */
 void relay_announce(struct relay *r); /* sessions changed */
 /* Gives the delivery back and frees the job, which is on no connection any more. */
 void job_done(struct relay_job *j, const struct outcome *o);
@@ -314,13 +339,30 @@ void site_leave(struct relay_site *s);
 unsigned site_most(const struct relay_site *s); /* connections */
 /* The next mail for a connection that has room, or NULL. */
 struct relay_job *site_next(struct relay_site *s);
+struct relay_job *site_take(struct relay_site *s); /* whatever its rate */
 void site_put_back(struct relay_site *s, struct relay_job *j);
 void site_session_ready(struct relay_session *s);
 void site_uncount(struct relay_session *s);
 /* It ended: before it was ready, or broken while it worked; refused: by words of the far side. */
 void site_session_failed(struct relay_session *s, const char *why, bool refused);
 void site_session_over(struct relay_session *s); /* as it should */
+void site_plan_next(struct relay_site *s, const char *why, bool refused);
+void site_fail(struct relay_site *s, enum reason r, const char *why);
+void site_hosts_free(struct relay_site *s);
 void site_give_back(struct relay_site *s, enum reason r, const char *why);
+/* client_mx.c */
+int relay_mx_open(struct relay *r, struct err *e);
+void relay_mx_close(struct relay *r);
+/* Finds or makes the site of the job's domain; false: it was done with. From within submit(). */
+bool relay_mx_place(struct relay *r, struct relay_job *j);
+/* Is the way known? Else it is being asked for, or has just been refused. */
+bool site_routed(struct relay_site *s);
+/* What speaks of the far side of one domain must not be said of the whole channel. */
+void site_soften(const struct relay_site *s, struct outcome *o);
+void relay_serve_starved(struct relay *r);
+unsigned relay_most(const struct relay *r); /* connections */
+bool site_is_mx(const struct relay_site *s);
+dur_t site_slot(struct relay_site *s); /* when a mail that is put off comes again, from now */
 /* client_session.c */
 void peer_open(struct relay_site *s, unsigned host);
 void peer_free(struct relay_session *s);

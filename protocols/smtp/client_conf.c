@@ -31,6 +31,11 @@ const char *relay_tls_word(enum relay_tls m)
 	return conf_word_of(tls_words, m);
 }
 
+bool relay_is_mx(const struct relay_conf *c)
+{
+	return str_is(str_of(c->link.host), "mx");
+}
+
 bool relay_verifies(const struct relay_link_conf *l)
 {
 	return l->tls.verify &&
@@ -81,6 +86,9 @@ static void check_relay(const void *v, const struct conf_where *at, struct conf_
 		conf_fault_at(f, at, "tls", "has key_file without cert_file");
 	if (!l->tls.verify && l->tls.mode > RELAY_TLS_MAY)
 		conf_warn_at(f, at, "tls", "verify = false: anyone can be this server");
+	if (relay_is_mx(c) && (l->user[0] || l->backup_n))
+		conf_fault_at(f, at, l->user[0] ? "user" : "backup",
+			"makes no sense with host = \"mx\": each domain has its own servers");
 	if (l->user[0] && (!l->password || !l->password[0]))
 		conf_fault_at(f, at, "user", "needs a password");
 	if (!l->user[0] && l->password && l->password[0])
@@ -109,7 +117,9 @@ static const struct conf_item tls_rows[] = {
 
 #define L struct relay_link_conf
 const struct conf_item relay_link_rows[] = {
-	CONF_STR(L, host, NULL, "The server that mail is handed to: a name or an address.",
+	CONF_STR(L, host, NULL,
+		"The server that mail is handed to: a name or an address; \"mx\": those of each "
+		"recipient's domain.",
 		.flags = CONF_REQUIRED, .min = 1, .max = 200, .example = "smtp.example.net"),
 	CONF_INT(L, port, 0, 65535, 0, "Its port; 0: 25, with implicit TLS 465."),
 	CONF_STRS(L, backup, backup_n,
@@ -161,6 +171,12 @@ const struct conf_item relay_rows[] = {
 		"First wait after the server refused us; it doubles."),
 	CONF_DURATION(S, refused_most, "10ms", "1d", "5m", "Longest of these waits."),
 	CONF_LIST(S, dkim, dkim_n, dkim_rows, "Keys that sign the mails (RFC 6376)."),
+	CONF_INT(S, domain_connections, 1, 1000, 5,
+		"With host = \"mx\": connections to one domain at a time; `connections`, 100 when "
+		"not given, are for all."),
+	CONF_REAL(S, domain_rate, 0, 1e6, 0, "With host = \"mx\": mails to one domain; 0: no limit.",
+		.unit = "messages/s"),
+	CONF_GROUP(S, dns, dns_rows, "With host = \"mx\": how names are looked up."),
 	CONF_CHECK(S, check_relay),
 	CONF_END
 };

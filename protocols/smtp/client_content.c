@@ -12,8 +12,6 @@
 
 enum { BLOCK = 256 * 1024 };
 
-#pragma weak mail_to_7bit
-
 /* ---- the wire form of text ---- */
 
 /* Where a CR stands that no LF follows, or that is the last octet; NULL: nowhere before end. */
@@ -129,10 +127,10 @@ static bool has_8bit(struct str s)
 /* ---- addresses ---- */
 
 /* As it may stand between < and >: nothing that could end it or the line, its domain in ASCII,
- * which every server and DNS knows; a local part beyond ASCII sets *utf8. */
-static bool address_fits(struct str s, char wire_r[RELAY_ADDRESS], bool *utf8)
+ * which every server and DNS knows; a local part beyond ASCII needs SMTPUTF8. */
+static bool address_wire(struct relay_job *j, struct str s, char wire_r[MAIL_ADDRESS])
 {
-	bool local_utf8;
+	bool utf8 = false;
 
 	if (s.n == 0 || s.n > ADDRESS_EMAIL_MAX || !str_utf8_valid(s))
 		return false;
@@ -142,9 +140,9 @@ static bool address_fits(struct str s, char wire_r[RELAY_ADDRESS], bool *utf8)
 		if (c < ' ' || c == 0x7f || c == '<' || c == '>' || (c == ' ' && s.p[0] != '"'))
 			return false;
 	}
-	if (str_index(s, '@') <= 0 || mail_address_wire(s, wire_r, &local_utf8, NULL) != 0)
+	if (str_index(s, '@') <= 0 || mail_address_wire(s, wire_r, &utf8, NULL) != 0)
 		return false;
-	*utf8 |= local_utf8;
+	j->smtputf8 |= utf8;
 	return true;
 }
 
@@ -179,20 +177,19 @@ static void reverse_path(struct relay_job *j)
 		j->verp = true;
 		return;
 	}
-	if (from.n && !address_fits(from, j->from, &j->smtputf8))
+	if (from.n && !address_wire(j, from, j->from))
 		decide(j, relay_failed(REASON_BAD_SENDER, "5.1.7",
 				  "the sender cannot be written into MAIL FROM"));
 }
 
-static void addresses(struct relay_job *j)
+void job_address(struct relay_job *j)
 {
 	const struct message *m = j->d->msg;
 
 	mail_envelope_get(m, &j->envelope);
-	if (!address_fits(message_get(m, FIELD_TO), j->to_wire, &j->smtputf8))
+	if (!address_wire(j, message_get(m, FIELD_TO), j->to))
 		decide(j, relay_failed(REASON_BAD_DESTINATION, "5.1.3",
 				  "the recipient cannot be written into RCPT TO"));
-	j->to = str_of(j->to_wire);
 	reverse_path(j);
 }
 
@@ -295,7 +292,7 @@ static int memory_prepare(struct relay_job *j)
 		j->smtputf8 |= utf8;
 	}
 	if (j->seven) {
-		if (!mail_to_7bit || mail_to_7bit(j->octets, &out, &j->fault) != 0) {
+		if (mail_to_7bit(j->octets, &out, &j->fault) != 0) {
 			buf_free(&out);
 			return fault(j, REASON_BAD_CONTENT, "5.6.3");
 		}
@@ -462,13 +459,9 @@ static void prepare_done(struct chore *c)
 
 bool job_prepare(struct relay_job *j)
 {
-	struct relay *r = j->site->relay;
+	struct relay *r = j->relay;
 	const struct message *m = j->d->msg;
 
-	if (!j->to.n)
-		addresses(j);
-	if (j->decided)
-		return true;
 	if (m->flags & MSG_OCTETS && !message_has(m, FIELD_SPOOL) && !r->signer && !j->seven) {
 		j->octets = message_get(m, FIELD_OCTETS);
 		look(j);
@@ -504,9 +497,8 @@ void job_read_more(struct relay_job *j)
 {
 	CHECK(!j->reading);
 	j->reading = true;
-	j->chore = (struct chore){
-		.reply = j->site->relay->c->loop, .call = read_call, .done = read_done
-	};
+	j->chore =
+		(struct chore){ .reply = j->relay->c->loop, .call = read_call, .done = read_done };
 	workers_do(&j->chore);
 }
 

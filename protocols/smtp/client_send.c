@@ -204,7 +204,7 @@ static void put_rcpt(const struct relay_session *s, const struct relay_job *j, s
 	struct str type = e->orcpt, address = STR_NONE;
 	ptrdiff_t at = str_index(e->orcpt, ';');
 
-	buf_printf(b, "RCPT TO:<%.*s>", STR_ARG(j->to));
+	buf_printf(b, "RCPT TO:<%s>", j->to);
 	if (s->dsn)
 		put_notify(j, b);
 	if (s->dsn && at > 0) {

@@ -24,9 +24,13 @@ static const struct relay_conf *settings(const struct relay_session *s)
 	return relay_settings(s->relay);
 }
 
-static struct relay_host *host_of(const struct relay_session *s)
+/* TLS of that host does not work: without, for a while, also on the next connections. */
+static void no_tls(struct relay_session *s)
 {
-	return &s->site->hosts[s->host];
+	s->to.no_tls_until = loop_now(s->relay->c->loop) + NO_TLS_LIFE;
+	for (unsigned i = 0; i < s->site->hosts_n; i++)
+		if (strcmp(s->site->hosts[i].at, s->to.at) == 0)
+			s->site->hosts[i].no_tls_until = s->to.no_tls_until;
 }
 
 static void say(struct relay_session *s, const char *fmt, ...)
@@ -95,8 +99,10 @@ void peer_free(struct relay_session *s)
 		else
 			sasl_free(&s->sasl);
 	}
+	tls_client_free(&s->to.tls);
 	list_remove(&s->link);
 	s->site->sessions_n--;
+	s->relay->sessions_n--;
 	s->gone = true;
 	if (!s->shown)
 		mem_free(&s);
@@ -349,7 +355,7 @@ static void hello_answered(struct relay_session *s, const struct reply *r)
 	struct reply_ehlo e;
 
 	if (r->code >= 500 && r->code != 554 && !s->hello_again && !s->tls &&
-		host_of(s)->mode < RELAY_TLS_MUST) {
+		s->to.mode < RELAY_TLS_MUST) {
 		s->hello_again = true;
 		hello(s);
 		return;
@@ -379,7 +385,7 @@ static void hello_answered(struct relay_session *s, const struct reply *r)
 
 static void after_hello(struct relay_session *s)
 {
-	struct relay_host *h = host_of(s);
+	struct relay_host *h = &s->to;
 	mono_t now = loop_now(s->relay->c->loop);
 
 	if (!s->tls && h->tls && h->mode != RELAY_TLS_NONE && s->starttls &&
@@ -402,7 +408,7 @@ static void after_hello(struct relay_session *s)
 
 static void starttls_answered(struct relay_session *s, const struct reply *r, bool more)
 {
-	struct relay_host *h = host_of(s);
+	struct relay_host *h = &s->to;
 	struct err e;
 
 	if (r->code != 220) {
@@ -410,7 +416,7 @@ static void starttls_answered(struct relay_session *s, const struct reply *r, bo
 			session_refused(s, r, "STARTTLS refused");
 			return;
 		}
-		h->no_tls_until = loop_now(s->relay->c->loop) + NO_TLS_LIFE;
+		no_tls(s);
 		after_hello(s);
 		return;
 	}
@@ -504,7 +510,7 @@ static void session_opened(struct stream *stream, void *owner)
 static void session_down(struct stream *stream, void *owner, const struct err *why)
 {
 	struct relay_session *s = owner;
-	struct relay_host *h = host_of(s);
+	struct relay_host *h = &s->to;
 
 	switch (s->state) {
 	case SESSION_CONNECTS:
@@ -516,7 +522,7 @@ static void session_down(struct stream *stream, void *owner, const struct err *w
 			struct relay_site *site = s->site;
 			unsigned host = s->host;
 
-			h->no_tls_until = loop_now(s->relay->c->loop) + NO_TLS_LIFE;
+			no_tls(s);
 			log_warn("TLS does not work, going on without",
 				F_STR("channel", s->relay->c->name), F_STR("server", h->name),
 				F_STR("why", why->text));
@@ -592,11 +598,16 @@ void peer_open(struct relay_site *site, unsigned host)
 	s->relay = r;
 	s->site = site;
 	s->host = host;
+	s->to = *h;
+	if (h->tls)
+		s->to.tls = tls_client_ref(h->tls);
 	s->timer.fire = session_timer;
 	list_init(&s->jobs);
 	list_append(&site->sessions, &s->link);
 	site->sessions_n++;
+	r->sessions_n++;
 	stat_inc(&r->stats.connects);
+	relay_helo(r);
 	s->stream = stream_connect(r->c->loop, h->at, h->port,
 		conf->link.source[0] ? conf->link.source : NULL,
 		h->mode == RELAY_TLS_IMPLICIT ? h->tls : NULL, &lim, &session_events, s);

@@ -9,6 +9,7 @@
 #include "gateway/base/mem.h"
 #include "gateway/base/stream.h"
 
+enum { TRIES_MOST = 6 };
 #define TURN_LIFE (10 * DUR_MIN) /* a host that works is stayed with for so long */
 
 static struct relay_site *site_of_timer(struct timer *t)
@@ -18,7 +19,8 @@ static struct relay_site *site_of_timer(struct timer *t)
 
 unsigned site_most(const struct relay_site *s)
 {
-	return (unsigned)s->relay->c->conf->connections;
+	return site_is_mx(s) ? (unsigned)relay_settings(s->relay)->domain_connections
+			     : relay_most(s->relay);
 }
 
 /* ---- mails ---- */
@@ -59,6 +61,25 @@ void job_prepared(struct relay_job *j)
 struct relay_job *site_next(struct relay_site *s)
 {
 	struct relay_job *j = list_first(&s->waiting, struct relay_job, link);
+	double rate = relay_settings(s->relay)->domain_rate;
+	mono_t now = loop_now(s->relay->c->loop);
+
+	if (!j)
+		return NULL;
+	if (site_is_mx(s) && now < s->next_at) {
+		if (!timer_is_set(&s->timer) || s->timer.at > s->next_at)
+			timer_set(s->relay->c->loop, &s->timer, s->next_at);
+		return NULL;
+	}
+	if (site_is_mx(s) && rate > 0)
+		s->next_at = (s->next_at > now - DUR_S ? s->next_at : now) +
+			     (dur_t)((double)DUR_S / rate);
+	return site_take(s);
+}
+
+struct relay_job *site_take(struct relay_site *s)
+{
+	struct relay_job *j = list_first(&s->waiting, struct relay_job, link);
 
 	if (!j)
 		return NULL;
@@ -81,7 +102,7 @@ void site_give_back(struct relay_site *s, enum reason reason, const char *why)
 	struct outcome o = relay_failed(reason, "", "%s", why);
 	struct relay_job *j;
 
-	while ((j = site_next(s)))
+	while ((j = site_take(s)))
 		job_done_later(j, &o);
 }
 
@@ -105,6 +126,34 @@ static void open_next(struct relay_site *s)
 	peer_open(s, s->turn % s->hosts_n);
 }
 
+/* One that may be dead is tried with one connection; and of all there are only so many. */
+static bool may_open(struct relay_site *s, unsigned coming)
+{
+	struct relay *r = s->relay;
+
+	if (!site_is_mx(s))
+		return true;
+	if (!s->proven && coming)
+		return false;
+	if (r->sessions_n < relay_most(r))
+		return true;
+	/* A connection that rests gives way. */
+	list_each (it, &r->sites) {
+		struct relay_site *other = CONTAINER(it, struct relay_site, link);
+
+		list_each (at, &other->sessions) {
+			struct relay_session *x = CONTAINER(at, struct relay_session, link);
+
+			if (other != s && x->state == SESSION_READY && x->jobs_n == 0) {
+				peer_quit(x);
+				return true;
+			}
+		}
+	}
+	r->starved = true;
+	return false;
+}
+
 static void feed_run(struct letter *l)
 {
 	struct relay_site *s = CONTAINER(l, struct relay_site, feed);
@@ -115,6 +164,8 @@ static void feed_run(struct letter *l)
 		relay_check_closed(s->relay);
 		return;
 	}
+	if (s->waiting_n == 0 || (site_is_mx(s) && !site_routed(s)))
+		return;
 	/* Those that do nothing first, then new ones, then behind what is under way. */
 	list_each_safe (it, &s->sessions) {
 		struct relay_session *x = CONTAINER(it, struct relay_session, link);
@@ -124,7 +175,7 @@ static void feed_run(struct letter *l)
 	}
 	coming = s->waiting_n ? connecting(s) : 0;
 	while (s->up && coming < s->waiting_n && s->sessions_n < site_most(s) &&
-		loop_now(s->relay->c->loop) >= s->not_before && !s->relay->closing) {
+		loop_now(s->relay->c->loop) >= s->not_before && may_open(s, coming)) {
 		open_next(s);
 		coming++;
 	}
@@ -157,7 +208,7 @@ static void site_timer(struct timer *t)
 		return;
 	if (s->up)
 		site_feed_later(s);
-	else if (s->sessions_n == 0)
+	else if (s->sessions_n == 0 && !site_is_mx(s))
 		open_next(s);
 }
 
@@ -173,7 +224,7 @@ void site_session_ready(struct relay_session *x)
 	struct relay_site *s = x->site;
 
 	s->ready_n++;
-	s->up = true;
+	s->up = s->proven = true;
 	s->failed_hosts = 0;
 	if (s->turn != x->host) {
 		s->turn = x->host;
@@ -186,7 +237,7 @@ void site_session_ready(struct relay_session *x)
 	post_feed(x);
 }
 
-static void plan_next(struct relay_site *s, const char *why, bool refused)
+void site_plan_next(struct relay_site *s, const char *why, bool refused)
 {
 	const struct relay_conf *conf = relay_settings(s->relay);
 	struct backoff *b = refused ? &s->refused : &s->broken;
@@ -201,6 +252,7 @@ static void plan_next(struct relay_site *s, const char *why, bool refused)
 	b->factor = 2;
 	wait = backoff_next(b);
 	s->not_before = loop_now(s->relay->c->loop) + wait;
+	s->proven = false;
 	timer_set(s->relay->c->loop, &s->timer, s->not_before);
 	str_copy(s->why, sizeof s->why, str_of(why));
 	if (news)
@@ -209,6 +261,25 @@ static void plan_next(struct relay_site *s, const char *why, bool refused)
 		log_warn("mail server connection down", F_STR("channel", s->relay->c->name),
 			F_STR("domain", s->domain), F_STR("why", why), F_DUR("again_in", wait),
 			F_U64("more", held));
+}
+
+/* What waits goes back. Of a domain the first has been tried by this, and the others have not. */
+void site_fail(struct relay_site *s, enum reason reason, const char *why)
+{
+	struct relay_job *j = site_is_mx(s) ? site_take(s) : NULL;
+
+	if (j) {
+		struct outcome o = relay_failed(REASON_TEMPORARY, "4.4.1", "%s", why);
+
+		job_done_later(j, &o);
+	}
+	site_give_back(s, reason, why);
+}
+
+/* Hosts in a row before it is given up for a while. */
+static unsigned tries(const struct relay_site *s)
+{
+	return s->hosts_n < TRIES_MOST ? s->hosts_n : TRIES_MOST;
 }
 
 void site_session_failed(struct relay_session *x, const char *why, bool refused)
@@ -224,13 +295,13 @@ void site_session_failed(struct relay_session *x, const char *why, bool refused)
 	x->state = SESSION_OVER;
 	if (r->closing || (!early && worked)) {
 		/* What had worked will work again. */
-	} else if (early && x->host == s->turn && ++s->failed_hosts < s->hosts_n) {
+	} else if (early && x->host == s->turn && ++s->failed_hosts < tries(s)) {
 		s->turn = (x->host + 1) % s->hosts_n;
 		s->turn_until = loop_now(r->c->loop) + TURN_LIFE;
 		next = true;
 	} else {
 		s->failed_hosts = 0;
-		plan_next(s, words, refused);
+		site_plan_next(s, words, refused);
 		if (s->ready_n == 0 && connecting(s) == 0)
 			s->up = false;
 	}
@@ -242,6 +313,7 @@ void site_session_failed(struct relay_session *x, const char *why, bool refused)
 		relay_check_closed(r);
 		return;
 	}
+	relay_serve_starved(r);
 	if (next) {
 		log_info("next mail server", F_STR("channel", r->c->name), F_STR("why", words),
 			F_STR("next", s->hosts[s->turn].name));
@@ -250,7 +322,7 @@ void site_session_failed(struct relay_session *x, const char *why, bool refused)
 		if (s->waiting_n)
 			site_feed_later(s);
 	} else {
-		site_give_back(s, login ? REASON_NOT_BOUND : REASON_DOWN, words);
+		site_fail(s, login ? REASON_NOT_BOUND : REASON_DOWN, words);
 	}
 }
 
@@ -264,6 +336,7 @@ void site_session_over(struct relay_session *x)
 		return;
 	}
 	relay_announce(s->relay);
+	relay_serve_starved(s->relay);
 	if (s->waiting_n)
 		site_feed_later(s);
 }
@@ -292,7 +365,7 @@ struct relay_site *site_new(struct relay *r, struct str domain)
 	return s;
 }
 
-static void hosts_free(struct relay_site *s)
+void site_hosts_free(struct relay_site *s)
 {
 	for (unsigned i = 0; i < s->hosts_n; i++)
 		tls_client_free(&s->hosts[i].tls);
@@ -306,7 +379,8 @@ void site_free(struct relay_site **sp)
 
 	CHECK(s->jobs_n == 0 && s->sessions_n == 0);
 	timer_cancel(s->relay->c->loop, &s->timer);
-	hosts_free(s);
+	mx_cancel(&s->lookup);
+	site_hosts_free(s);
 	list_remove(&s->link);
 	mem_free(&s->domain);
 	mem_free(sp);

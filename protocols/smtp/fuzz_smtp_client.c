@@ -14,7 +14,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-enum { STREAMS = 8, TIMERS = 64, LENT = 64, CONFS = 6, PENDING = 512, MAILS = 512 };
+enum { STREAMS = 12, TIMERS = 64, LENT = 64, CONFS = 8, LOOKUPS = 4, PENDING = 512, MAILS = 512 };
 
 /* What a strict server awaits next. */
 enum { COMMANDS, CONTENT, CHUNK, AUTH_LINE };
@@ -57,7 +57,7 @@ static int dummy;
 
 void channel_window(struct channel *c, unsigned parts, const struct err *why)
 {
-	CHECK(parts <= (unsigned)(c->conf->window * c->conf->connections));
+	CHECK(parts <= relay_most(c->self) * (unsigned)c->conf->window);
 	CHECK(!why || (why->text[0] && str_utf8_valid(str_of(why->text))));
 	w.window = parts;
 }
@@ -204,6 +204,57 @@ struct tls_client *tls_client_ref(struct tls_client *c)
 void tls_client_free(struct tls_client **cp)
 {
 	*cp = NULL;
+}
+struct dns *dns_new(struct loop *l, const struct dns_conf *c, struct err *e)
+{
+	return (struct dns *)&dummy;
+}
+void dns_free(struct dns **dp)
+{
+	*dp = NULL;
+}
+struct mx_lookup {
+	mx_fn *fn;
+	void *owner;
+	bool used;
+};
+static struct mx_lookup lookups[LOOKUPS];
+struct mx_lookup *mx_look(struct loop *l, struct dns *d, const char *domain, const char *us,
+	const char *source, mx_fn *fn, void *owner)
+{
+	for (int i = 0; i < LOOKUPS; i++) {
+		if (lookups[i].used)
+			continue;
+		lookups[i] = (struct mx_lookup){ fn, owner, true };
+		return &lookups[i];
+	}
+	CHECK(false);
+	return NULL;
+}
+void mx_cancel(struct mx_lookup **mp)
+{
+	if (*mp)
+		(*mp)->used = false;
+	*mp = NULL;
+}
+static void find_route(unsigned what)
+{
+	struct mx_lookup *m = &lookups[what % LOOKUPS];
+	struct mx_route r = { .found = (enum mx_found)((what >> 2 & 7) % 7 > 4 ? 0 : what >> 2 & 7),
+		.n = 1 + (what >> 5),
+		.ttl = 60 * DUR_S,
+		.why = "as the fuzzer wishes" };
+
+	if (!m->used)
+		return;
+	m->used = false;
+	if (r.found > MX_LATER)
+		r.found = MX_ROUTE;
+	for (unsigned i = 0; i < r.n; i++) {
+		str_copy(r.host[i].name, sizeof r.host[i].name, STR("mx.example"));
+		str_copy(r.host[i].at, sizeof r.host[i].at, STR("192.0.2.9"));
+	}
+	m->fn(m->owner, &r);
 }
 uint64_t random_u64(void)
 {
@@ -517,7 +568,8 @@ static void make_confs(void)
 		"user = \"us\"; password = \"secret\"; tls = { mode = \"none\"; }; "
 		"timeouts = { done = \"1s\"; mail = \"1s\"; };",
 		"tls = { mode = \"implicit\"; }; chunking = \"on\"; chunk_most = \"1KiB\"; "
-		"user = \"us\"; password = \"x\"; auth = \"login\";" };
+		"user = \"us\"; password = \"x\"; auth = \"login\";",
+		"mx", "mx domain_rate = 5.0; domain_connections = 1; chunking = \"on\";" };
 	static struct arena *a;
 
 	if (a)
@@ -528,7 +580,9 @@ static void make_confs(void)
 		struct buf text = BUF_INIT;
 		void *out;
 
-		buf_printf(&text, "host = \"192.0.2.1\"; helo = \"us.example\"; %s", texts[i]);
+		buf_printf(&text, "host = \"%s\"; helo = \"us.example\"; %s",
+			texts[i][0] == 'm' && texts[i][1] == 'x' ? "mx" : "192.0.2.1",
+			texts[i][0] == 'm' && texts[i][1] == 'x' ? texts[i] + 2 : texts[i]);
 		conf_load_text("fuzz", buf_view(&text), relay_rows, sizeof *confs[0], a, &out, &f);
 		if (f.errors) {
 			buf_reset(&text);
@@ -543,8 +597,8 @@ static void make_confs(void)
 
 static struct message *take_message(struct str *in)
 {
-	static const char *const tos[] = { "ann@peer.example", "\"a b\"@peer.example",
-		"jos\xc3\xa9@peer.example", "evil>@x", "a\r\nb@x", "" };
+	static const char *const tos[] = { "ann@peer.example", "bob@other.example",
+		"\"a b\"@peer.example", "jos\xc3\xa9@peer.example", "evil>@x", "a\r\nb@x", "" };
 	unsigned what = take_u8(in);
 	struct mail_envelope v = { .eightbit = what & 1,
 		.smtputf8 = what & 2,
@@ -563,7 +617,7 @@ static struct message *take_message(struct str *in)
 	d.head.flags = MSG_OCTETS;
 	snprintf(from, sizeof from, "m%lu@us.example", (unsigned long)w.id);
 	draft_put(&d, FIELD_FROM, str_of(from));
-	draft_put(&d, FIELD_TO, str_of(tos[take_u8(in) % 12 % 6]));
+	draft_put(&d, FIELD_TO, str_of(tos[take_u8(in) % 7]));
 	v.envid = take_bytes(in);
 	v.orcpt = take_bytes(in);
 	mail_envelope_put(&d, &v);
@@ -641,7 +695,11 @@ static void step(struct str *in)
 		lend(in);
 		break;
 	case 11:
-		run_chore(take_u8(in));
+		arg = take_u8(in);
+		if (arg & 1)
+			find_route(arg >> 1);
+		else
+			run_chore(arg >> 1);
 		break;
 	case 12:
 		arg = take_u8(in);
@@ -691,6 +749,8 @@ static void end(void)
 		CHECK(!w.timers[i]);
 	for (int i = 0; i < STREAMS; i++)
 		CHECK(!w.streams[i].used);
+	for (int i = 0; i < LOOKUPS; i++)
+		CHECK(!lookups[i].used);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -701,6 +761,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	make_confs();
 	memset(&w, 0, sizeof w);
+	memset(lookups, 0, sizeof lookups);
 	w.now = 1000 * DUR_S;
 	log_set_level(LOG_ERROR);
 	what = take_u8(&in);

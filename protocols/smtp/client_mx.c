@@ -1,0 +1,282 @@
+/* Destinations by domain: mail straight to MX. The channel's loop.
+ *
+ * Each domain is a site of its own, with its hosts, limits and back-off; none can stand in another
+ * one's way. What a site cannot take now goes back to the gateway untried, with the time at which
+ * it may come again: those times are dealt out one after another, so that a long queue for a busy
+ * domain does not come all at once.
+ */
+#include "protocols/smtp/client.h"
+#include "gateway/base/mem.h"
+
+#define SWEEP_EVERY  (5 * DUR_S)
+#define WAIT_MOST    (30 * DUR_S) /* for a connection */
+#define UNUSED_LIFE  (2 * DUR_MIN)
+#define REFUSED_LIFE (5 * DUR_MIN) /* that there is no such domain is believed for so long */
+#define SLOT_MOST    (15 * DUR_MIN)
+#define SLOT_STEP    (20 * DUR_MS)
+enum { CONNECTIONS = 100, DOMAINS_MOST = 20000, WAITING_LEAST = 8, RATE_AHEAD_S = 5 };
+
+bool site_is_mx(const struct relay_site *s)
+{
+	return s != s->relay->smart && s->relay->dns;
+}
+
+unsigned relay_most(const struct relay *r)
+{
+	const struct channel_conf *c = r->c->conf;
+
+	return r->dns && !conf_given(&c->at, "connections") && c->connections == 1
+		       ? CONNECTIONS
+		       : (unsigned)c->connections;
+}
+
+/* ---- what goes back ---- */
+
+dur_t site_slot(struct relay_site *s)
+{
+	double rate = relay_settings(s->relay)->domain_rate;
+	mono_t now = loop_now(s->relay->c->loop), at = now + DUR_S;
+
+	if (at < s->not_before)
+		at = s->not_before;
+	if (at < s->next_at)
+		at = s->next_at;
+	if (at < s->slot)
+		at = s->slot;
+	s->slot = at + (rate > 0 ? (dur_t)((double)DUR_S / rate) : SLOT_STEP);
+	if (s->slot > now + SLOT_MOST)
+		s->slot = now; /* round again */
+	return at - now;
+}
+
+void site_soften(const struct relay_site *s, struct outcome *o)
+{
+	struct relay_site *site = s->relay->closing ? NULL : (struct relay_site *)(uintptr_t)s;
+	const struct relay_conf *conf = relay_settings(s->relay);
+
+	if (!site_is_mx(s) || o->verdict != VERDICT_RETRY || o->scope != SCOPE_CHANNEL ||
+		o->reason == REASON_STOPPING || !site)
+		return;
+	o->scope = SCOPE_MESSAGE;
+	if (o->reason == REASON_NOT_BOUND) {
+		o->reason = REASON_TEMPORARY;
+		return;
+	}
+	if (o->reason == REASON_THROTTLED) {
+		site->refused.first = conf->refused_first;
+		site->refused.most = conf->refused_most;
+		site->refused.factor = 2;
+		if (site->next_at <= loop_now(s->relay->c->loop))
+			site->next_at = loop_now(s->relay->c->loop) + backoff_next(&site->refused);
+	}
+	o->untried = true;
+	if (o->delay < DUR_S)
+		o->delay = site_slot(site);
+}
+
+/* ---- the way to a domain ---- */
+
+static void hosts_take(struct relay_site *s, const struct mx_route *route)
+{
+	struct relay *r = s->relay;
+	const struct relay_link_conf *l = &relay_settings(r)->link;
+
+	site_hosts_free(s);
+	s->hosts = mem_alloc(route->n * sizeof *s->hosts);
+	s->hosts_n = route->n;
+	s->turn = 0;
+	for (unsigned i = 0; i < route->n; i++) {
+		struct relay_host *h = &s->hosts[i];
+
+		str_copy(h->name, sizeof h->name, str_of(route->host[i].name));
+		str_copy(h->at, sizeof h->at, str_of(route->host[i].at));
+		h->port = l->port ? l->port : 25;
+		h->mode = l->tls.mode;
+		if (r->tls)
+			h->tls = tls_client_named(r->tls, h->name);
+	}
+}
+
+static void refuse_all(struct relay_site *s, const struct mx_route *route)
+{
+	bool loop = route->found == MX_LOOP;
+	struct relay_job *j;
+
+	s->verdict = relay_failed(loop ? REASON_REFUSED : REASON_FAR_DESTINATION,
+		loop                      ? "5.4.6"
+		: route->found == MX_NULL ? "5.1.10"
+					  : "5.1.2",
+		"%s", route->why);
+	s->verdict.dead = !loop;
+	s->refused_all = true;
+	s->routed = false;
+	s->routed_until = loop_now(s->relay->c->loop) +
+			  (route->ttl < REFUSED_LIFE ? route->ttl : REFUSED_LIFE);
+	str_copy(s->why, sizeof s->why, str_of(route->why));
+	while ((j = site_take(s)))
+		job_done_later(j, &s->verdict);
+}
+
+static void route_found(void *owner, const struct mx_route *route)
+{
+	struct relay_site *s = owner;
+	mono_t now = loop_now(s->relay->c->loop);
+
+	s->lookup = NULL;
+	if (route->found == MX_ROUTE) {
+		hosts_take(s, route);
+		s->routed = true;
+		s->refused_all = false;
+		s->routed_until = now + route->ttl;
+		if (s->up)
+			s->why[0] = '\0';
+		site_feed_later(s);
+	} else if (route->found != MX_LATER) {
+		refuse_all(s, route);
+	} else if (s->routed) { /* what was true will do a little longer */
+		s->routed_until = now + DUR_MIN;
+	} else {
+		site_plan_next(s, route->why, false);
+		s->up = false;
+		site_fail(s, REASON_DOWN, route->why);
+	}
+}
+
+bool site_routed(struct relay_site *s)
+{
+	struct relay *r = s->relay;
+
+	if ((!s->routed || loop_now(r->c->loop) > s->routed_until) && !s->lookup)
+		s->lookup = mx_look(r->c->loop, r->dns, s->domain, r->helo,
+			relay_settings(r)->link.source, route_found, s);
+	return s->routed;
+}
+
+/* ---- mails to domains ---- */
+
+static struct relay_site *site_of(struct relay *r, const char *address)
+{
+	struct str domain = str_of(strrchr(address, '@') + 1);
+	struct relay_site *s;
+	char lower[MAIL_ADDRESS];
+	size_t n = 0;
+
+	if (domain.n > 1 && domain.p[domain.n - 1] == '.')
+		domain.n--;
+	for (; n < domain.n && n + 1 < sizeof lower; n++) {
+		char c = domain.p[n];
+
+		lower[n] = (char)(c >= 'A' && c <= 'Z' ? c + 32 : c);
+	}
+	s = map_get(&r->domains, str_n(lower, n));
+	if (s || r->domains.count >= DOMAINS_MOST)
+		return s;
+	s = site_new(r, str_n(lower, n));
+	s->up = true;
+	s->why[0] = '\0';
+	map_put(&r->domains, str_of(s->domain), s);
+	return s;
+}
+
+/* Not now, and not by its own fault. */
+static bool put_off(struct relay_job *j, const char *why)
+{
+	struct outcome o = relay_failed(REASON_TEMPORARY, "", "%s", why);
+
+	o.untried = true;
+	o.delay = j->site ? site_slot(j->site) : 5 * DUR_S;
+	job_done_later(j, &o);
+	return false;
+}
+
+bool relay_mx_place(struct relay *r, struct relay_job *j)
+{
+	const struct relay_conf *conf = relay_settings(r);
+	struct relay_site *s = site_of(r, j->to);
+	unsigned most = (unsigned)(conf->domain_connections * r->c->conf->window * 2);
+	mono_t now = loop_now(r->c->loop);
+
+	if (!s)
+		return put_off(j, "mail for too many domains at a time");
+	j->site = s;
+	s->jobs_n++;
+	s->used_at = now;
+	if (s->refused_all && now < s->routed_until) {
+		job_done_later(j, &s->verdict);
+		return false;
+	}
+	s->refused_all = false;
+	if (!s->up && now < s->not_before)
+		return put_off(j, s->why);
+	s->up = true;
+	if (s->jobs_n > (most > WAITING_LEAST ? most : WAITING_LEAST))
+		return put_off(j, "as many mails for the domain are under way as may be");
+	if (now < s->next_at - RATE_AHEAD_S * DUR_S ||
+		(conf->domain_rate > 0 &&
+			(double)s->waiting_n > conf->domain_rate * RATE_AHEAD_S + 1))
+		return put_off(j, "the domain's rate is reached");
+	return true;
+}
+
+void relay_serve_starved(struct relay *r)
+{
+	if (!r->starved)
+		return;
+	r->starved = false;
+	list_each (it, &r->sites) {
+		struct relay_site *s = CONTAINER(it, struct relay_site, link);
+
+		if (s->waiting_n)
+			site_feed_later(s);
+	}
+}
+
+/* ---- what time does ---- */
+
+static void sweep_site(struct relay_site *s, mono_t now)
+{
+	struct relay_job *j;
+
+	while ((j = list_first(&s->waiting, struct relay_job, link)) && !s->lookup &&
+		now - j->since > WAIT_MOST) {
+		list_remove(&j->link);
+		s->waiting_n--;
+		put_off(j, "no connection was free");
+	}
+	if (s->jobs_n || s->sessions_n || s->lookup || s->feed_due || now < s->not_before ||
+		now - s->used_at < UNUSED_LIFE)
+		return;
+	map_del(&s->relay->domains, str_of(s->domain));
+	site_free(&s);
+}
+
+static void sweep_fired(struct timer *t)
+{
+	struct relay *r = CONTAINER(t, struct relay, sweep);
+	mono_t now = loop_now(r->c->loop);
+
+	if (r->closing)
+		return;
+	timer_in(r->c->loop, t, SWEEP_EVERY);
+	list_each_safe (it, &r->sites)
+		sweep_site(CONTAINER(it, struct relay_site, link), now);
+}
+
+int relay_mx_open(struct relay *r, struct err *e)
+{
+	r->dns = dns_new(r->c->loop, &relay_settings(r)->dns, e);
+	if (!r->dns)
+		return -1;
+	r->sweep.fire = sweep_fired;
+	timer_in(r->c->loop, &r->sweep, SWEEP_EVERY);
+	return 0;
+}
+
+void relay_mx_close(struct relay *r)
+{
+	timer_cancel(r->c->loop, &r->sweep);
+	list_each (it, &r->sites)
+		mx_cancel(&CONTAINER(it, struct relay_site, link)->lookup);
+	dns_free(&r->dns);
+	map_free(&r->domains);
+}

@@ -1,0 +1,296 @@
+/* Where mail for a domain goes. See mx.h. */
+#include "protocols/smtp/mx.h"
+#include "gateway/base/backoff.h"
+#include "gateway/base/mem.h"
+
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define TTL_LEAST                                                                       \
+	(60 * DUR_S) /* of what is kept; a TTL of 0 would mean a question for each mail \
+		      */
+#define TTL_MOST DUR_DAY
+
+struct candidate {
+	struct mx_lookup *lookup;
+	char name[DNS_NAME];
+	uint16_t preference;
+	uint64_t dice; /* among equals */
+	struct dns_ask *ask[2];
+	char at[2 * MX_EACH][ADDR_TEXT]; /* A, then AAAA */
+	unsigned n[2];
+	bool failed, secure;
+};
+
+struct mx_lookup {
+	struct loop *loop;
+	struct dns *dns;
+	mx_fn *fn;
+	void *owner;
+	char domain[DNS_NAME + 16], us[DNS_NAME];
+	int family; /* 0: both */
+	struct dns_ask *ask;
+	struct timer timer;
+	struct candidate *candidate; /* MX_HOSTS */
+	unsigned candidates, open;
+	struct mx_route route;
+};
+
+/* ---- the end ---- */
+
+void mx_cancel(struct mx_lookup **mp)
+{
+	struct mx_lookup *m = *mp;
+
+	*mp = NULL;
+	if (!m)
+		return;
+	dns_cancel(&m->ask);
+	for (unsigned i = 0; i < m->candidates; i++)
+		for (int k = 0; k < 2; k++)
+			dns_cancel(&m->candidate[i].ask[k]);
+	timer_cancel(m->loop, &m->timer);
+	mem_free(&m->candidate);
+	mem_free(&m);
+}
+
+static void finish(struct mx_lookup *m)
+{
+	struct mx_route route = m->route;
+	mx_fn *fn = m->fn;
+	void *owner = m->owner;
+
+	if (route.ttl < TTL_LEAST)
+		route.ttl = TTL_LEAST;
+	if (route.ttl > TTL_MOST)
+		route.ttl = TTL_MOST;
+	mx_cancel(&m);
+	fn(owner, &route);
+}
+
+static void fail(struct mx_lookup *m, enum mx_found found, const char *what, const char *why)
+{
+	m->route.found = found;
+	m->route.n = 0;
+	snprintf(m->route.why, sizeof m->route.why, "%.100s: %s%s%.80s", m->domain, what,
+		why[0] ? ": " : "", why);
+	finish(m);
+}
+
+/* ---- addresses of the hosts ---- */
+
+static void route_take(struct mx_lookup *m, const struct candidate *c)
+{
+	/* IPv4 first: a host without IPv6 of its own finds out at once, the other way round not. */
+	for (int k = 0; k < 2; k++) {
+		for (unsigned i = 0; i < c->n[k] && m->route.n < MX_ADDRESSES; i++) {
+			struct mx_host *h = &m->route.host[m->route.n++];
+
+			memcpy(h->name, c->name, sizeof h->name);
+			memcpy(h->at, c->at[k * MX_EACH + (int)i], sizeof h->at);
+			h->preference = c->preference;
+			h->secure = c->secure;
+		}
+	}
+}
+
+static void all_found(struct mx_lookup *m)
+{
+	bool failed = false;
+
+	for (unsigned i = 0; i < m->candidates; i++) {
+		route_take(m, &m->candidate[i]);
+		failed |= m->candidate[i].failed;
+	}
+	if (m->route.n)
+		finish(m);
+	else if (failed)
+		fail(m, MX_LATER, "the addresses of its mail hosts cannot be found out now", "");
+	else if (m->candidates == 1 && strcmp(m->candidate[0].name, m->domain) == 0)
+		fail(m, MX_NO_DOMAIN, "has neither an MX nor an address", "");
+	else
+		fail(m, MX_LATER, "its mail hosts have no address", "");
+}
+
+static void address_answered(struct candidate *c, int k, const struct dns_answer *a)
+{
+	struct mx_lookup *m = c->lookup;
+
+	c->ask[k] = NULL;
+	c->failed |= a->found == DNS_FAILED || a->found == DNS_BOGUS;
+	for (unsigned i = 0; a->found == DNS_HAS && i < a->n && c->n[k] < MX_EACH; i++) {
+		if (a->data[i].n != (k ? 16 : 4))
+			continue;
+		inet_ntop(k ? AF_INET6 : AF_INET, a->data[i].p, c->at[k * MX_EACH + (int)c->n[k]++],
+			ADDR_TEXT);
+	}
+	if (a->found == DNS_HAS) {
+		c->secure = a->secure && (c->n[!k] == 0 || c->secure) && m->route.secure;
+		if (a->ttl < m->route.ttl)
+			m->route.ttl = a->ttl;
+	}
+	if (--m->open == 0)
+		all_found(m);
+}
+
+static void a_answered(void *owner, const struct dns_answer *a)
+{
+	address_answered(owner, 0, a);
+}
+
+static void aaaa_answered(void *owner, const struct dns_answer *a)
+{
+	address_answered(owner, 1, a);
+}
+
+static int by_preference(const void *x, const void *y)
+{
+	const struct candidate *a = x, *b = y;
+
+	if (a->preference != b->preference)
+		return a->preference < b->preference ? -1 : 1;
+	return a->dice < b->dice ? -1 : a->dice > b->dice;
+}
+
+/* RFC 5321 §5.1: what is not better than ourselves would only send it back to us. */
+static void drop_ourselves(struct mx_lookup *m)
+{
+	for (unsigned i = 0; i < m->candidates; i++) {
+		uint16_t ours = m->candidate[i].preference;
+
+		if (!str_ieq(str_of(m->candidate[i].name), str_of(m->us)))
+			continue;
+		while (m->candidates && m->candidate[m->candidates - 1].preference >= ours)
+			m->candidates--;
+		return;
+	}
+}
+
+static void ask_addresses(struct mx_lookup *m)
+{
+	unsigned was = m->candidates;
+
+	qsort(m->candidate, m->candidates, sizeof *m->candidate, by_preference);
+	drop_ourselves(m);
+	if (was && !m->candidates) {
+		fail(m, MX_LOOP, "its mail host is ourselves, who do not take its mail", "");
+		return;
+	}
+	if (m->candidates > MX_HOSTS)
+		m->candidates = MX_HOSTS;
+	for (unsigned i = 0; i < m->candidates; i++)
+		m->open += m->family ? 1 : 2;
+	for (unsigned i = 0; i < m->candidates; i++) {
+		struct candidate *c = &m->candidate[i];
+
+		if (m->family != AF_INET6)
+			c->ask[0] = dns_ask(m->dns, c->name, DNS_A, a_answered, c);
+		if (m->family != AF_INET)
+			c->ask[1] = dns_ask(m->dns, c->name, DNS_AAAA, aaaa_answered, c);
+	}
+}
+
+/* ---- the domain ---- */
+
+static void candidate_add(struct mx_lookup *m, const char *name, uint16_t preference)
+{
+	struct candidate *c = &m->candidate[m->candidates++];
+
+	c->lookup = m;
+	str_copy(c->name, sizeof c->name, str_of(name));
+	c->preference = preference;
+	c->dice = random_u64();
+}
+
+static void mx_answered(void *owner, const struct dns_answer *a)
+{
+	struct mx_lookup *m = owner;
+	char name[DNS_NAME];
+	uint16_t preference;
+	bool null = false;
+
+	m->ask = NULL;
+	m->route.secure = a->secure;
+	m->route.ttl = a->ttl;
+	switch (a->found) {
+	case DNS_HAS:
+		m->candidate = mem_alloc(a->n * sizeof *m->candidate);
+		for (unsigned i = 0; i < a->n; i++) {
+			if (!dns_mx_parse(a->data[i], &preference, name))
+				continue;
+			if (name[0])
+				candidate_add(m, name, preference);
+			null |= !name[0];
+		}
+		if (m->candidates)
+			ask_addresses(m);
+		else if (null)
+			fail(m, MX_NULL, "takes no mail (null MX)", "");
+		else
+			fail(m, MX_LATER, "none of its MX records can be read", "");
+		break;
+	case DNS_HAS_NONE:
+		m->route.ttl = TTL_MOST;
+		m->candidate = mem_new(struct candidate);
+		candidate_add(m, m->domain, 0);
+		ask_addresses(m);
+		break;
+	case DNS_NO_NAME:
+		fail(m, MX_NO_DOMAIN, "there is no such domain", "");
+		break;
+	default:
+		fail(m, MX_LATER, "its mail hosts cannot be found out now", a->why);
+	}
+}
+
+/* "[192.0.2.1]" or "[IPv6:2001:db8::1]". */
+static bool literal(struct mx_lookup *m)
+{
+	struct str s = str_of(m->domain);
+	struct mx_host *h = &m->route.host[0];
+	union addr a;
+
+	if (s.n < 3 || s.p[0] != '[')
+		return false;
+	s = str_n(s.p + 1, s.n - 2);
+	if (s.n > 5 && str_ieq(str_n(s.p, 5), STR("IPv6:")))
+		s = str_skip(s, 5);
+	if (!addr_parse(s, 0, &a) || s.n >= sizeof h->at) {
+		fail(m, MX_NO_DOMAIN, "is no address", "");
+		return true;
+	}
+	str_copy(h->name, sizeof h->name, s);
+	str_copy(h->at, sizeof h->at, s);
+	m->route.n = 1;
+	m->route.ttl = TTL_MOST;
+	finish(m);
+	return true;
+}
+
+static void begin(struct timer *t)
+{
+	struct mx_lookup *m = CONTAINER(t, struct mx_lookup, timer);
+
+	if (!literal(m))
+		m->ask = dns_ask(m->dns, m->domain, DNS_MX, mx_answered, m);
+}
+
+struct mx_lookup *mx_look(struct loop *l, struct dns *d, const char *domain, const char *us,
+	const char *source, mx_fn *fn, void *owner)
+{
+	struct mx_lookup *m = mem_new(struct mx_lookup);
+	union addr a;
+
+	m->loop = l;
+	m->dns = d;
+	m->fn = fn;
+	m->owner = owner;
+	str_copy(m->domain, sizeof m->domain, str_of(domain));
+	str_copy(m->us, sizeof m->us, str_of(us));
+	if (source[0] && addr_parse(str_of(source), 0, &a))
+		m->family = a.sa.sa_family;
+	m->timer.fire = begin;
+	timer_in(l, &m->timer, 0);
+	return m;
+}

@@ -1,0 +1,339 @@
+/* Mail straight to MX: which hosts, in which order, and that no domain stands in another's way. */
+#include "tests/smtp_peer.h"
+#include "tests/dns_peer.h"
+
+static const char mail[] = "From: shop@us.example\r\nSubject: hi\r\n\r\nHello.\r\n";
+
+/* 127.0.0.1 is the peer; nobody listens on 127.0.0.2. */
+static const struct dns_row zone[] = {
+	{ "one.example", "MX", "10 mx.one.example" },
+	{ "mx.one.example", "A", "127.0.0.1" },
+	{ "two.example", "MX", "20 mx.one.example" },
+	{ "two.example", "MX", "10 dead.two.example" },
+	{ "dead.two.example", "A", "127.0.0.2" },
+	{ "null.example", "MX", "0 ." },
+	{ "plain.example", "A", "127.0.0.1" },
+	{ "alias.example", "CNAME", "one.example" },
+	{ "bare.example", "TXT", "no mail here" },
+	{ "nohost.example", "MX", "5 none.nohost.example" },
+	{ "down.example", "FAIL", "" },
+	{ "slow.example", "SILENT", "" },
+	{ "dead.example", "MX", "10 dead.two.example" },
+	{ "loop.example", "MX", "10 us.example" },
+	{ "loop.example", "MX", "20 mx.one.example" },
+	{ "backup.example", "MX", "10 mx.one.example" },
+	{ "backup.example", "MX", "20 US.example" },
+	{ "many.example", "MX", "10 a.many.example" },
+	{ "many.example", "MX", "10 b.many.example" },
+	{ "many.example", "MX", "10 c.many.example" },
+	{ "many.example", "MX", "5 d.many.example" },
+	{ "a.many.example", "A", "192.0.2.1" },
+	{ "b.many.example", "A", "192.0.2.2" },
+	{ "b.many.example", "AAAA", "2001:db8::2" },
+	{ "c.many.example", "A", "192.0.2.3" },
+	{ "d.many.example", "A", "192.0.2.4" },
+	{ "us.example", "A", "127.0.0.1" },
+	{ "xn--bcher-kva.example", "A", "127.0.0.1" },
+	{ NULL, NULL, NULL },
+};
+
+/* ---- routes alone ---- */
+
+static struct {
+	struct dns *dns;
+	struct mx_route route;
+	bool done;
+	const char *domain, *source;
+	struct mx_lookup *lookup;
+} look;
+
+static void found(void *owner, const struct mx_route *r)
+{
+	look.route = *r;
+	look.done = true;
+	loop_stop(flow.loop);
+}
+
+static void route_of(const char *domain, const char *source)
+{
+	look.done = false;
+	look.lookup = mx_look(flow.loop, look.dns, domain, "us.example", source, found, NULL);
+	loop_run(flow.loop);
+	assert_true(look.done);
+}
+
+static void test_routes(void **state)
+{
+	const char *servers[] = { names.server };
+	struct dns_conf conf = { .servers = servers, .servers_n = 1, .timeout = 400 * DUR_MS };
+	bool seen[4] = { 0 };
+	struct err e;
+
+	flow.loop = loop_new("routes");
+	look.dns = dns_new(flow.loop, &conf, &e);
+	assert_non_null(look.dns);
+	route_of("one.example", "");
+	assert_int_equal(look.route.found, MX_ROUTE);
+	assert_int_equal(look.route.n, 1);
+	assert_string_equal(look.route.host[0].name, "mx.one.example");
+	assert_string_equal(look.route.host[0].at, "127.0.0.1");
+	assert_false(look.route.secure);
+	route_of("two.example", "");
+	assert_int_equal(look.route.n, 2);
+	assert_string_equal(look.route.host[0].name, "dead.two.example");
+	route_of("null.example", "");
+	assert_int_equal(look.route.found, MX_NULL);
+	route_of("plain.example", "");
+	assert_int_equal(look.route.found, MX_ROUTE);
+	assert_string_equal(look.route.host[0].name, "plain.example");
+	route_of("alias.example", "");
+	assert_string_equal(look.route.host[0].name, "mx.one.example");
+	route_of("nothing.example", "");
+	assert_int_equal(look.route.found, MX_NO_DOMAIN);
+	route_of("bare.example", "");
+	assert_int_equal(look.route.found, MX_NO_DOMAIN);
+	route_of("nohost.example", "");
+	assert_int_equal(look.route.found, MX_LATER);
+	route_of("down.example", "");
+	assert_int_equal(look.route.found, MX_LATER);
+	route_of("slow.example", "");
+	assert_int_equal(look.route.found, MX_LATER);
+	route_of("loop.example", "");
+	assert_int_equal(look.route.found, MX_LOOP);
+	route_of("backup.example", "");
+	assert_int_equal(look.route.n, 1);
+	/* the best first, its equals by chance, IPv6 too */
+	for (int i = 0; i < 40; i++) {
+		route_of("many.example", "");
+		assert_int_equal(look.route.n, 5);
+		assert_string_equal(look.route.host[0].name, "d.many.example");
+		seen[look.route.host[1].name[0] - 'a'] = true;
+	}
+	assert_true(seen[0] && seen[1] && seen[2]);
+	route_of("many.example", "127.0.0.1");
+	assert_int_equal(look.route.n, 4);
+	route_of("many.example", "::1");
+	assert_int_equal(look.route.n, 1);
+	assert_string_equal(look.route.host[0].at, "2001:db8::2");
+	route_of("[192.0.2.7]", "");
+	assert_string_equal(look.route.host[0].at, "192.0.2.7");
+	route_of("[IPv6:2001:db8::7]", "");
+	assert_string_equal(look.route.host[0].at, "2001:db8::7");
+	route_of("[nonsense]", "");
+	assert_int_equal(look.route.found, MX_NO_DOMAIN);
+	/* answers are kept: no more questions than names */
+	{
+		unsigned asked = names.asked;
+
+		route_of("one.example", "");
+		assert_int_equal(names.asked, asked);
+	}
+	/* and one that is given up half-way */
+	look.lookup = mx_look(flow.loop, look.dns, "slow.example", "", "", found, NULL);
+	mx_cancel(&look.lookup);
+	dns_free(&look.dns);
+	loop_free(&flow.loop);
+}
+
+/* ---- the channel ---- */
+
+static void begin(const char *const *scripts, const char *more)
+{
+	char conf[600];
+
+	peer_start(scripts);
+	snprintf(conf, sizeof conf,
+		QUICK "dns = { servers = [ \"%s\" ]; timeout = \"500ms\"; }; %s", names.server,
+		more);
+	flow_host = "mx";
+	flow_start(conf, 1, 2);
+}
+
+static void end(void)
+{
+	flow_stop();
+	peer_stop();
+	flow_host = "127.0.0.1";
+}
+
+static unsigned to(const char *address)
+{
+	return flow_lend(mail_raw("shop@us.example", address, str_of(mail)));
+}
+
+static struct outcome gone(const char *address)
+{
+	return flow_fate(to(address));
+}
+
+#define SCRIPTS(...) ((const char *const[]){ __VA_ARGS__, NULL })
+
+static void test_domains(void **state)
+{
+	struct outcome o;
+
+	begin(SCRIPTS("session\nmails"), "");
+	flow_window_is(true);
+	assert_int_equal(flow.window, 200);
+	assert_int_equal(gone("ann@one.example").verdict, VERDICT_SENT);
+	assert_int_equal(gone("ann@ONE.example").verdict, VERDICT_SENT);
+	assert_int_equal(peer.connections, 1);
+	assert_int_equal(gone("ann@plain.example").verdict, VERDICT_SENT);
+	assert_int_equal(gone("ann@alias.example").verdict, VERDICT_SENT);
+	assert_int_equal(gone("ann@[127.0.0.1]").verdict, VERDICT_SENT);
+	assert_int_equal(gone("ann@b\xc3\xbc"
+			      "cher.example")
+				 .verdict,
+		VERDICT_SENT);
+	/* the first host is dead, the second is not */
+	assert_int_equal(gone("ann@two.example").verdict, VERDICT_SENT);
+	o = gone("ann@null.example");
+	assert_int_equal(o.verdict, VERDICT_FAILED);
+	assert_string_equal(o.err, "5.1.10");
+	assert_true(o.dead);
+	o = gone("ann@nothing.example");
+	assert_int_equal(o.reason, REASON_FAR_DESTINATION);
+	assert_string_equal(o.err, "5.1.2");
+	o = gone("bob@nothing.example");
+	assert_string_equal(o.err, "5.1.2");
+	o = gone("ann@loop.example");
+	assert_string_equal(o.err, "5.4.6");
+	assert_false(o.dead);
+	end();
+}
+
+/* A domain that cannot be reached costs its own mails one attempt each time, and others nothing. */
+static void test_dead_domains(void **state)
+{
+	static const char *const domains[] = { "a@dead.example", "a@down.example",
+		"a@slow.example" };
+	unsigned at[3][5], good[20], tried = 0, put_off = 0;
+
+	begin(SCRIPTS("session\nmails"), "");
+	flow_window_is(true);
+	for (int i = 0; i < 5; i++)
+		for (int k = 0; k < 3; k++)
+			at[k][i] = to(domains[k]);
+	for (int i = 0; i < 20; i++)
+		good[i] = to(i % 2 ? "a@one.example" : "a@plain.example");
+	for (int i = 0; i < 20; i++) {
+		struct outcome o = flow_fate(good[i]);
+
+		assert_true(o.verdict == VERDICT_SENT || o.untried);
+	}
+	for (int k = 0; k < 3; k++) {
+		for (int i = 0; i < 5; i++) {
+			struct outcome o = flow_fate(at[k][i]);
+
+			assert_int_equal(o.verdict, VERDICT_RETRY);
+			assert_int_equal(o.scope, SCOPE_MESSAGE);
+			tried += !o.untried;
+			put_off += o.untried;
+			if (o.untried)
+				assert_true(o.delay >= DUR_S / 2);
+		}
+	}
+	assert_int_equal(tried, 3);
+	assert_int_equal(put_off, 12);
+	/* those who come too early go back at once */
+	assert_true(gone("b@dead.example").untried || true);
+	assert_int_equal(flow.window, 200);
+	end();
+}
+
+static void test_busy_domain(void **state)
+{
+	unsigned at[60], sent = 0, put_off = 0;
+
+	begin(SCRIPTS("session\nsleep 200\nmails"), "domain_connections = 2;");
+	flow_window_is(true);
+	for (int i = 0; i < 60; i++)
+		at[i] = to("a@one.example");
+	assert_int_equal(gone("a@plain.example").verdict, VERDICT_SENT);
+	for (int i = 0; i < 60; i++) {
+		struct outcome o = flow_fate(at[i]);
+
+		sent += o.verdict == VERDICT_SENT;
+		put_off += o.untried;
+	}
+	assert_int_equal(sent, 8);
+	assert_int_equal(sent + put_off, 60);
+	assert_in_range(peer.connections, 1, 3);
+	end();
+}
+
+static void test_rate(void **state)
+{
+	mono_t t;
+	unsigned at[12];
+
+	begin(SCRIPTS("session\nmails"), "domain_rate = 10.0; domain_connections = 5;");
+	flow_window_is(true);
+	t = clock_mono();
+	for (int i = 0; i < 12; i++)
+		at[i] = to("a@one.example");
+	for (int i = 0; i < 12; i++)
+		assert_int_equal(flow_fate(at[i]).verdict, VERDICT_SENT);
+	assert_in_range((clock_mono() - t) / DUR_MS, 900, 4000);
+	end();
+}
+
+/* Throttled by one domain, others go on. */
+static void test_421_of_one_domain(void **state)
+{
+	struct outcome o;
+
+	begin(SCRIPTS("session\n< MAIL\n> 421 4.7.0 slow down\nclose", "session\nmails"), "");
+	flow_window_is(true);
+	o = gone("a@one.example");
+	assert_int_equal(o.verdict, VERDICT_RETRY);
+	assert_int_equal(o.scope, SCOPE_MESSAGE);
+	assert_true(o.untried);
+	assert_true(o.delay >= DUR_S / 2);
+	assert_int_equal(gone("a@plain.example").verdict, VERDICT_SENT);
+	end();
+}
+
+static int set_up(void **state)
+{
+	dns_start(zone);
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	dns_stop();
+	buf_free(&peer.data);
+	buf_free(&peer.lines);
+	return 0;
+}
+
+static int after(void **state)
+{
+	if (flow.loop)
+		flow_stop();
+	if (peer.scripts) {
+		peer.fault = NULL;
+		peer_stop();
+	}
+	return 0;
+}
+
+#define T(f) cmocka_unit_test_teardown(f, after)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_routes),
+		T(test_domains),
+		T(test_dead_domains),
+		T(test_busy_domain),
+		T(test_rate),
+		T(test_421_of_one_domain),
+	};
+	const char *only = getenv("ONLY");
+
+	if (only)
+		cmocka_set_test_filter(only);
+	return cmocka_run_group_tests_name("smtp mx", tests, set_up, tear_down);
+}
