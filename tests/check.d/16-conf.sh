@@ -14,6 +14,7 @@ cp -R tests/demo/*.conf tests/demo/offers/. "$SCRATCH/demo"
 	done
 	printf '0123456789abcdef0123' >secrets/mail
 	openssl genrsa -out secrets/dkim.key 2048 2>/dev/null
+	cp secrets/dkim.key "$SCRATCH/demo/"
 	openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=gateway.example \
 		-keyout tls/gateway.key -out tls/gateway.pem 2>/dev/null
 	cp tls/gateway.pem tls/operator-ca.pem
