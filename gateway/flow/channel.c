@@ -516,8 +516,15 @@ static void expired_done(struct store_load *l)
 	c->expired_busy = false;
 	for (unsigned i = 0; i < l->n && c->opened && !c->closing; i++) {
 		struct store_op *op;
-		struct flight *f = queue_find(c, l->ids[i].id);
+		struct flight *f;
 
+		if (l->ids[i].late) {
+			op = store_op_new(OP_LATE, NULL, NULL);
+			op->late.id = l->ids[i].id;
+			store_do(gateway_store(c->gw), op);
+			continue;
+		}
+		f = queue_find(c, l->ids[i].id);
 		if (f) {
 			struct outcome o = outcome_of(REASON_EXPIRED);
 
@@ -541,7 +548,16 @@ static void expired_done(struct store_load *l)
 		l->priority = 0;
 		l->after_due = 0;
 		l->after_id = 0;
+		if (c->opened && !c->closing && l->late_until > c->late_from)
+			c->late_from = l->late_until;
 	}
+}
+
+wall_t channel_late(const struct flow_channel *c)
+{
+	dur_t notice = gateway_settings(c->gw)->mail.delay_notice;
+
+	return notice ? gateway_due_now(c->gw) - notice : 0;
 }
 
 static void start_sweep(struct flow_channel *c, struct store_load *l, enum load_kind kind,
@@ -573,6 +589,10 @@ static void sweep_fired(struct timer *t)
 	}
 	if (!c->expired_busy) {
 		c->expired_busy = true;
+		if (!c->expired.priority && !c->expired.after_due && !c->expired.after_id) {
+			c->expired.late_from = c->late_from;
+			c->expired.late_until = channel_late(c);
+		}
 		start_sweep(c, &c->expired, LOAD_EXPIRED, c->pub.number, wall, expired_done);
 	}
 	if (since && now - since >= c->pub.conf->failover_after &&

@@ -257,6 +257,7 @@ static void record_sent(
 	o->op.sent.parts = f->d.parts;
 	o->op.sent.all = all;
 	o->op.sent.awaits = !out->final_word;
+	o->op.sent.told = out->told;
 	o->op.sent.repeated = f->d.repeated;
 	o->op.sent.attempt = f->d.attempt;
 	o->op.sent.at = clock_wall();
@@ -374,6 +375,7 @@ static void requeue(struct flow_channel *c, struct flight *f, struct flow_channe
 	o->op.retry.parts = f->d.parts;
 	o->op.retry.quiet = how == QUIET;
 	o->op.retry.held = how == HELD;
+	o->op.retry.late = channel_late(c);
 	o->op.retry.reason = out->reason;
 	memcpy(o->op.retry.words, out->words, sizeof out->words);
 	store_do(gateway_store(c->gw), &o->op);

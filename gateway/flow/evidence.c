@@ -74,9 +74,19 @@ struct store_op *outcome_tap(struct gateway *g, uint64_t msg, const struct outco
 }
 
 /* ---- figures ---- */
-enum { EV_BOUNCE, EV_DELAYED, EV_DELIVERED, EV_READ, EV_COMPLAINT, EV_UNSUBSCRIBE, EV_KINDS };
+enum {
+	EV_BOUNCE,
+	EV_DELAYED,
+	EV_RELAYED,
+	EV_DELIVERED,
+	EV_READ,
+	EV_COMPLAINT,
+	EV_UNSUBSCRIBE,
+	EV_KINDS
+};
 static const char *const words[EV_KINDS] = { [EV_BOUNCE] = "bounce",
 	[EV_DELAYED] = "delayed",
+	[EV_RELAYED] = "relayed",
 	[EV_DELIVERED] = "delivered",
 	[EV_READ] = "read",
 	[EV_COMPLAINT] = "complaint",
@@ -95,7 +105,7 @@ static int kind_of(const struct evidence *v)
 	case STATE_READ:
 		return EV_READ;
 	case STATE_SENT:
-		return EV_DELAYED;
+		return v->reason == REASON_NONE ? EV_RELAYED : EV_DELAYED;
 	default:
 		return EV_BOUNCE;
 	}

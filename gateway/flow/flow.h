@@ -108,6 +108,7 @@ struct flow_channel {
 	uint32_t *mo_outlets;    /* beside conf->mo_routes */
 	struct store_load overdue, expired;
 	bool overdue_busy, expired_busy;
+	wall_t late_from; /* who was accepted before has been told that it waits long */
 	struct channel_stats stats;
 	struct waiter *closed_waiter;
 	bool internal;        /* of no configuration */
@@ -137,6 +138,8 @@ void channel_stop(struct flow_channel *c, dur_t grace, struct waiter *w);
 /* Its window or breaker changed: may it be routed to? Its loop. */
 void channel_judge(struct flow_channel *c);
 void channel_pump(struct flow_channel *c); /* its loop: soon sends what may go */
+/* What was accepted before that and still waits has waited long; 0: nothing has. */
+wall_t channel_late(const struct flow_channel *c);
 void channel_set_mode(struct flow_channel *c, enum channel_mode m); /* its loop */
 /* describe.c: as an operator left it in an earlier run. Any thread that may block. */
 enum channel_mode channel_mode_kept(const struct flow_channel *c);

@@ -5,7 +5,7 @@
 #include "gateway/base/waiter.h"
 #include "gateway/flow/flow.h"
 
-enum { NUMBERS_MOST = 1 << 16, LOOPS_MOST = 64, WORKERS = 3, EVIDENCE_KINDS = 6 };
+enum { NUMBERS_MOST = 1 << 16, LOOPS_MOST = 64, WORKERS = 3, EVIDENCE_KINDS = 7 };
 
 struct strays;
 struct gateway {

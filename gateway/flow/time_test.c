@@ -46,6 +46,69 @@ static void test_schedule(void **state)
 	fx_end();
 }
 
+static unsigned times_told(uint64_t id)
+{
+	struct entry *e;
+	unsigned n;
+
+	fx_lock();
+	e = map_get_u64(&fx.entries, id);
+	n = e ? e->told : 0;
+	fx_unlock();
+	return n;
+}
+
+static bool refused(struct channel *c, struct delivery *d, unsigned part, struct outcome *o)
+{
+	/* One after a try, the others because nothing goes out at all. */
+	*o = outcome_of(str_is(message_get(d->msg, FIELD_TO), "46700000001") ? REASON_TEMPORARY
+									     : REASON_DOWN);
+	return true;
+}
+
+/* Time for a sweep or two. */
+static void sweeps(void)
+{
+	for (int i = 0; i < 3; i++) {
+		clock_shift(3 * DUR_S);
+		usleep(60000);
+	}
+}
+
+/* That a message still waits is told once, when it was tried and when it was not, by whoever runs
+ * then. */
+static void test_late(void **state)
+{
+	static const char conf[] = CONF("retry_first = \"9h\"; retry_most = \"9h\";");
+	uint64_t tried, waits, other;
+
+	fx_begin(conf);
+	fx.decide = refused;
+	tried = fx_send((struct fx_msg){ .to = "46700000001", .wants = WANT_DELAY });
+	for (int i = 0; i < 2000 && submits(tried) == 0; i++)
+		usleep(2000);
+	waits = fx_send((struct fx_msg){ .to = "46700000002", .wants = WANT_DELAY });
+	other = fx_send((struct fx_msg){ .to = "46700000003", .wants = WANT_INTERMEDIATE });
+	clock_shift(230 * DUR_MIN);
+	sweeps();
+	assert_int_equal(times_told(tried) + times_told(waits) + times_told(other), 0);
+	clock_shift(20 * DUR_MIN);
+	for (int i = 0; i < 100 && !(times_told(tried) && times_told(waits)); i++)
+		sweeps();
+	fx_stop();
+	fx_start(conf);
+	clock_shift(DUR_HOUR);
+	sweeps();
+	assert_int_equal(times_told(tried), 1);
+	assert_int_equal(times_told(waits), 1);
+	assert_int_equal(times_told(other), 0);
+	fx_lock();
+	assert_int_equal(fx_entry(tried)->last, STATE_QUEUED);
+	fx_unlock();
+	fx.decide = NULL;
+	fx_end();
+}
+
 /* Queued in memory, on disk alone, for later, in the course of retries: all expire, none is sent.
  */
 static bool never_now(struct channel *c, struct delivery *d, unsigned part, struct outcome *o)
@@ -214,6 +277,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_schedule),
+		cmocka_unit_test(test_late),
 		cmocka_unit_test(test_validity),
 		cmocka_unit_test(test_retry_waits),
 		cmocka_unit_test(test_receipt_wait),

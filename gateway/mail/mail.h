@@ -21,6 +21,7 @@ struct mail_conf {
 	const char *bounce_domain;   /* return paths are TOKEN@ this; "": the sender's own */
 	const char *unsubscribe_url; /* https://…/ before the token; "": none */
 	dur_t bounce_life, unsubscribe_life; /* how long tokens hold */
+	dur_t delay_notice;                  /* what waits so long is told of; 0: never */
 	const char **old_secrets;            /* still taken, never given out */
 	size_t old_secrets_n;
 };

@@ -32,7 +32,12 @@ const char *priority_word(enum priority p);
 bool priority_parse(struct str word, enum priority *p_r);
 
 /* Which news of the message its submitter asked for. */
-enum want { WANT_DELIVERED = 1, WANT_FAILED = 2, WANT_INTERMEDIATE = 4 };
+enum want {
+	WANT_DELIVERED = 1,
+	WANT_FAILED = 2,
+	WANT_INTERMEDIATE = 4, /* what the far side says on the way */
+	WANT_DELAY = 8,        /* that it still waits with us after a time, once */
+};
 
 enum message_flag {
 	MSG_OCTETS = 1,  /* FIELD_OCTETS + sms.data_coding are what was submitted: pass untouched */

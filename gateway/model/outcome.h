@@ -38,6 +38,7 @@ struct outcome {
 	enum outcome_scope scope;
 	enum reason reason;
 	bool final_word;           /* sent, and no receipt will ever come */
+	bool told;                 /* sent with final_word, and the far side tells its submitter */
 	bool untried;              /* RETRY of this message: nothing was tried (its own far side is
 				      busy or down, others are not); it comes again after `delay`
 				      and this was no attempt */

@@ -470,7 +470,7 @@ static int sent_whole(struct store *s, const struct store_op *op, struct str far
 				       : sent_late(s, op, far_id, key);
 		*r_r = r;
 	}
-	if (!op->sent.awaits)
+	if (!op->sent.awaits && !op->sent.told)
 		return note_state(s, r, STATE_QUEUED, REASON_NONE, op->sent.at, STR_NONE, 0);
 	return 0;
 }
@@ -568,6 +568,11 @@ static int apply_retry(struct store *s, struct store_op *op)
 	sql_int(q, 8, parts);
 	if (sql_run(q) < 0)
 		return -1;
+	if (s->row.accepted < op->retry.late) {
+		s->row.reason = op->retry.reason;
+		if (note_late(s, &s->row) < 0)
+			return -1;
+	}
 	if (op->retry.quiet)
 		return 0;
 	return history_add(s, op->retry.id, s->now,
@@ -580,7 +585,7 @@ static int apply_retry(struct store *s, struct store_op *op)
 /* ---- ends ------------------------------------------------------------------------------------ */
 
 /* Nobody waits for its receipts any more, although one may still come. */
-static int stop_awaiting(struct store *s, const struct row *r)
+int stop_awaiting(struct store *s, const struct row *r)
 {
 	struct sql_stmt *q = s->q[Q_PART_LIST];
 	struct {
@@ -642,6 +647,13 @@ static int apply_final(struct store *s, struct store_op *op)
 }
 
 /* ---- the rest -------------------------------------------------------------------------------- */
+
+static int apply_late(struct store *s, struct store_op *op)
+{
+	int got = row_get(s, op->late.id, &s->row);
+
+	return got <= 0 ? got : note_late(s, &s->row);
+}
 
 static int apply_mark(struct store *s, struct store_op *op)
 {
@@ -752,6 +764,8 @@ int op_apply(struct store *s, struct store_op *op)
 		return receipt_op(s, op);
 	case OP_EVIDENCE:
 		return evidence_op(s, op);
+	case OP_LATE:
+		return apply_late(s, op);
 	case OP_NOTED:
 		return note_taken(s, op->noted.outlet, op->noted.seq);
 	case OP_MARK:

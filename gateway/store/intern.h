@@ -206,6 +206,7 @@ wall_t id_time(uint64_t id);
 
 /* apply.c */
 int op_apply(struct store *s, struct store_op *op);
+int stop_awaiting(struct store *s, const struct row *r);  /* its receipts; they may still come */
 int row_get(struct store *s, uint64_t id, struct row *r); /* 1, 0 no such message, -1 */
 /* The message itself. 1, 0 no such message (or one that cannot be read), -1. */
 int message_read(struct store *s, uint64_t id, struct message **m_r);
@@ -301,7 +302,10 @@ int note_load(struct store *s);
 /* Tells of r's change from `was` to its present state, if its submitter wants to know. */
 int note_state(struct store *s, const struct row *r, enum state was, enum reason reason, wall_t at,
 	struct str err, unsigned delivered);
-int note_intermediate(struct store *s, const struct row *r, wall_t at, struct str err);
+int note_intermediate(
+	struct store *s, const struct row *r, enum reason reason, wall_t at, struct str err);
+/* It still waits: told once, to who wants that. */
+int note_late(struct store *s, const struct row *r);
 int note_mo(struct store *s, uint32_t outlet, struct message *m); /* takes a reference of its own */
 int note_taken(struct store *s, uint32_t outlet, uint64_t seq);
 int note_forget(struct store *s, uint32_t outlet, uint64_t seq); /* nobody came for it */

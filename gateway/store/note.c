@@ -55,8 +55,8 @@ static void note_hold(struct store *s, struct note *n)
 	s->notes_end = (struct note **)(void *)&n->letter.next;
 }
 
-static int tell(struct store *s, const struct row *r, enum note_kind kind, enum reason reason,
-	wall_t at, struct str err, unsigned delivered)
+static int tell(struct store *s, const struct row *r, enum note_kind kind, enum state state,
+	enum reason reason, wall_t at, struct str err, unsigned delivered)
 {
 	struct note *n = mem_new(struct note);
 
@@ -64,7 +64,7 @@ static int tell(struct store *s, const struct row *r, enum note_kind kind, enum 
 		.outlet = r->submitter,
 		.kind = kind,
 		.msg = r->id,
-		.state = kind == NOTE_INTERMEDIATE ? STATE_SENT : r->state,
+		.state = state,
 		.reason = reason,
 		.media = r->media,
 		.wants = r->wants,
@@ -102,14 +102,36 @@ int note_state(struct store *s, const struct row *r, enum state was, enum reason
 
 	if (!r->submitter || !(r->wants & want_of(r->state)) || (r->flags & MSG_MO))
 		return 0;
-	return tell(s, r, told ? NOTE_CORRECTION : NOTE_RECEIPT, reason, at, err, delivered);
+	return tell(
+		s, r, told ? NOTE_CORRECTION : NOTE_RECEIPT, r->state, reason, at, err, delivered);
 }
 
-int note_intermediate(struct store *s, const struct row *r, wall_t at, struct str err)
+int note_intermediate(
+	struct store *s, const struct row *r, enum reason reason, wall_t at, struct str err)
 {
 	if (!r->submitter || !(r->wants & WANT_INTERMEDIATE) || (r->flags & MSG_MO))
 		return 0;
-	return tell(s, r, NOTE_INTERMEDIATE, REASON_NONE, at, err, 0);
+	return tell(s, r, NOTE_INTERMEDIATE, STATE_SENT, reason, at, err, 0);
+}
+
+/* The line of history says that it was told, also after a restart. */
+int note_late(struct store *s, const struct row *r)
+{
+	struct sql_stmt *q = s->q[Q_EVENT_FIND];
+	int got;
+
+	if (!r->submitter || !(r->wants & WANT_DELAY) || (r->flags & MSG_MO) ||
+		r->state > STATE_SENDING)
+		return 0;
+	sql_int(q, 1, (int64_t)r->id);
+	sql_text(q, 2, STR("late"));
+	got = sql_step(q);
+	sql_reset(q);
+	if (got != 0)
+		return got < 0 ? -1 : 0;
+	if (history_add(s, r->id, s->now, "late", r->channel, r->reason, "") < 0)
+		return -1;
+	return tell(s, r, NOTE_INTERMEDIATE, STATE_QUEUED, r->reason, s->now, STR_NONE, 0);
 }
 
 int note_mo(struct store *s, uint32_t outlet, struct message *m)

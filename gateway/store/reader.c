@@ -18,6 +18,7 @@ enum {
 	R_OVERDUE_SENT,
 	R_STATE,
 	R_EXPIRED,
+	R_WANTS,
 	R_COUNT,
 	WALK = 1024, /* rows looked at between looks at the clock */
 	LOAD_MOST = 65536,
@@ -49,6 +50,7 @@ static const char *const texts[R_COUNT] = {
 	[R_STATE] = "SELECT state FROM st WHERE id = $1",
 	[R_EXPIRED] = "SELECT prio, due, id, expires FROM q WHERE channel = $1"
 		      " AND (prio, due, id) > ($2, $3, $4) ORDER BY prio, due, id LIMIT $5",
+	[R_WANTS] = "SELECT wants FROM msg WHERE id = $1",
 };
 
 struct reader {
@@ -330,11 +332,29 @@ static int load_overdue(struct reader *r, struct store_load *l)
 	}
 }
 
+/* 1: its submitter wants to know that it waits. Ids rise with the time of acceptance, so only who
+ * has come to that age since the last sweep is looked up. */
+static int is_late(struct reader *r, const struct store_load *l, uint64_t id)
+{
+	struct sql_stmt *q = r->q[R_WANTS];
+	int got;
+
+	if (l->late_until <= l->late_from || id < id_of_time(l->late_from) ||
+		id >= id_of_time(l->late_until))
+		return 0;
+	sql_int(q, 1, (int64_t)id);
+	got = sql_step(q);
+	if (got == 1)
+		got = (sql_col(q, 0) & WANT_DELAY) != 0;
+	sql_reset(q);
+	return got;
+}
+
 static int load_expired(struct reader *r, struct store_load *l)
 {
 	struct sql_stmt *q = r->q[R_EXPIRED];
 	mono_t stop = clock_mono() + SLICE;
-	int got = 0, seen;
+	int got = 0, seen, late;
 
 	l->ids = mem_alloc((l->most ? l->most : 1) * sizeof *l->ids);
 	l->end = false;
@@ -350,10 +370,17 @@ static int load_expired(struct reader *r, struct store_load *l)
 			l->priority = (uint8_t)sql_col(q, 0);
 			l->after_due = sql_col(q, 1);
 			l->after_id = (uint64_t)sql_col(q, 2);
-			if (!expires || expires >= l->until)
-				continue;
+			late = 0;
+			if (!expires || expires >= l->until) {
+				late = is_late(r, l, l->after_id);
+				if (late < 0)
+					return -1;
+				if (!late)
+					continue;
+			}
 			l->ids[l->n++] = (struct load_id){
 				.id = l->after_id,
+				.late = late,
 				.place = { .channel = l->channel,
 					.priority = l->priority,
 					.due = l->after_due },

@@ -239,7 +239,7 @@ int receipt_apply(struct store *s, struct row *r, unsigned part, const struct op
 			if (sql_run(q) < 0)
 				return -1;
 		}
-		return note_intermediate(s, r, at, str_of(in->err));
+		return note_intermediate(s, r, in->reason, at, str_of(in->err));
 	}
 	if (r->parts > 1 && parts_apply(s, r, part, in, at, &to, &delivered, &part_moved) < 0)
 		return -1;
@@ -357,24 +357,27 @@ int receipt_op(struct store *s, struct store_op *op)
 
 /* ---- of a message known by its id ------------------------------------------------------------ */
 
-/* What was said before and changes nothing is not said again: whoever has a token may repeat it. */
+/* What was said before and changes nothing is not said again, neither in the history nor to the
+ * submitter: whoever has a token may repeat it. 1: it was. */
+static int evidence_was_said(struct store *s, const struct store_op *op)
+{
+	struct sql_stmt *q = s->q[Q_EVENT_FIND];
+	int got;
+
+	sql_int(q, 1, (int64_t)op->evidence.id);
+	sql_text(q, 2, str_of(op->evidence.what));
+	got = sql_step(q);
+	sql_reset(q);
+	return got;
+}
+
 static int evidence_note(struct store *s, const struct store_op *op)
 {
 	char words[OUTCOME_WORDS + NOTE_ERR];
+	int got = op->evidence.applied ? 0 : evidence_was_said(s, op);
 
-	if (!op->evidence.applied && op->evidence.state != STATE_SENT) {
-		struct sql_stmt *q = s->q[Q_EVENT_FIND];
-		int got;
-
-		sql_int(q, 1, (int64_t)op->evidence.id);
-		sql_text(q, 2, str_of(op->evidence.what));
-		got = sql_step(q);
-		if (got != 0) {
-			if (got == 1)
-				sql_reset(q);
-			return got < 0 ? -1 : 0;
-		}
-	}
+	if (got != 0)
+		return got < 0 ? -1 : 0;
 	snprintf(words, sizeof words, "%s%s%s", op->evidence.err,
 		op->evidence.err[0] && op->evidence.words[0] ? " " : "", op->evidence.words);
 	return history_add(s, op->evidence.id, s->now, op->evidence.what, s->row.channel,
@@ -394,8 +397,16 @@ static int evidence_apply(struct store *s, struct store_op *op)
 	op->evidence.matched = true;
 	memcpy(in.err, op->evidence.err, sizeof in.err);
 	in.channel = r->channel;
+	if (op->evidence.state == STATE_SENT) {
+		op->evidence.now = r->state;
+		got = evidence_was_said(s, op);
+		if (got != 0)
+			return got < 0 ? -1 : 0;
+	}
 	if (op->evidence.state != STATE_QUEUED &&
 		receipt_apply(s, r, 0, &in, &op->evidence.applied) < 0)
+		return -1;
+	if (op->evidence.applied && stop_awaiting(s, r) < 0)
 		return -1;
 	op->evidence.now = r->state;
 	return evidence_note(s, op);

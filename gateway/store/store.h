@@ -78,7 +78,8 @@ int64_t store_kept(struct store *s, const char *name, int64_t other);
  * A final state is told when the message's wants have its bit (WANT_FAILED: any that is not
  * delivered or read). `sent` as the last word (OP_SENT without awaits) is told as a NOTE_RECEIPT
  * with STATE_SENT to who wants WANT_DELIVERED. A final state raised after another one was told is
- * a NOTE_CORRECTION.
+ * a NOTE_CORRECTION. What is intermediate is a NOTE_INTERMEDIATE: with STATE_SENT the far side's
+ * word, with STATE_QUEUED that it still waits here (WANT_DELAY), the reason being why.
  */
 void note_free(struct note **np);
 /* Called on the writer thread after the commit, in commit order; takes the note. */
@@ -104,6 +105,7 @@ enum op_kind {
 	/* As OP_RECEIPT, about a message that is known by its id. Refused like ACCEPT while the
 	 * store does not work: who brought it brings it again. */
 	OP_EVIDENCE,
+	OP_LATE, /* it has waited long: told to who wants WANT_DELAY, if it was not before */
 };
 
 /* Where a message waits. */
@@ -168,6 +170,7 @@ struct store_op {
 			bool all;            /* with this, every part is sent: leave the queue */
 			bool awaits;   /* a receipt will come; false: `sent` is the last word */
 			bool repeated; /* may have been sent before (uncertain) */
+			bool told;     /* without awaits: the submitter hears of it elsewhere */
 			unsigned attempt;
 			wall_t at;
 			char far_id[OUTCOME_ID], key[OUTCOME_ID];
@@ -183,6 +186,7 @@ struct store_op {
 			uint8_t parts;         /* as its new channel cuts it; 0: as before */
 			bool quiet;            /* no history line (throttling) */
 			bool held;             /* by policy: its history calls it so */
+			wall_t late;           /* accepted before that: as OP_LATE; 0: never */
 			enum reason reason;
 			char words[OUTCOME_WORDS];
 			bool applied; /* out: it waits at `to`; false: it had ended meanwhile */
@@ -235,6 +239,9 @@ struct store_op {
 			bool matched, applied;
 			enum state now;
 		} evidence;
+		struct {
+			uint64_t id;
+		} late;
 		struct {
 			uint32_t outlet;
 			uint64_t seq;
@@ -335,7 +342,8 @@ enum load_kind {
 			 with n = 0; `end` says that all were looked at */
 	LOAD_EXPIRED, /* ids + places of queued messages of the channel whose validity ended before
 			 `until`, likewise in slices: (priority, after_due, after_id) say where the
-			 last one ended, in and out; start with zeroes */
+			 last one ended, in and out; start with zeroes. And (`late`) those that
+			 want WANT_DELAY and were accepted between late_from and late_until */
 };
 struct store_load {
 	struct letter letter; /* private */
@@ -348,6 +356,7 @@ struct store_load {
 	uint64_t after_id;
 	char after_key[OUTCOME_ID]; /* LOAD_OVERDUE: where the last slice ended; in and out */
 	wall_t until;               /* LOAD_QUEUE: at most store_now() */
+	wall_t late_from, late_until;
 	unsigned most;
 	uint64_t bytes_most; /* LOAD_QUEUE: it ends with the row that reaches this; 0: no limit */
 	/* out */
@@ -360,7 +369,8 @@ struct store_load {
 	struct load_id {
 		uint64_t id;
 		struct place place;
-	} * ids; /* LOAD_OVERDUE, LOAD_EXPIRED */
+		bool late; /* not expired */
+	} * ids;           /* LOAD_OVERDUE, LOAD_EXPIRED */
 };
 void store_load(struct store *s, struct store_load *l); /* any thread; done() on l->loop */
 void store_load_free(struct store_load *l);             /* the arrays, not l */

@@ -201,6 +201,61 @@ static struct store_op *retry_op(uint64_t id, struct place from, struct place to
 	return op;
 }
 
+static void late(uint64_t id)
+{
+	struct store_op *op = fx_op(OP_LATE);
+
+	op->late.id = id;
+	fx_free(fx_do(op));
+}
+
+/* Told once, by whichever way it was noticed, to who wants it, and only while it waits. */
+static void test_late(void **state)
+{
+	struct store_load l = { .kind = LOAD_EXPIRED, .channel = CH, .most = 10 };
+	struct place place, sent_place;
+	struct store_op *op;
+	uint64_t id, sent;
+	unsigned found = 0;
+
+	fx_accept((struct fx_msg){ .wants = WANT_FAILED | WANT_INTERMEDIATE }, &place);
+	sent = fx_accept((struct fx_msg){ .wants = WANT_DELAY }, &sent_place);
+	id = fx_accept((struct fx_msg){ .wants = WANT_DELAY }, &place);
+	l.until = clock_wall();
+	l.late_until = clock_wall() + DUR_S;
+	do {
+		fx_load(&l);
+		for (unsigned i = 0; i < l.n; i++) {
+			assert_true(l.ids[i].late);
+			found++;
+		}
+		store_load_free(&l);
+	} while (!l.end);
+	assert_int_equal(found, 2);
+	fx_sent(sent, sent_place, "x");
+	late(sent);
+	assert_int_equal(fx.notes, 0);
+	op = retry_op(id, place, place);
+	op->retry.late = clock_wall() - DUR_HOUR;
+	fx_do(op);
+	place = op->retry.to;
+	fx_free(op);
+	assert_int_equal(fx.notes, 0); /* it has not waited long */
+	op = retry_op(id, place, place);
+	op->retry.late = clock_wall() + DUR_HOUR;
+	fx_free(fx_do(op));
+	assert_int_equal(fx.notes, 1);
+	assert_int_equal(fx.note[0]->kind, NOTE_INTERMEDIATE);
+	assert_int_equal(fx.note[0]->state, STATE_QUEUED);
+	assert_int_equal(fx.note[0]->reason, REASON_TEMPORARY);
+	late(id);
+	assert_int_equal(fx.notes, 1);
+	fx_drop_notes();
+	fx_reopen();
+	late(id);
+	assert_int_equal(fx.notes, 0);
+}
+
 static void test_retry(void **state)
 {
 	struct place place, to;
@@ -838,6 +893,7 @@ int main(void)
 		IN_MEMORY(test_scheduled),
 		IN_MEMORY(test_dedupe),
 		IN_MEMORY(test_born_final),
+		IN_MEMORY(test_late),
 		IN_MEMORY(test_retry),
 		IN_MEMORY(test_retry_rises),
 		IN_MEMORY(test_final),
