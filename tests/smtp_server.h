@@ -35,7 +35,8 @@ static struct {
 
 static void fx_log(void *ctx, struct str line) {}
 
-/* Mail to *.example is taken, to *.bad.example refused by its channel; SMS to 46… */
+/* Mail to *.example is taken, to bad.example refused by its channel, to down.example nobody carries
+ * it just now; SMS to 46… */
 static struct settings *fx_settings(const char *listeners)
 {
 	struct conf_faults f = { 0 };
@@ -51,8 +52,10 @@ static struct settings *fx_settings(const char *listeners)
 		"listeners = ( %s );\n"
 		"channels = ( { name = \"nul\"; type = \"null\"; media = [ \"sms\", \"email\" ]; "
 		"},\n"
-		"	{ name = \"bad\"; type = \"null\"; refuse = 1.0; } );\n"
+		"	{ name = \"bad\"; type = \"null\"; refuse = 1.0; },\n"
+		"	{ name = \"down\"; type = \"smtp\"; host = \"127.0.0.1\"; port = 9; } );\n"
 		"routes = ( { media = \"email\"; to = \"*@bad.example\"; via = [ \"bad\" ]; },\n"
+		"	{ media = \"email\"; to = \"*@down.example\"; via = [ \"down\" ]; },\n"
 		"	{ media = \"email\"; to = [ \"*.example\", \"*.invalid\" ]; via = [ "
 		"\"nul\" ]; },\n"
 		"	{ media = \"sms\"; to = \"46*\"; via = [ \"nul\" ]; } );\n",

@@ -68,8 +68,10 @@ uint8_t smtpd_wants(const struct smtpd_mail *m, const struct smtpd_rcpt *r)
 
 	if (m->from.n == 0) /* nobody hears of it */
 		return 0;
+	/* "relayed" by a server further on is an intermediate word (report.c) */
 	return (n & NOTIFY_SUCCESS ? WANT_DELIVERED : 0) | (n & NOTIFY_FAILURE ? WANT_FAILED : 0) |
-	       (n & NOTIFY_DELAY ? WANT_INTERMEDIATE : 0);
+	       (n & NOTIFY_DELAY ? WANT_INTERMEDIATE | WANT_DELAY : 0) |
+	       (n & NOTIFY_SUCCESS && r->kind == SMTPD_MAILBOX ? WANT_INTERMEDIATE : 0);
 }
 
 void smtpd_put_id(struct draft *d, struct smtpd_mail *m, const struct smtpd_rcpt *r)

@@ -109,6 +109,16 @@ static void decide(struct relay_session *s, struct relay_job *j, const struct ou
 	j->outcome = *o;
 }
 
+/* The server took NOTIFY=SUCCESS: it reports what becomes of the mail, or hands that duty on (RFC
+ * 3461 §5.2). To our bounce address: that is awaited. To the sender: we say nothing of it. */
+static void promised(const struct relay_job *j, struct outcome *o)
+{
+	o->final_word = !j->verp;
+	o->told = !j->verp;
+	if (j->verp) /* its own id may come twice */
+		snprintf(o->key, sizeof o->key, "mail %lu", j->d->msg->id);
+}
+
 static void decide_by(
 	struct relay_session *s, struct relay_job *j, const struct reply *r, enum relay_step at)
 {
@@ -119,6 +129,8 @@ static void decide_by(
 	o = relay_outcome(r, at);
 	if (r->code >= 400)
 		stat_inc(r->code < 500 ? &s->relay->stats.replies4 : &s->relay->stats.replies5);
+	else if (s->dsn && j->envelope.notify & NOTIFY_SUCCESS)
+		promised(j, &o);
 	decide(s, j, &o);
 }
 

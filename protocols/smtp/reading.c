@@ -261,8 +261,12 @@ static bool evidence_of(const struct smtpd_rcpt *r, struct evidence *v)
 		v->state = STATE_UNDELIVERABLE;
 		break;
 	case MAIL_REPORT_DELAYED:
+		v->state = STATE_SENT;
+		v->reason = v->reason == REASON_NONE ? REASON_TEMPORARY : v->reason;
+		break;
 	case MAIL_REPORT_RELAYED:
 		v->state = STATE_SENT;
+		v->reason = REASON_NONE;
 		break;
 	case MAIL_REPORT_DELIVERED:
 		v->state = STATE_DELIVERED;

@@ -247,10 +247,14 @@ static bool action_of(struct telling *t)
 	unsigned asked = t->envelope.notify ? t->envelope.notify : NOTIFY_FAILURE;
 	unsigned bit;
 
+	if (n->kind == NOTE_INTERMEDIATE && n->state == STATE_SENT && n->reason == REASON_NONE) {
+		/* A server further on has handed it to one that reports nothing. */
+		t->d.action = DSN_RELAYED;
+		return asked & NOTIFY_SUCCESS && t->m->media == MEDIA_EMAIL;
+	}
 	if (n->kind == NOTE_INTERMEDIATE) {
 		t->d.action = DSN_DELAYED;
-		/* "taken by the far side" is no delay */
-		return asked & NOTIFY_DELAY && n->reason != REASON_NONE;
+		return (asked & NOTIFY_DELAY) != 0;
 	}
 	switch (n->state) {
 	case STATE_DELIVERED:
@@ -261,8 +265,20 @@ static bool action_of(struct telling *t)
 		if (n->state == STATE_READ && n->kind == NOTE_CORRECTION)
 			bit = 0;
 		break;
-	case STATE_SENT:
 	case STATE_UNKNOWN:
+		/* Every attempt's answer was lost: who wants to know of failures must hear it. */
+		if (n->reason != REASON_NO_RECEIPT) {
+			t->d.action = DSN_FAILED;
+			bit = NOTIFY_FAILURE;
+			break;
+		}
+		/* A server that promised to report has not; what it did is its own to tell. */
+		if (t->m->media == MEDIA_EMAIL)
+			return false;
+		t->d.action = DSN_RELAYED;
+		bit = NOTIFY_SUCCESS;
+		break;
+	case STATE_SENT:
 		t->d.action = DSN_RELAYED; /* RFC 3461 §5.2.2: nothing more will be known */
 		bit = NOTIFY_SUCCESS;
 		break;
@@ -280,6 +296,8 @@ static void status_of(struct telling *t)
 
 	if (is_enhanced(n->err)) {
 		str_copy(t->status, sizeof t->status, str_of(n->err));
+	} else if (t->d.action == DSN_FAILED && n->state == STATE_UNKNOWN) {
+		str_copy(t->status, sizeof t->status, STR("5.4.2"));
 	} else if (t->d.action == DSN_FAILED) {
 		struct smtp_reply y = smtpd_reply_of(n->reason);
 
@@ -288,8 +306,14 @@ static void status_of(struct telling *t)
 			n->state == STATE_EXPIRED ? ".4.7" : y.status + 1);
 	}
 	t->d.status = str_of(t->status);
-	snprintf(t->words, sizeof t->words, "%s%s%s", reason_text(n->reason),
-		n->err[0] ? "; the far side's code: " : "", n->err);
+	if (n->state == STATE_QUEUED && n->reason == REASON_NONE)
+		str_copy(t->words, sizeof t->words, STR("it waits for its turn"));
+	else
+		snprintf(t->words, sizeof t->words, "%s%s%s%s", reason_text(n->reason),
+			n->state == STATE_UNKNOWN && n->reason != REASON_NO_RECEIPT
+				? "; it may have arrived all the same"
+				: "",
+			n->err[0] ? "; the far side's code: " : "", n->err);
 	t->d.words = str_of(t->words);
 }
 

@@ -602,6 +602,53 @@ static void test_verp(void **state)
 	end();
 }
 
+/* Who took NOTIFY=SUCCESS reports itself: to our bounce address, which is awaited, or to the
+ * sender, to whom we then say nothing. */
+static void test_promised(void **state)
+{
+	static const struct {
+		const char *script;
+		bool ours;
+		uint8_t notify;
+		bool final, told;
+	} v[] = {
+		{ "session\nmail\nidle", true, NOTIFY_SUCCESS, false, false },
+		{ "session\nmail\nidle", true, NOTIFY_FAILURE, true, false },
+		{ "session\nmail\nidle", false, NOTIFY_SUCCESS | NOTIFY_DELAY, true, true },
+		{ "session\nmail\nidle", false, 0, true, false },
+		{ "> 220 x\n< EHLO\n> 250-x\n> 250 PIPELINING\nmail\nidle", true, NOTIFY_SUCCESS,
+			true, false },
+	};
+
+	for (size_t i = 0; i < sizeof v / sizeof *v; i++) {
+		struct mail_envelope e = {
+			.notify = v[i].notify, .envid = STR_NONE, .orcpt = STR_NONE
+		};
+		struct message *m;
+		struct outcome o;
+		struct draft d;
+
+		flow.mail = (struct mail_conf){ .secret = "0123456789abcdef0123",
+			.bounce_domain = v[i].ours ? "bounce.us.example" : NULL,
+			.bounce_life = 30 * DUR_DAY };
+		begin(SCRIPTS(v[i].script), QUICK, 1);
+		flow_window_is(true);
+		m = mail_raw("a@us.example", "b@x.example", str_of(mail));
+		draft_init(&d);
+		draft_copy(&d, m, 0);
+		mail_envelope_put(&d, &e);
+		message_unref(&m);
+		o = flow_fate(flow_lend(draft_seal(&d)));
+		draft_free(&d);
+		assert_int_equal(o.verdict, VERDICT_SENT);
+		assert_int_equal(o.final_word, v[i].final);
+		assert_int_equal(o.told, v[i].told);
+		assert_int_equal(o.key[0] != 0, !v[i].final);
+		end();
+	}
+	flow.mail = (struct mail_conf){ 0 };
+}
+
 /* ---- BDAT ---- */
 
 static void test_bdat(void **state)
@@ -1081,6 +1128,7 @@ int main(void)
 		T(test_idn),
 		T(test_addresses_inject_nothing),
 		T(test_verp),
+		T(test_promised),
 		T(test_bdat),
 		T(test_auth),
 		T(test_tls_that_does_not_work),
