@@ -16,6 +16,7 @@
 /* the values that libesmtp has for them; mail_child.c hands them on */
 enum { NOTIFY_NEVER = -1, NOTIFY_SUCCESS = 1, NOTIFY_FAILURE = 2, NOTIFY_DELAY = 4 };
 enum { RET_FULL = 1, RET_HDRS = 2 };
+enum { CRASHES_MOST = 20 }; /* in a row, without any outcome between */
 
 struct mail {
 	struct mail_conf conf;
@@ -24,8 +25,8 @@ struct mail {
 	int in, out, living;
 	FILE *record;
 	struct buf line, one;
-	uint64_t kinds[MAIL_KINDS], recipients, tried_again, crashes, injected, started, last,
-		shown, said;
+	uint64_t kinds[MAIL_KINDS], recipients, tried_again, crashes, crashes_in_row, injected,
+		started, last, shown, said;
 	struct {
 		unsigned code;
 		uint64_t n;
@@ -92,6 +93,7 @@ static void result(struct mail *m, const struct mail_result *r)
 	bool again = r->session >> 31;
 	count_status(m, r->code);
 	m->last = sim_mono();
+	m->crashes_in_row = 0;
 	if (again) {
 		m->tried_again++;
 		return;
@@ -148,6 +150,10 @@ static void reap(struct mail *m)
 		if (m->shared->at[i] && !m->conf.resend) {
 			m->kinds[MAIL_UNCERTAIN]++;
 			m->shared->at[i] = 0;
+		}
+		if (++m->crashes_in_row >= CRASHES_MOST && !m->shared->stop) {
+			sim_say("mail: libesmtp does nothing but crash");
+			m->failed = m->shared->stop = true;
 		}
 		if (!m->shared->stop)
 			start_child(m, i);
