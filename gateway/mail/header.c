@@ -42,25 +42,65 @@ static size_t behind_quotes(struct str s, size_t i)
 	return i < s.n ? i + 1 : s.n;
 }
 
-/* Between "<" and ">", without a source route. */
-static struct str in_angles(struct str s, size_t i)
+/* Between "<" and ">", without a source route; *i goes behind it. */
+static struct str in_angles(struct str s, size_t *i)
 {
-	size_t start = i;
-	bool route = i < s.n && s.p[i] == '@';
+	size_t start = *i, at = *i;
+	bool route = at < s.n && s.p[at] == '@';
 
-	while (i < s.n && s.p[i] != '>') {
-		if (route && s.p[i] == ':') {
-			start = i + 1;
+	while (at < s.n && s.p[at] != '>') {
+		if (route && s.p[at] == ':') {
+			start = at + 1;
 			route = false;
 		}
-		i = s.p[i] == '"' ? behind_quotes(s, i + 1) : i + 1;
+		at = s.p[at] == '"' ? behind_quotes(s, at + 1) : at + 1;
 	}
-	return str_trim(str_n(s.p + start, i - start));
+	*i = at < s.n ? at + 1 : at;
+	return str_trim(str_n(s.p + start, at - start));
 }
 
-/* The first address of a list: in angles, or the first word with an @ (RFC 5322 §3.4). */
-static struct str first_address(struct str s)
+/* One element of a list: an address in angles, else the first word with an @. */
+struct element {
+	struct str bare;
+	unsigned angles, bares;
+};
+
+struct addresses {
+	struct str first;
+	unsigned n;
+};
+
+static void found(struct addresses *a, struct str address)
 {
+	if (a->n++ == 0)
+		a->first = address;
+}
+
+static void element_end(struct addresses *a, struct element *e)
+{
+	if (e->bares && !e->angles)
+		found(a, e->bare);
+	/* what else could be taken for one */
+	if (e->bares > 1)
+		a->n++;
+	*e = (struct element){ .bare = STR_NONE };
+}
+
+static void word_end(struct addresses *a, struct element *e, struct str word)
+{
+	if (e->angles) { /* behind an address: another one */
+		a->n++;
+	} else if (e->bares++ == 0) {
+		e->bare = word;
+	}
+}
+
+/* The addresses of a list, how many and the first (RFC 5322 §3.4). "a@b <c@d>" is c@d by the name
+ * of a@b, as readers of mail see it; what could be read in two ways counts as more than one. */
+static struct addresses addresses_of(struct str s)
+{
+	struct addresses a = { .first = STR_NONE };
+	struct element e = { .bare = STR_NONE };
 	size_t i = 0, word = 0;
 	bool at = false;
 
@@ -72,7 +112,6 @@ static struct str first_address(struct str s)
 			i = behind_quotes(s, i + 1);
 			continue;
 		case '<':
-			return in_angles(s, i + 1);
 		case '(':
 		case ' ':
 		case '\t':
@@ -82,8 +121,16 @@ static struct str first_address(struct str s)
 		case ';':
 		case ':': /* the name of a group ends */
 			if (at && c != ':')
-				return str_n(s.p + word, i - word);
-			i = c == '(' ? behind_comment(s, i + 1) : i + 1;
+				word_end(&a, &e, str_n(s.p + word, i - word));
+			i++;
+			if (c == '(') {
+				i = behind_comment(s, i);
+			} else if (c == '<') {
+				found(&a, in_angles(s, &i));
+				e.angles++;
+			} else if (c == ',' || c == ';') {
+				element_end(&a, &e);
+			}
 			word = i;
 			at = false;
 			continue;
@@ -92,12 +139,16 @@ static struct str first_address(struct str s)
 			i++;
 		}
 	}
-	return at ? str_n(s.p + word, s.n - word) : STR_NONE;
+	if (at)
+		word_end(&a, &e, str_n(s.p + word, s.n - word));
+	element_end(&a, &e);
+	return a;
 }
 
 void mail_header_look(struct str s, struct mail_header_look *l_r)
 {
 	size_t at = 0;
+	struct addresses a;
 	struct str v;
 
 	*l_r = (struct mail_header_look){ .from_address = STR_NONE, .subject = STR_NONE };
@@ -127,8 +178,10 @@ void mail_header_look(struct str s, struct mail_header_look *l_r)
 		case 'f':
 			if (!field_of(field, STR("From"), &v))
 				break;
+			a = addresses_of(v);
 			if (!l_r->from)
-				l_r->from_address = first_address(v);
+				l_r->from_address = a.first;
+			l_r->from_addresses += a.n;
 			l_r->from = true;
 			break;
 		case 'm':

@@ -104,6 +104,7 @@ struct mail_header_look {
 	bool date, message_id, from;
 	unsigned received, delivered_to; /* lines */
 	struct str from_address;         /* the first of From: */
+	unsigned from_addresses;         /* or what may be taken for one */
 	struct str subject;              /* raw, folded */
 	size_t header_n;                 /* octets up to and with the empty line */
 };

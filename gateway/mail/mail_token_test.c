@@ -225,6 +225,9 @@ static void header(void **state)
 			29 },
 		{ "From: one@a\r\nFrom: two@b\r\n\r\n", 0, 0, 1, 0, 0, "one@a", "", 28 },
 		{ "From: nobody\r\nSubject:\r\n\r\n", 0, 0, 1, 0, 0, "", "", 26 },
+		/* what readers show: the one in angles, whatever the name before it looks like */
+		{ "From: one@a <two@b>\r\n\r\n", 0, 0, 1, 0, 0, "two@b", "", 23 },
+		{ "From: x: one@a (c) <two@b>;\r\n\r\n", 0, 0, 1, 0, 0, "two@b", "", 31 },
 		{ "no field\r\nDate: x", 1, 0, 0, 0, 0, "", "", 17 },
 		{ "Subject: \"open\r\nFrom: <a@b\r\n", 0, 0, 1, 0, 0, "a@b", "\"open", 28 },
 	};

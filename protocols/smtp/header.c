@@ -176,6 +176,8 @@ static void check_from(struct smtpd_mail *m, const struct mail_header_look *look
 		smtpd_mail_refuse(m, 554, "5.6.0", "the mail has %u From fields", from);
 	else if (!look->from_address.n || look->from_address.n > 254)
 		smtpd_mail_refuse(m, 550, "5.7.1", "the mail's From names no address");
+	else if (look->from_addresses > 1)
+		smtpd_mail_refuse(m, 550, "5.7.1", "the mail's From names more than one address");
 	else if (!smtpd_may_write_as(a, look->from_address))
 		smtpd_mail_refuse(m, 550, "5.7.1",
 			"this account may not write as the sender in the mail's From");

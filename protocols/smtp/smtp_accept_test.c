@@ -349,7 +349,14 @@ static void test_senders(void **state)
 	send_mail(&c, "a@SHOP.Example", "b@x.example", "From: X <x@Shop.example>\r\n\r\nx\r\n");
 	for (const char *const *h = (const char *const[]){ "From: x@other.example\r\n",
 		     "From: x@shop.example\r\nFrom: y@other.example\r\n",
-		     "From: \"x@shop.example\" <x@other.example>\r\n", "Subject: none\r\n", NULL };
+		     "From: \"x@shop.example\" <x@other.example>\r\n", "Subject: none\r\n",
+		     "From: x@shop.example <y@other.example>\r\n",
+		     "From: x@shop.example (x)\r\n\t<y@other.example>\r\n",
+		     "From: <x@shop.example> <y@other.example>\r\n",
+		     "From: x@shop.example y@other.example\r\n",
+		     "From: <x@shop.example> y@other.example\r\n",
+		     "From: X <x@shop.example>, y@other.example\r\n",
+		     "From: all: x@shop.example, y@other.example;\r\n", NULL };
 		*h; h++) {
 		envelope(&c, "a@shop.example", "b@x.example");
 		ask(&c, "DATA", "354 ");
