@@ -7,6 +7,7 @@
  *	< MAIL          a line that begins so     data       content up to the dot, kept
  *	bdat            BDAT and its chunk, kept  tls        the handshake
  *	sleep 50        milliseconds              close      and nothing more; reset: with an RST
+ *	bdats 503 no    each chunk answered so, until RSET, which is answered well
  *	ehlo            < EHLO and a plain 250    session    greeting and ehlo
  *	mail            MAIL RCPT DATA, content, each answered well
  *	quit            QUIT or the end           idle       until the far side ends it
@@ -142,6 +143,27 @@ static bool peer_bdat(struct peer_conn *c)
 	return true;
 }
 
+static bool peer_bdats(struct peer_conn *c, struct str answer)
+{
+	struct buf line = BUF_INIT;
+	bool ok;
+	size_t n;
+
+	while ((ok = peer_line(c, &line)) && str_starts(buf_view(&line), STR("BDAT "))) {
+		n = strtoul(buf_cstr(&line) + 5, NULL, 10);
+		while (ok && c->in.n < n)
+			ok = peer_fill(c);
+		if (!ok)
+			break;
+		buf_drop(&c->in, n);
+		if (!peer_say(c, answer) || !peer_say(c, STR("\r\n")))
+			break;
+	}
+	ok = ok && str_is(buf_view(&line), "RSET") && peer_say(c, STR("250 ok\r\n"));
+	buf_free(&line);
+	return ok;
+}
+
 /* Clients may show a certificate; whatever it is, it is taken. */
 static int peer_takes_any(int ok, X509_STORE_CTX *store)
 {
@@ -219,6 +241,8 @@ static bool peer_step(struct peer_conn *c, struct str s)
 		ok = peer_want(c, buf_cstr(&text));
 	} else if (str_is(s, "data")) {
 		ok = peer_data(c);
+	} else if (str_starts(s, STR("bdats "))) {
+		ok = peer_bdats(c, str_skip(s, 6));
 	} else if (str_is(s, "bdat")) {
 		ok = peer_bdat(c);
 	} else if (str_is(s, "tls")) {

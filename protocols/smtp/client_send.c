@@ -14,6 +14,7 @@
 #include <stdio.h>
 
 enum { ENVID_MOST = 100, ORCPT_MOST = 500 }; /* RFC 3461 §4.2, §4.4; as written */
+enum { CHUNKS_MOST = 8 };                    /* of a mail, not answered yet */
 
 static void content_begin(struct relay_session *s, struct relay_job *j);
 
@@ -285,6 +286,14 @@ static void content_block(struct relay_session *s, struct relay_job *j, struct s
 	stream_written(s->stream);
 }
 
+/* The next block from the spool, when the far side keeps up: with reading, and with answering. */
+static void content_go_on(struct relay_session *s, struct relay_job *j)
+{
+	if (!j->reading && !j->written && !j->decided && j->replies < CHUNKS_MOST &&
+		!stream_full(s->stream))
+		job_read_more(j);
+}
+
 static void content_begin(struct relay_session *s, struct relay_job *j)
 {
 	j->text = (struct wire_text){ .plain = j->chunked,
@@ -335,23 +344,24 @@ void job_read(struct relay_job *j, bool good)
 		peer_broken(s, "a mail could not be read from the spool");
 		return;
 	}
+	if (j->decided) /* a chunk was refused; chunk_answered() ends it */
+		return;
 	content_block(s, j, buf_view(&j->block), j->at >= j->file);
 	if (j->written) {
 		post_feed(s);
 		return;
 	}
 	peer_wait(s, settings(s)->timeouts.block);
-	if (!stream_full(s->stream))
-		job_read_more(j);
+	content_go_on(s, j);
 }
 
 void post_drained(struct relay_session *s)
 {
 	struct relay_job *j = s->streams;
 
-	if (j && !j->reading && !j->written)
-		job_read_more(j);
-	else if (!s->streams)
+	if (j)
+		content_go_on(s, j);
+	else
 		post_feed(s);
 }
 
@@ -517,10 +527,14 @@ static void data_answered(struct relay_session *s, struct relay_job *j, const st
 
 static void chunk_answered(struct relay_session *s, struct relay_job *j, const struct reply *r)
 {
-	if (r->code < 300)
+	if (r->code >= 400)
+		decide_by(s, j, r, AT_CONTENT);
+	if (!j->decided) {
+		if (s->streams == j)
+			content_go_on(s, j);
 		return;
-	decide_by(s, j, r, AT_CONTENT);
-	if (j->written) /* the answers to the rest are still to come */
+	}
+	if (j->written || j->replies) /* the answers to the rest are still to come */
 		return;
 	put_rset(s);
 	finish(s, j);

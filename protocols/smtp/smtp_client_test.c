@@ -414,6 +414,64 @@ static void test_defect_15_octets_untouched(void **state)
 	SENDS_AS(odd, odd);
 }
 
+static struct message *mail_spooled(const char *name, size_t size)
+{
+	struct message *m;
+	struct draft d;
+	char value[100];
+
+	draft_init(&d);
+	d.head.media = MEDIA_EMAIL;
+	d.head.flags = MSG_OCTETS;
+	draft_put(&d, FIELD_FROM, STR("a@us.example"));
+	draft_put(&d, FIELD_TO, STR("b@peer.example"));
+	snprintf(value, sizeof value, "octets:%s:%zu", name, size);
+	draft_put(&d, FIELD_SPOOL, str_of(value));
+	m = draft_seal(&d);
+	draft_free(&d);
+	return m;
+}
+
+/* A big mail's chunks go without waiting for each answer, but not for ever without any; and when
+ * one is refused the answers to those behind it are still awaited. */
+static void test_spool_chunks(void **state)
+{
+	struct buf big = BUF_INIT;
+	struct spool_writer *w;
+	char name[SPOOL_NAME];
+	struct err e;
+
+	for (int i = 0; i < 70000; i++)
+		buf_printf(&big, "a line of many, %d\r\n", i);
+	flow.c.spool = spool_open(dir, &e);
+	assert_non_null(flow.c.spool);
+	w = spool_begin(flow.c.spool, &e);
+	for (int i = 0; i < 10; i++)
+		assert_int_equal(spool_write(w, big.p, big.n, &e), 0);
+	assert_int_equal(spool_finish(&w, name, &e), 0);
+
+	begin(SCRIPTS(CHUNKING
+		      "< MAIL\n< RCPT\n> 250 a\n> 250 b\nbdat\nbdat\nsleep 100\n> 552 5.3.4 "
+		      "too big\n> 503 5.5.1 no\nbdats 503 5.5.1 no\n"
+		      "< MAIL\n< RCPT\nbdat\n> 250 a\n> 250 b\n" ANSWER_DONE "idle"),
+		QUICK "chunking = \"on\";", 1);
+	flow_window_is(true);
+	is(flow_lend(mail_spooled(name, big.n * 10)), VERDICT_FAILED, REASON_TOO_LONG);
+	is_sent(flow_send(mail));
+	assert_int_equal(peer.connections, 1);
+	end();
+
+	begin(SCRIPTS(CHUNKING "< MAIL\n< RCPT\n> 250 a\n> 250 b\nbdat\nbdat\nbdat\nbdat\nbdat\n"
+			       "bdat\nbdat\nbdat\nbdat\nbdat\nbdat\nbdat\nidle"),
+		QUICK "chunking = \"on\"; timeouts = { block = \"200ms\"; };", 1);
+	flow_window_is(true);
+	is(flow_lend(mail_spooled(name, big.n * 10)), VERDICT_RETRY, REASON_TEMPORARY);
+	assert_in_range(peer.mails, 1, 8);
+	end();
+	spool_close(&flow.c.spool);
+	buf_free(&big);
+}
+
 static void test_spool(void **state)
 {
 	struct buf big = BUF_INIT, want = BUF_INIT;
@@ -1123,6 +1181,7 @@ int main(void)
 		T(test_backup_host),
 		T(test_wire_text_cut_anywhere),
 		T(test_spool),
+		T(test_spool_chunks),
 		T(test_size),
 		T(test_smtputf8),
 		T(test_idn),
