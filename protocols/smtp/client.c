@@ -137,6 +137,8 @@ static void stats_register(struct relay *r)
 	C(bdat, STAT_COUNTER, "mails_bdat_total", "Mails sent by BDAT.");
 	C(downgraded, STAT_COUNTER, "mails_downgraded_total",
 		"Mails made 7-bit for a server without 8BITMIME.");
+	C(not_signed, STAT_COUNTER, "dkim_failures_total",
+		"Mails put off because no DKIM signature could be made.");
 #undef C
 }
 
@@ -144,7 +146,8 @@ static void stats_unregister(struct relay *r)
 {
 	struct relay_stats *t = &r->stats;
 	struct stat_cell *all[] = { &t->connects, &t->refused, &t->ready, &t->lost, &t->replies4,
-		&t->replies5, &t->late, &t->injected, &t->mended, &t->bdat, &t->downgraded };
+		&t->replies5, &t->late, &t->injected, &t->mended, &t->bdat, &t->downgraded,
+		&t->not_signed };
 
 	for (size_t i = 0; i < sizeof all / sizeof *all; i++)
 		stat_unregister(all[i]);

@@ -146,6 +146,7 @@ struct relay_job {
 	struct chore chore;
 	struct err fault; /* of the chore */
 	enum reason fault_reason;
+	bool not_signed; /* that was the fault */
 	char fault_status[12];
 
 	/* on the wire */
@@ -283,7 +284,7 @@ struct relay_site {
 
 struct relay_stats {
 	struct stat_cell connects, refused, ready, replies4, replies5, late, injected, mended, bdat,
-		downgraded, lost;
+		downgraded, lost, not_signed;
 };
 
 /* channel->self */
@@ -384,6 +385,7 @@ void post_timeout(struct relay_session *s);
 /* ---- for smtp.c ---- */
 int relay_open(struct channel *c, struct err *e);
 void relay_submit(struct channel *c, struct delivery *d);
+unsigned relay_parts(const struct channel *c, const struct message *m, struct outcome *why_r);
 void relay_close(struct channel *c, dur_t grace);
 void relay_describe(const struct channel *c, struct buf *b);
 int relay_adopt(struct channel *c, const void *conf);

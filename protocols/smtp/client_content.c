@@ -193,6 +193,16 @@ void job_address(struct relay_job *j)
 	reverse_path(j);
 }
 
+unsigned relay_parts(const struct channel *c, const struct message *m, struct outcome *why_r)
+{
+	/* Submitted by SMTP, it is sent as it is; one of ours about a mail is from <>. */
+	if (m->flags & (MSG_OCTETS | MSG_REPORT) || mail_sender(c->mail, m).n)
+		return 1;
+	*why_r = relay_failed(REASON_BAD_SENDER, "5.1.7",
+		"the mail names no sender (from), and mail.sender is not set");
+	return 0;
+}
+
 /* ---- settings that a worker may read ---- */
 
 static const char *copy(struct arena *a, const char *s)
@@ -253,25 +263,33 @@ static int fault(struct relay_job *j, enum reason reason, const char *status)
 	return -1;
 }
 
-static int sign(struct relay_job *j, struct dkim_job **dp, struct err *e)
+/* It comes again, for keys and settings can be mended; words and counter say why it stays. */
+static int unsigned_fault(struct relay_job *j)
 {
-	if (dkim_end(dp, &j->head, e) != 0) {
-		dkim_abort(dp);
-		return fault(j, REASON_TEMPORARY, "4.7.0");
-	}
-	return 0;
+	j->not_signed = true;
+	return fault(j, REASON_TEMPORARY, "4.7.0");
 }
 
-static struct dkim_job *sign_begin(struct relay_job *j, struct str header, struct err *e)
+static int sign(struct relay_job *j, struct dkim_job **dp)
+{
+	if (dkim_end(dp, &j->head, &j->fault) == 0)
+		return 0;
+	dkim_abort(dp);
+	return unsigned_fault(j);
+}
+
+/* 0 and *d_r NULL: no key is for its From, so it goes as it is. A mail that a key is for never
+ * goes unsigned: DMARC might have it refused for good. */
+static int sign_begin(struct relay_job *j, struct str header, struct dkim_job **d_r)
 {
 	struct mail_header_look look;
-	struct dkim_job *d;
 
 	mail_header_look(header, &look);
-	d = dkim_begin(j->signer, look.from_address, j->d->msg->accepted);
-	if (d && dkim_put_header(d, str_n(header.p, look.header_n), e) != 0)
-		dkim_abort(&d);
-	return d;
+	*d_r = dkim_begin(j->signer, look.from_address, j->d->msg->accepted);
+	if (!*d_r || dkim_put_header(*d_r, str_n(header.p, look.header_n), &j->fault) == 0)
+		return 0;
+	dkim_abort(d_r);
+	return unsigned_fault(j);
 }
 
 static int memory_prepare(struct relay_job *j)
@@ -321,15 +339,16 @@ static int memory_sign(struct relay_job *j)
 		j->made = out;
 		j->octets = buf_view(&j->made);
 	}
-	d = sign_begin(j, j->octets, &j->fault);
+	if (sign_begin(j, j->octets, &d) != 0)
+		return -1;
 	if (!d)
 		return 0;
 	mail_header_look(j->octets, &look);
 	if (dkim_put_body(d, str_skip(j->octets, look.header_n), &j->fault) != 0) {
 		dkim_abort(&d);
-		return fault(j, REASON_TEMPORARY, "4.7.0");
+		return unsigned_fault(j);
 	}
-	return sign(j, &d, &j->fault);
+	return sign(j, &d);
 }
 
 static int file_block(struct relay_job *j, uint64_t at)
@@ -371,15 +390,15 @@ static int file_sign(struct relay_job *j)
 			wire_text_end(&t, &clean);
 		if (at == 0) {
 			mail_header_look(buf_view(&clean), &look);
-			d = sign_begin(j, buf_view(&clean), &j->fault);
+			rc = sign_begin(j, buf_view(&clean), &d);
 			if (!d)
 				break;
 		}
 		if (dkim_put_body(d, str_skip(buf_view(&clean), look.header_n), &j->fault) != 0)
-			rc = fault(j, REASON_TEMPORARY, "4.7.0");
+			rc = unsigned_fault(j);
 	}
 	if (rc == 0 && d)
-		rc = sign(j, &d, &j->fault);
+		rc = sign(j, &d);
 	if (d)
 		dkim_abort(&d);
 	buf_free(&clean);
@@ -415,6 +434,7 @@ static void prepare_call(struct chore *c)
 	struct relay_job *j = CONTAINER(c, struct relay_job, chore);
 
 	j->fault_reason = REASON_NONE;
+	j->not_signed = false;
 	if (prepare(j) != 0)
 		CHECK(j->fault_reason != REASON_NONE);
 	buf_free(&j->block);
@@ -450,6 +470,15 @@ static void prepare_done(struct chore *c)
 	relay_mail_unref(&j->mail);
 	if (j->signer)
 		dkim_signer_free(&j->signer);
+	if (j->not_signed) {
+		unsigned held;
+
+		stat_inc(&j->relay->stats.not_signed);
+		if (log_due(&j->relay->quiet, &held))
+			log_warn("a mail could not be signed, and is not sent without",
+				F_STR("channel", j->relay->c->name), F_ID("id", j->d->msg->id),
+				F_STR("why", j->fault.text), F_U64("more", held));
+	}
 	if (j->fault_reason != REASON_NONE)
 		decide(j, relay_failed(j->fault_reason, j->fault_status, "%s", j->fault.text));
 	else

@@ -18,6 +18,7 @@ const struct protocol protocol_smtp = {
 	.window = 2,
 	.open = relay_open,
 	.submit = relay_submit,
+	.parts = relay_parts,
 	.close = relay_close,
 	.describe = relay_describe,
 	.adopt = relay_adopt,

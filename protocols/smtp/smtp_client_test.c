@@ -53,6 +53,24 @@ static void end(void)
 
 /* ---- the ordinary road ---- */
 
+static struct message *mail_spooled(const char *name, size_t size)
+{
+	struct message *m;
+	struct draft d;
+	char value[100];
+
+	draft_init(&d);
+	d.head.media = MEDIA_EMAIL;
+	d.head.flags = MSG_OCTETS;
+	draft_put(&d, FIELD_FROM, STR("a@us.example"));
+	draft_put(&d, FIELD_TO, STR("b@peer.example"));
+	snprintf(value, sizeof value, "octets:%s:%zu", name, size);
+	draft_put(&d, FIELD_SPOOL, str_of(value));
+	m = draft_seal(&d);
+	draft_free(&d);
+	return m;
+}
+
 static void test_sends(void **state)
 {
 	struct outcome o;
@@ -414,24 +432,6 @@ static void test_defect_15_octets_untouched(void **state)
 	SENDS_AS(odd, odd);
 }
 
-static struct message *mail_spooled(const char *name, size_t size)
-{
-	struct message *m;
-	struct draft d;
-	char value[100];
-
-	draft_init(&d);
-	d.head.media = MEDIA_EMAIL;
-	d.head.flags = MSG_OCTETS;
-	draft_put(&d, FIELD_FROM, STR("a@us.example"));
-	draft_put(&d, FIELD_TO, STR("b@peer.example"));
-	snprintf(value, sizeof value, "octets:%s:%zu", name, size);
-	draft_put(&d, FIELD_SPOOL, str_of(value));
-	m = draft_seal(&d);
-	draft_free(&d);
-	return m;
-}
-
 /* A big mail's chunks go without waiting for each answer, but not for ever without any; and when
  * one is refused the answers to those behind it are still awaited. */
 static void test_spool_chunks(void **state)
@@ -705,6 +705,90 @@ static void test_promised(void **state)
 		end();
 	}
 	flow.mail = (struct mail_conf){ 0 };
+}
+
+/* A mail that a key is for goes signed or not at all; one that no key is for goes as it is. */
+static void test_never_unsigned(void **state)
+{
+	static const char unsignable[] =
+		"From: shop@us.example\r\nthis is no field\r\n\r\nHello.\r\n";
+	static const char foreign[] = "From: a@other.example\r\nthis is no field\r\n\r\nHello.\r\n";
+	EVP_PKEY *key = EVP_PKEY_Q_keygen(NULL, NULL, "ED25519");
+	struct spool_writer *w;
+	char path[64], conf[400], name[SPOOL_NAME];
+	struct outcome o;
+	struct err e;
+	FILE *f;
+
+	snprintf(path, sizeof path, "%s/dkim.pem", dir);
+	f = fopen(path, "we");
+	assert_true(f && PEM_write_PrivateKey(f, key, NULL, NULL, 0, NULL, NULL));
+	fclose(f);
+	EVP_PKEY_free(key);
+	flow.c.spool = spool_open(dir, &e);
+	w = spool_begin(flow.c.spool, &e);
+	assert_int_equal(spool_write(w, unsignable, sizeof unsignable - 1, &e), 0);
+	assert_int_equal(spool_finish(&w, name, &e), 0);
+	snprintf(conf, sizeof conf,
+		QUICK
+		"dkim = ( { domain = \"us.example\"; selector = \"s\"; key_file = \"%s\"; } );",
+		path);
+	begin(SCRIPTS("session\nmail\nmail\nidle"), conf, 1);
+	flow_window_is(true);
+	o = flow_fate(flow_send(unsignable));
+	assert_int_equal(o.verdict, VERDICT_RETRY);
+	assert_non_null(strstr(o.words, "DKIM"));
+	o = flow_fate(flow_lend(mail_spooled(name, sizeof unsignable - 1)));
+	assert_int_equal(o.verdict, VERDICT_RETRY);
+	assert_non_null(strstr(o.words, "DKIM"));
+	assert_int_equal(stat_get(&flow.relay.stats.not_signed), 2);
+	assert_int_equal(peer.mails, 0);
+	is_sent(flow_send(foreign));
+	assert_true(str_find(buf_view(&peer.data), STR("DKIM-Signature")) < 0);
+	is_sent(flow_send(mail));
+	assert_true(str_find(buf_view(&peer.data), STR("DKIM-Signature")) >= 0);
+	end();
+	spool_close(&flow.c.spool);
+	unlink(path);
+}
+
+/* Before it is accepted, not when it is sent. */
+static void test_no_sender(void **state)
+{
+	static const struct {
+		const char *from, *sender;
+		unsigned flags, parts;
+	} cases[] = {
+		{ "", "", 0, 0 },
+		{ "a@us.example", "", 0, 1 },
+		{ "", "no-reply@us.example", 0, 1 },
+		{ "", "", MSG_OCTETS, 1 },
+		{ "", "", MSG_REPORT, 1 },
+	};
+
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		struct mail_conf conf = { .sender = cases[i].sender };
+		struct channel c = { .mail = &conf };
+		struct outcome why = { 0 };
+		struct message *m;
+		struct draft d;
+
+		draft_init(&d);
+		d.head.media = MEDIA_EMAIL;
+		d.head.flags = (uint16_t)cases[i].flags;
+		if (cases[i].from[0])
+			draft_put(&d, FIELD_FROM, str_of(cases[i].from));
+		draft_put(&d, FIELD_TO, STR("b@peer.example"));
+		m = draft_seal(&d);
+		draft_free(&d);
+		assert_int_equal(relay_parts(&c, m, &why), cases[i].parts);
+		if (!cases[i].parts) {
+			assert_int_equal(why.reason, REASON_BAD_SENDER);
+			assert_int_equal(why.verdict, VERDICT_FAILED);
+			assert_non_null(strstr(why.words, "mail.sender"));
+		}
+		message_unref(&m);
+	}
 }
 
 /* ---- BDAT ---- */
@@ -1188,6 +1272,8 @@ int main(void)
 		T(test_addresses_inject_nothing),
 		T(test_verp),
 		T(test_promised),
+		T(test_never_unsigned),
+		T(test_no_sender),
 		T(test_bdat),
 		T(test_auth),
 		T(test_tls_that_does_not_work),
