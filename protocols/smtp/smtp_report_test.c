@@ -161,6 +161,32 @@ static void test_delayed(void **state)
 	no_report();
 }
 
+static void ends_unknown(uint64_t id, enum reason why)
+{
+	struct store_op *op = store_op_new(OP_FINAL, NULL, NULL);
+
+	op->final.id = id;
+	op->final.state = STATE_UNKNOWN;
+	op->final.reason = why;
+	store_do(gateway_store(fx.g), op);
+}
+
+/* An end that nobody knows is told to who wants to hear of failures: silence would mean success. */
+static void test_unknown(void **state)
+{
+	struct message *m;
+
+	ends_unknown(one_mail("", "b@down.example", ""), REASON_LOST);
+	m = next_report();
+	has(m, "\r\nAction: failed\r\nStatus: 5.4.2\r\n");
+	has(m, "may have arrived");
+	message_unref(&m);
+	ends_unknown(one_mail("", "b@down.example", " NOTIFY=NEVER"), REASON_LOST);
+	/* a server further on promised a report and sent none: that it took the mail is all */
+	ends_unknown(one_mail("", "b@down.example", " NOTIFY=SUCCESS,FAILURE"), REASON_NO_RECEIPT);
+	no_report();
+}
+
 static void far_report(const char *token, const char *action, const char *status)
 {
 	struct client c = dial_from("127.0.9.1"); /* nobody's account */
@@ -228,6 +254,7 @@ int main(void)
 		T(test_relayed),
 		T(test_delayed),
 		T(test_passed_on),
+		T(test_unknown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
