@@ -276,9 +276,10 @@ void listener_closed(struct listener *l);
  * in the same transaction (plugins/plugin.h, feedback). Answered by evidence_answer(). Copied. */
 void evidence_arrived(struct listener *l, const struct evidence *v, void *token);
 /* What was accepted, with its content, for who tells its submitter by mail. Found on a worker; done
- * on the listener's loop with a reference of its own, NULL: it is no longer there. */
-void message_fetch(
-	struct listener *l, uint64_t id, void (*done)(void *ctx, struct message *m), void *ctx);
+ * on the listener's loop with a reference of its own, NULL: it is no longer there. words: the far
+ * side's last ones, valid in the call. */
+typedef void (*message_fetched_fn)(void *ctx, struct message *m, const char *words);
+void message_fetch(struct listener *l, uint64_t id, message_fetched_fn done, void *ctx);
 
 /* The account with that name, or NULL. Names are compared whole; the time does not tell which
  * exist. */

@@ -222,7 +222,8 @@ struct fetch {
 	struct gateway *g;
 	uint64_t id;
 	struct message *m;
-	void (*done)(void *ctx, struct message *m);
+	char words[OUTCOME_WORDS];
+	message_fetched_fn done;
 	void *ctx;
 };
 
@@ -235,6 +236,7 @@ static void fetch_call(struct chore *w)
 	if (store_find(gateway_store(f->g), f->id, true, &v, &e) != 1)
 		return;
 	f->m = v.msg ? message_ref(v.msg) : NULL;
+	memcpy(f->words, v.words, sizeof f->words);
 	store_view_free(&v);
 }
 
@@ -242,12 +244,11 @@ static void fetch_done(struct chore *w)
 {
 	struct fetch *f = (struct fetch *)w;
 
-	f->done(f->ctx, f->m);
+	f->done(f->ctx, f->m, f->words);
 	mem_free(&f);
 }
 
-void message_fetch(
-	struct listener *l, uint64_t id, void (*done)(void *ctx, struct message *m), void *ctx)
+void message_fetch(struct listener *l, uint64_t id, message_fetched_fn done, void *ctx)
 {
 	struct fetch *f = mem_new(struct fetch);
 

@@ -246,7 +246,7 @@ static struct message *fetched;
 static bool fetch_over;
 static uint64_t fetch_id;
 
-static void fetch_done(void *ctx, struct message *m)
+static void fetch_done(void *ctx, struct message *m, const char *words)
 {
 	assert_ptr_equal(ctx, &fetched);
 	assert_ptr_equal(loop_self(), fx.door->loop);

@@ -33,7 +33,7 @@ struct verify {
 	bool ok;
 };
 struct fetch {
-	void (*done)(void *ctx, struct message *m);
+	message_fetched_fn done;
 	void *ctx;
 };
 
@@ -324,8 +324,7 @@ void evidence_arrived(struct listener *l, const struct evidence *v, void *token)
 	CHECK(w.evidence_n < PENDING);
 	w.evidence[w.evidence_n++] = token;
 }
-void message_fetch(
-	struct listener *l, uint64_t id, void (*done)(void *ctx, struct message *m), void *ctx)
+void message_fetch(struct listener *l, uint64_t id, message_fetched_fn done, void *ctx)
 {
 	CHECK(w.fetches_n < PENDING);
 	w.fetches[w.fetches_n++] = (struct fetch){ done, ctx };
@@ -504,7 +503,7 @@ static void fetch(bool there)
 	if (!w.fetches_n)
 		return;
 	f = w.fetches[--w.fetches_n];
-	f.done(f.ctx, there && w.last ? message_ref(w.last) : NULL);
+	f.done(f.ctx, there && w.last ? message_ref(w.last) : NULL, "550 5.1.1 no");
 }
 
 static void tell(struct str *in)

@@ -27,7 +27,7 @@ struct telling {
 	struct message *m;       /* the message that the note is about */
 	struct mail_envelope envelope;
 	struct dsn d;
-	char status[16], reporter[256], words[160];
+	char status[16], reporter[256], words[160], diagnostic[OUTCOME_WORDS];
 	struct buf original, out;
 	char spooled[SPOOL_NAME];
 	uint64_t most; /* octets of an original that goes back whole */
@@ -335,7 +335,7 @@ static struct str recipient_of(const struct telling *t)
 	return message_get(t->m, FIELD_TO);
 }
 
-static void fetched(void *ctx, struct message *m)
+static void fetched(void *ctx, struct message *m, const char *words)
 {
 	struct telling *t = ctx;
 	struct outcome o;
@@ -367,6 +367,11 @@ static void fetched(void *ctx, struct message *m)
 	/* RET speaks of failures (RFC 3461 §4.3). */
 	t->whole = t->envelope.ret == RET_FULL && t->d.action == DSN_FAILED;
 	status_of(t);
+	/* What was said when it ended; what a bounce said is another's. */
+	if (t->d.action == DSN_FAILED && t->n->kind == NOTE_RECEIPT) {
+		str_copy(t->diagnostic, sizeof t->diagnostic, str_of(words));
+		t->d.diagnostic = str_of(t->diagnostic);
+	}
 	t->chore.reply = t->srv->l->loop;
 	t->chore.call = write_call;
 	t->chore.done = write_done;

@@ -95,6 +95,7 @@ static void test_failed(void **state)
 	has(m, "\r\nFinal-Recipient: rfc822; b@bad.example\r\n");
 	has(m, "\r\nAction: failed\r\nStatus: 5.");
 	has(m, "\r\nReporting-MTA: dns; mx.shop.example\r\n");
+	has(m, "\r\nDiagnostic-Code: x-postern; null channel, as set\r\n");
 	has(m, "\r\nContent-Type: text/rfc822-headers\r\n");
 	has(m, "\r\nSubject: about x\r\n");
 	has(m, "\r\nIn-Reply-To: <1@shop>\r\n");
