@@ -4,7 +4,9 @@
  *		{ "mx.a.example", "A", "127.0.0.1" }, { "down.example", "FAIL", "" }, { NULL } };
  *
  * Types: MX, A, AAAA, TXT, CNAME, TLSA (hex); FAIL answers SERVFAIL, SILENT nothing. A name below
- * none of the rows does not exist.
+ * none of the rows does not exist. With a key (dns_sign_zone) what is at or below one zone is
+ *signed; that there is nothing is not, so that it is bogus there. One record of a type and name,
+ *then.
  */
 #ifndef POSTERN_TESTS_DNS_PEER_H
 #define POSTERN_TESTS_DNS_PEER_H
@@ -13,6 +15,8 @@
 #include "protocols/smtp/dns.h"
 
 #include <arpa/inet.h>
+#include <openssl/ecdsa.h>
+#include <openssl/evp.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <strings.h>
@@ -31,6 +35,8 @@ static struct {
 	unsigned asked; /* questions */
 	unsigned ttl;
 	char server[32];
+	EVP_PKEY *key;
+	const char *zone; /* signed */
 } names;
 
 static inline void dns_put_name(struct buf *b, struct str name)
@@ -59,10 +65,8 @@ static inline unsigned dns_type_of(const char *word)
 
 static inline void dns_put_data(struct buf *b, unsigned type, const char *data)
 {
-	size_t at = b->n;
 	uint8_t address[16];
 
-	buf_be16(b, 0);
 	if (type == 1 || type == 28) {
 		inet_pton(type == 1 ? AF_INET : AF_INET6, data, address);
 		buf_add(b, address, type == 1 ? 4 : 16);
@@ -81,7 +85,123 @@ static inline void dns_put_data(struct buf *b, unsigned type, const char *data)
 			buf_u8(b, (uint8_t)strtoul(hex, NULL, 16));
 		}
 	}
-	put_be16(b->p + at, (uint16_t)(b->n - at - 2));
+}
+
+/* ---- DNSSEC: one zone, one key, ECDSA P-256 (RFC 6605) ---- */
+
+enum { DNS_T_RRSIG = 46, DNS_T_DNSKEY = 48, DNS_ALG = 13 };
+
+static inline void dns_key_data(struct buf *b)
+{
+	unsigned char point[65];
+	size_t n = 0;
+
+	CHECK(EVP_PKEY_get_octet_string_param(names.key, "pub", point, sizeof point, &n) &&
+		n == 65);
+	buf_be16(b, 257);
+	buf_u8(b, 3);
+	buf_u8(b, DNS_ALG);
+	buf_add(b, point + 1, 64);
+}
+
+static inline uint16_t dns_key_tag(void)
+{
+	struct buf b = BUF_INIT;
+	uint32_t sum = 0;
+
+	dns_key_data(&b);
+	for (size_t i = 0; i < b.n; i++)
+		sum += i & 1 ? (unsigned char)b.p[i] : (uint32_t)(unsigned char)b.p[i] << 8;
+	buf_free(&b);
+	return (uint16_t)(sum + (sum >> 16));
+}
+
+static inline bool dns_is_signed(const char *name)
+{
+	size_t n = strlen(name), m = names.zone ? strlen(names.zone) : 0;
+
+	return names.key && n >= m && strcasecmp(name + n - m, names.zone) == 0;
+}
+
+/* RDATA of the RRSIG of one record. */
+static inline void dns_sign(struct buf *out, const char *name, unsigned type, struct str rdata)
+{
+	struct buf b = BUF_INIT;
+	unsigned char der[128];
+	size_t der_n = sizeof der, head = out->n;
+	const unsigned char *at = der;
+	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+	ECDSA_SIG *sig;
+	unsigned labels = 1;
+
+	for (const char *p = name; *p; p++)
+		labels += *p == '.';
+	buf_be16(out, (uint16_t)type);
+	buf_u8(out, DNS_ALG);
+	buf_u8(out, (uint8_t)labels);
+	buf_be32(out, names.ttl);
+	buf_be32(out, (uint32_t)(time(NULL) + 86400));
+	buf_be32(out, (uint32_t)(time(NULL) - 86400));
+	buf_be16(out, dns_key_tag());
+	dns_put_name(out, str_of(names.zone));
+	buf_add(&b, out->p + head, out->n - head);
+	dns_put_name(&b, str_of(name));
+	buf_be16(&b, (uint16_t)type);
+	buf_be16(&b, 1);
+	buf_be32(&b, names.ttl);
+	buf_be16(&b, (uint16_t)rdata.n);
+	buf_str(&b, rdata);
+	CHECK(EVP_DigestSignInit(ctx, NULL, EVP_sha256(), NULL, names.key) == 1);
+	CHECK(EVP_DigestSign(ctx, der, &der_n, (unsigned char *)b.p, b.n) == 1);
+	sig = d2i_ECDSA_SIG(NULL, &at, (long)der_n);
+	CHECK(sig);
+	buf_extend(out, 64);
+	BN_bn2binpad(ECDSA_SIG_get0_r(sig), (unsigned char *)out->p + out->n - 64, 32);
+	BN_bn2binpad(ECDSA_SIG_get0_s(sig), (unsigned char *)out->p + out->n - 32, 32);
+	ECDSA_SIG_free(sig);
+	EVP_MD_CTX_free(ctx);
+	buf_free(&b);
+}
+
+/* From now on; the file gets the key that DNSSEC begins with. */
+static inline void dns_sign_zone(const char *zone, const char *anchor_file)
+{
+	struct buf key = BUF_INIT;
+	unsigned char text[200];
+	FILE *f = fopen(anchor_file, "we");
+
+	names.key = EVP_EC_gen("P-256");
+	names.zone = zone;
+	dns_key_data(&key);
+	EVP_EncodeBlock(text, (unsigned char *)key.p + 4, 64);
+	CHECK(f && fprintf(f, "%s. IN DNSKEY 257 3 13 %s\n", zone, text) > 0);
+	fclose(f);
+	buf_free(&key);
+}
+
+/* One record, and its signature. */
+static inline unsigned dns_put_record(
+	struct buf *b, const char *name, unsigned type, struct str rdata)
+{
+	struct buf sig = BUF_INIT;
+
+	buf_be16(b, 0xc00c);
+	buf_be16(b, (uint16_t)type);
+	buf_be16(b, 1);
+	buf_be32(b, names.ttl);
+	buf_be16(b, (uint16_t)rdata.n);
+	buf_str(b, rdata);
+	if (!dns_is_signed(name))
+		return 1;
+	dns_sign(&sig, name, type, rdata);
+	buf_be16(b, 0xc00c);
+	buf_be16(b, DNS_T_RRSIG);
+	buf_be16(b, 1);
+	buf_be32(b, names.ttl);
+	buf_be16(b, (uint16_t)sig.n);
+	buf_str(b, buf_view(&sig));
+	buf_free(&sig);
+	return 2;
 }
 
 /* False: no answer at all. */
@@ -90,6 +210,8 @@ static inline bool dns_answer_to(struct str q, struct buf *b)
 	char name[DNS_NAME];
 	size_t used;
 	unsigned type, answers = 0, rcode = 3;
+	struct buf data = BUF_INIT;
+	bool edns;
 
 	if (q.n < 17 || !dns_name_parse(str_skip(q, 12), name, &used) || q.n < 12 + used + 4)
 		return false;
@@ -104,23 +226,37 @@ static inline bool dns_answer_to(struct str q, struct buf *b)
 			rcode = rcode == 3 ? 0 : rcode;
 		if (strcasecmp(r->name, name) != 0)
 			continue;
-		if (!strcmp(r->type, "SILENT"))
+		if (!strcmp(r->type, "SILENT")) {
+			buf_free(&data);
 			return false;
+		}
 		rcode = !strcmp(r->type, "FAIL") ? 2 : 0;
 		if (rcode || (is != type && is != 5))
 			continue;
-		buf_be16(b, 0xc00c);
-		buf_be16(b, (uint16_t)is);
-		buf_be16(b, 1);
-		buf_be32(b, names.ttl);
-		dns_put_data(b, is, r->data);
-		answers++;
+		buf_reset(&data);
+		dns_put_data(&data, is, r->data);
+		answers += dns_put_record(b, name, is, buf_view(&data));
 	}
+	if (type == DNS_T_DNSKEY && names.key && strcasecmp(name, names.zone) == 0) {
+		buf_reset(&data);
+		dns_key_data(&data);
+		answers += dns_put_record(b, name, type, buf_view(&data));
+		rcode = 0;
+	}
+	buf_free(&data);
 	b->p[2] = (char)0x85; /* a response, with authority */
 	b->p[3] = (char)(0x80 | rcode);
 	put_be16(b->p + 6, (uint16_t)answers);
 	put_be16(b->p + 8, 0);
-	put_be16(b->p + 10, 0);
+	edns = be16(q.p + 10) != 0;
+	put_be16(b->p + 10, edns);
+	if (edns) { /* OPT: we know DNSSEC */
+		buf_u8(b, 0);
+		buf_be16(b, 41);
+		buf_be16(b, 1232);
+		buf_be32(b, 0x8000);
+		buf_be16(b, 0);
+	}
 	return true;
 }
 
@@ -170,6 +306,8 @@ static inline void dns_stop(void)
 	sendto(names.fd, "", 1, 0, (struct sockaddr *)&a, sizeof a);
 	pthread_join(names.thread, NULL);
 	close(names.fd);
+	EVP_PKEY_free(names.key);
+	names.key = NULL;
 }
 
 #endif

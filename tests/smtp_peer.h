@@ -25,6 +25,7 @@
 #include <openssl/ssl.h>
 #include <pthread.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -310,7 +311,13 @@ static void *peer_run(void *arg)
 {
 	pthread_t threads[512];
 	unsigned n = 0, script = 0;
+	sigset_t pipe;
 	int fd;
+
+	/* OpenSSL writes without MSG_NOSIGNAL; here alone, for the client must not need it. */
+	sigemptyset(&pipe);
+	sigaddset(&pipe, SIGPIPE);
+	pthread_sigmask(SIG_BLOCK, &pipe, NULL);
 
 	while ((fd = accept(peer.fd, NULL, NULL)) >= 0) {
 		struct peer_job *j = mem_new(struct peer_job);

@@ -16,6 +16,9 @@ struct tls_client {
 	SSL_CTX *ctx;
 	char *name; /* sent as SNI and checked */
 	bool verify, fixed_name;
+	char *also; /* DANE */
+	struct tls_tlsa *tlsa;
+	size_t tlsa_n;
 };
 
 struct tls_server {
@@ -124,6 +127,7 @@ struct tls_client *tls_client_new(const struct tls_conf *c, const char *host, st
 
 	t->refs = 1;
 	t->ctx = ctx_new(TLS_client_method());
+	SSL_CTX_dane_enable(t->ctx); /* for connections that have records */
 	t->verify = c->verify;
 	t->fixed_name = c->server_name && *c->server_name;
 	t->name = mem_dup(str_of(t->fixed_name ? c->server_name : host));
@@ -157,6 +161,42 @@ struct tls_client *tls_client_named(struct tls_client *c, const char *host)
 	return t;
 }
 
+struct tls_client *tls_client_strict(struct tls_client *c, const char *host)
+{
+	struct tls_client *t = tls_client_named(c, host);
+
+	t->verify = true;
+	return t;
+}
+
+/* RFC 7672 §3.1: those of usage 0 and 1 are not for mail. */
+static bool tlsa_usable(const struct tls_tlsa *r)
+{
+	return (r->usage == 2 || r->usage == 3) && r->selector <= 1 && r->matching <= 2 && r->n &&
+	       (r->matching != 1 || r->n == 32) && (r->matching != 2 || r->n == 64);
+}
+
+struct tls_client *tls_client_dane(struct tls_client *c, const char *host, const char *also,
+	const struct tls_tlsa *v, size_t n)
+{
+	struct tls_client *t = tls_client_strict(c, host);
+
+	t->also = also ? mem_dup(str_of(also)) : NULL;
+	t->tlsa = mem_alloc((n + 1) * sizeof *t->tlsa);
+	for (size_t i = 0; i < n; i++) {
+		struct tls_tlsa *r = &t->tlsa[t->tlsa_n];
+
+		if (!tlsa_usable(&v[i]))
+			continue;
+		*r = v[i];
+		r->data = memcpy(mem_raw(v[i].n), v[i].data, v[i].n);
+		t->tlsa_n++;
+	}
+	if (!t->tlsa_n)
+		tls_client_free(&t);
+	return t;
+}
+
 struct tls_client *tls_client_ref(struct tls_client *c)
 {
 	atomic_fetch_add(&c->refs, 1);
@@ -171,6 +211,10 @@ void tls_client_free(struct tls_client **cp)
 	if (!c || atomic_fetch_sub(&c->refs, 1) != 1)
 		return;
 	SSL_CTX_free(c->ctx);
+	for (size_t i = 0; i < c->tlsa_n; i++)
+		mem_free(&c->tlsa[i].data);
+	mem_free(&c->tlsa);
+	mem_free(&c->also);
 	mem_free(&c->name);
 	mem_free(&c);
 }
@@ -178,6 +222,24 @@ void tls_client_free(struct tls_client **cp)
 const char *tls_client_name(const struct tls_client *c)
 {
 	return c->name;
+}
+
+/* Sends SNI and checks names itself. A record that OpenSSL cannot read is as good as absent; when
+ * that leaves none, nothing will match. */
+static void dane_open(struct tls_client *c, SSL *ssl)
+{
+	CHECK(SSL_dane_enable(ssl, c->name) == 1);
+	SSL_dane_set_flags(ssl, DANE_FLAG_NO_DANE_EE_NAMECHECKS);
+	for (size_t i = 0; i < c->tlsa_n; i++) {
+		const struct tls_tlsa *r = &c->tlsa[i];
+
+		SSL_dane_tlsa_add(ssl, r->usage, r->selector, r->matching, r->data, r->n);
+	}
+	if (c->also)
+		SSL_add1_host(ssl, c->also);
+	SSL_set_hostflags(ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+	SSL_set_verify(ssl, SSL_VERIFY_PEER, NULL);
+	ERR_clear_error();
 }
 
 SSL *tls_client_open(struct tls_client *c)
@@ -188,6 +250,10 @@ SSL *tls_client_open(struct tls_client *c)
 
 	CHECK(ssl);
 	SSL_set_connect_state(ssl);
+	if (c->tlsa_n) {
+		dane_open(c, ssl);
+		return ssl;
+	}
 	/* RFC 6066 §3: no literal addresses in SNI. */
 	if (!numeric && *c->name)
 		SSL_set_tlsext_host_name(ssl, c->name);

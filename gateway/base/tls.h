@@ -24,6 +24,18 @@ struct tls_conf {
 struct tls_client *tls_client_new(const struct tls_conf *c, const char *host, struct err *e);
 /* The same settings and store for another name (cheap: one per MX host is fine). */
 struct tls_client *tls_client_named(struct tls_client *c, const char *host);
+/* The same for another name, and its certificate is checked whatever the settings say. */
+struct tls_client *tls_client_strict(struct tls_client *c, const char *host);
+/* DANE (RFC 7671, 7672): for that host, known by TLSA records alone, of usage 2 or 3. `also`:
+ * another name that certificates under an authority of usage 2 may be for, or NULL. NULL: no record
+ * can be used. Records are copied. */
+struct tls_tlsa {
+	uint8_t usage, selector, matching;
+	const void *data;
+	size_t n;
+};
+struct tls_client *tls_client_dane(struct tls_client *c, const char *host, const char *also,
+	const struct tls_tlsa *v, size_t n);
 struct tls_client *tls_client_ref(struct tls_client *c);
 void tls_client_free(struct tls_client **cp);
 /* Certificate files are read here; ca_file makes client certificates obligatory. */

@@ -177,6 +177,9 @@ static void distrust_put(struct buf *b, const struct tls_link *l, int code, X509
 			cert_names(cert, b);
 		buf_printf(b, ", not %s", l->name ? l->name : "");
 		return;
+	case X509_V_ERR_DANE_NO_MATCH:
+		buf_c(b, "certificate is none of those that DANE (TLSA records) names");
+		return;
 	case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT:
 		buf_c(b, "certificate is self-signed and not in ca_file");
 		return;

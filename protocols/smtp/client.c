@@ -351,6 +351,9 @@ int relay_adopt(struct channel *c, const void *v)
 	if (!r->c || r->closing ||
 		!conf_equal(relay_link_rows, &relay_settings(r)->link, &conf->link) ||
 		!conf_equal(dns_rows, &relay_settings(r)->dns, &conf->dns) ||
+		relay_settings(r)->dane != conf->dane ||
+		relay_settings(r)->mta_sts != conf->mta_sts ||
+		strcmp(relay_settings(r)->mta_sts_endpoint, conf->mta_sts_endpoint) != 0 ||
 		relay_verifies(&relay_settings(r)->link) != relay_verifies(&conf->link))
 		return -1;
 	/* Keys are read again with every change, so that a new one in an old file counts. */
@@ -386,10 +389,10 @@ static void describe_session(const struct relay_session *s, struct buf *b)
 		clock_put_rfc3339(b, s->since);
 		buf_c(b, "\",\"tls\":");
 		buf_json(b, str_of(s->cipher));
-		buf_printf(b, ",\"verified\":%s,\"pipelining\":%s,\"mails\":%u,\"unanswered\":%u",
-			s->tls && relay_verifies(&relay_settings(s->relay)->link) ? "true"
-										  : "false",
-			s->pipelining ? "true" : "false", s->mails, s->jobs_n);
+		buf_printf(b,
+			",\"verified\":\"%s\",\"pipelining\":%s,\"mails\":%u,\"unanswered\":%u",
+			s->tls ? s->to.trust : "", s->pipelining ? "true" : "false", s->mails,
+			s->jobs_n);
 	}
 	buf_char(b, '}');
 }

@@ -28,6 +28,7 @@
 #include "protocols/smtp/mx.h"
 #include "protocols/smtp/reply.h"
 #include "protocols/smtp/sasl.h"
+#include "protocols/smtp/sts.h"
 
 /* ---- settings ---- */
 
@@ -76,6 +77,9 @@ struct relay_conf {
 	/* host = "mx" */
 	int domain_connections;
 	double domain_rate;
+	int mta_sts; /* enum sts_mode, as far as we go */
+	const char *mta_sts_endpoint;
+	bool dane;
 	struct dns_conf dns;
 };
 extern const struct conf_item relay_rows[], relay_link_rows[];
@@ -210,6 +214,7 @@ struct relay_host {
 	struct tls_client *tls; /* NULL: none */
 	int mode;               /* enum relay_tls */
 	mono_t no_tls_until;    /* "may", and its TLS does not work */
+	const char *trust;      /* by what its certificate is known: "dane", "mta-sts", "ca", "" */
 };
 
 struct relay_session {
@@ -272,9 +277,13 @@ struct relay_site {
 	char why[240]; /* it does not work, or less than it should; "" */
 	/* of a domain */
 	struct mx_lookup *lookup;
-	bool routed;         /* the hosts are known … */
-	mono_t routed_until; /* … until then */
-	bool refused_all;    /* and no mail can go there: `verdict` */
+	struct relay_host *next; /* hosts found that wait for the domain's policy … */
+	unsigned next_n;
+	mono_t next_until;
+	struct sts_ask *policy; /* … which is being asked for */
+	bool routed;            /* the hosts are known … */
+	mono_t routed_until;    /* … until then */
+	bool refused_all;       /* and no mail can go there: `verdict` */
 	struct outcome verdict;
 	bool proven;    /* a connection has worked */
 	mono_t used_at; /* last */
@@ -294,6 +303,7 @@ struct relay {
 	struct relay_site *smart; /* NULL: straight to MX */
 	struct map domains;       /* of sites */
 	struct dns *dns;
+	struct sts *sts;     /* NULL: not asked */
 	unsigned sessions_n; /* of all sites */
 	bool starved;        /* a site wants a connection, and there are as many as may be */
 	struct timer sweep;
@@ -363,7 +373,8 @@ void site_soften(const struct relay_site *s, struct outcome *o);
 void relay_serve_starved(struct relay *r);
 unsigned relay_most(const struct relay *r); /* connections */
 bool site_is_mx(const struct relay_site *s);
-dur_t site_slot(struct relay_site *s); /* when a mail that is put off comes again, from now */
+void site_unroute(struct relay_site *s); /* forgets what was being found out */
+dur_t site_slot(struct relay_site *s);   /* when a mail that is put off comes again, from now */
 /* client_session.c */
 void peer_open(struct relay_site *s, unsigned host);
 void peer_free(struct relay_session *s);

@@ -19,6 +19,12 @@ static const struct conf_word auth_words[] = {
 	{ "xoauth2", RELAY_AUTH_XOAUTH2, "the password is an access token" },
 	{ NULL },
 };
+static const struct conf_word sts_words[] = {
+	{ "off", STS_NONE, "policies are not asked for" },
+	{ "test", STS_TESTING, "what would be refused is logged and sent all the same" },
+	{ "enforce", STS_ENFORCE, "policies that say so are held to" },
+	{ NULL },
+};
 static const struct conf_word chunking_words[] = {
 	{ "off", CHUNKING_OFF, "always DATA" },
 	{ "auto", CHUNKING_AUTO, "BDAT for binary content only, which DATA cannot carry" },
@@ -86,6 +92,13 @@ static void check_relay(const void *v, const struct conf_where *at, struct conf_
 		conf_fault_at(f, at, "tls", "has key_file without cert_file");
 	if (!l->tls.verify && l->tls.mode > RELAY_TLS_MAY)
 		conf_warn_at(f, at, "tls", "verify = false: anyone can be this server");
+	if (c->dane && !(c->dns.trust_anchor && c->dns.trust_anchor[0]))
+		conf_fault_at(
+			f, at, "dane", "needs dns.trust_anchor: without DNSSEC TLSA says nothing");
+	if ((c->dane || c->mta_sts) && l->tls.mode == RELAY_TLS_NONE)
+		conf_fault_at(f, at, "tls", "mode = \"none\" cannot be with dane or mta_sts");
+	if (relay_is_mx(c) && l->tls.server_name && l->tls.server_name[0])
+		conf_fault_at(f, at, "tls", "server_name makes no sense with host = \"mx\"");
 	if (relay_is_mx(c) && (l->user[0] || l->backup_n))
 		conf_fault_at(f, at, l->user[0] ? "user" : "backup",
 			"makes no sense with host = \"mx\": each domain has its own servers");
@@ -176,6 +189,13 @@ const struct conf_item relay_rows[] = {
 		"not given, are for all."),
 	CONF_REAL(S, domain_rate, 0, 1e6, 0, "With host = \"mx\": mails to one domain; 0: no limit.",
 		.unit = "messages/s"),
+	CONF_ENUM(S, mta_sts, sts_words, STS_NONE, "With host = \"mx\": MTA-STS (RFC 8461)."),
+	CONF_STR(S, mta_sts_endpoint, "",
+		"Base URL of policies instead of each domain's own; \"/DOMAIN\" is added. For trying "
+		"out."),
+	CONF_BOOL(S, dane, false,
+		"With host = \"mx\": TLSA records say which certificates are right (RFC 7672). Needs "
+		"dns.trust_anchor."),
 	CONF_GROUP(S, dns, dns_rows, "With host = \"mx\": how names are looked up."),
 	CONF_CHECK(S, check_relay),
 	CONF_END

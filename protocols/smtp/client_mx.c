@@ -8,6 +8,8 @@
 #include "protocols/smtp/client.h"
 #include "gateway/base/mem.h"
 
+#include <stdio.h>
+
 #define SWEEP_EVERY  (5 * DUR_S)
 #define WAIT_MOST    (30 * DUR_S) /* for a connection */
 #define UNUSED_LIFE  (2 * DUR_MIN)
@@ -76,25 +78,138 @@ void site_soften(const struct relay_site *s, struct outcome *o)
 
 /* ---- the way to a domain ---- */
 
-static void hosts_take(struct relay_site *s, const struct mx_route *route)
+static void next_free(struct relay_site *s)
+{
+	for (unsigned i = 0; i < s->next_n; i++)
+		tls_client_free(&s->next[i].tls);
+	mem_free(&s->next);
+	s->next_n = 0;
+}
+
+void site_unroute(struct relay_site *s)
+{
+	mx_cancel(&s->lookup);
+	sts_cancel(&s->policy);
+	next_free(s);
+}
+
+/* How the host's certificate is known, if by anything. With DANE TLS is a must; where no record
+ * can be used, without checking (RFC 7672 §2.2). */
+static void host_trust(
+	const struct relay_site *s, struct relay_host *h, const struct mx_host *found)
 {
 	struct relay *r = s->relay;
 	const struct relay_link_conf *l = &relay_settings(r)->link;
+	struct tls_tlsa v[MX_TLSA];
 
-	site_hosts_free(s);
-	s->hosts = mem_alloc(route->n * sizeof *s->hosts);
-	s->hosts_n = route->n;
-	s->turn = 0;
+	h->mode = l->tls.mode;
+	h->trust = relay_verifies(l) ? "ca" : "";
+	if (!r->tls)
+		return;
+	if (found->dane) {
+		for (unsigned i = 0; i < found->tlsa_n; i++)
+			v[i] = (struct tls_tlsa){ found->tlsa[i].usage, found->tlsa[i].selector,
+				found->tlsa[i].matching, found->tlsa[i].data.p,
+				found->tlsa[i].data.n };
+		if (h->mode < RELAY_TLS_MUST)
+			h->mode = RELAY_TLS_MUST;
+		h->tls = tls_client_dane(r->tls, h->name, s->domain, v, found->tlsa_n);
+		if (h->tls)
+			h->trust = "dane";
+	}
+	if (!h->tls)
+		h->tls = tls_client_named(r->tls, h->name);
+}
+
+static void hosts_make(struct relay_site *s, const struct mx_route *route)
+{
+	const struct relay_link_conf *l = &relay_settings(s->relay)->link;
+
+	next_free(s);
+	s->next = mem_alloc(route->n * sizeof *s->next);
+	s->next_n = route->n;
+	s->next_until = loop_now(s->relay->c->loop) + route->ttl;
 	for (unsigned i = 0; i < route->n; i++) {
-		struct relay_host *h = &s->hosts[i];
+		struct relay_host *h = &s->next[i];
 
 		str_copy(h->name, sizeof h->name, str_of(route->host[i].name));
 		str_copy(h->at, sizeof h->at, str_of(route->host[i].at));
 		h->port = l->port ? l->port : 25;
-		h->mode = l->tls.mode;
-		if (r->tls)
-			h->tls = tls_client_named(r->tls, h->name);
+		host_trust(s, h, &route->host[i]);
 	}
+}
+
+/* Holds the hosts to the domain's policy (RFC 8461 §4, §5); DANE comes before it (§2). */
+static void policy_apply(struct relay_site *s, const struct sts_policy *p)
+{
+	struct relay *r = s->relay;
+	bool enforce = p->mode == STS_ENFORCE && relay_settings(r)->mta_sts == STS_ENFORCE;
+	unsigned kept = 0;
+
+	for (unsigned i = 0; i < s->next_n; i++) {
+		struct relay_host *h = &s->next[i];
+		bool allowed = sts_allows(p, h->name), dane = strcmp(h->trust, "dane") == 0;
+
+		if (!allowed && !dane) {
+			log_warn("not a host of the domain's MTA-STS policy",
+				F_STR("channel", r->c->name), F_STR("domain", s->domain),
+				F_STR("host", h->name), F_BOOL("refused", enforce));
+			if (enforce) {
+				tls_client_free(&h->tls);
+				continue;
+			}
+		}
+		if (enforce && allowed && !dane) {
+			tls_client_free(&h->tls);
+			h->tls = tls_client_strict(r->tls, h->name);
+			h->trust = "mta-sts";
+			if (h->mode < RELAY_TLS_MUST)
+				h->mode = RELAY_TLS_MUST;
+		}
+		if (kept != i) {
+			s->next[kept] = *h;
+			*h = (struct relay_host){ 0 };
+		}
+		kept++;
+	}
+	s->next_n = kept;
+}
+
+static void way_lost(struct relay_site *s, const char *why)
+{
+	site_plan_next(s, why, false);
+	s->up = false;
+	site_fail(s, REASON_DOWN, why);
+}
+
+static void policy_found(void *owner, const struct sts_policy *p)
+{
+	struct relay_site *s = owner;
+	char why[300];
+
+	s->policy = NULL;
+	if (p && p->mode != STS_NONE)
+		policy_apply(s, p);
+	if (!s->next_n) {
+		snprintf(why, sizeof why,
+			"%.200s: none of its mail hosts is one that its MTA-STS policy names",
+			s->domain);
+		s->routed = false;
+		way_lost(s, why);
+		return;
+	}
+	site_hosts_free(s);
+	s->hosts = s->next;
+	s->hosts_n = s->next_n;
+	s->next = NULL;
+	s->next_n = 0;
+	s->turn = 0;
+	s->routed = true;
+	s->refused_all = false;
+	s->routed_until = s->next_until;
+	if (s->up)
+		s->why[0] = '\0';
+	site_feed_later(s);
 }
 
 static void refuse_all(struct relay_site *s, const struct mx_route *route)
@@ -124,31 +239,31 @@ static void route_found(void *owner, const struct mx_route *route)
 
 	s->lookup = NULL;
 	if (route->found == MX_ROUTE) {
-		hosts_take(s, route);
-		s->routed = true;
-		s->refused_all = false;
-		s->routed_until = now + route->ttl;
-		if (s->up)
-			s->why[0] = '\0';
-		site_feed_later(s);
+		hosts_make(s, route);
+		if (s->relay->sts && s->domain[0] != '[')
+			s->policy = sts_look(s->relay->sts, s->domain, policy_found, s);
+		else
+			policy_found(s, NULL);
 	} else if (route->found != MX_LATER) {
 		refuse_all(s, route);
 	} else if (s->routed) { /* what was true will do a little longer */
 		s->routed_until = now + DUR_MIN;
 	} else {
-		site_plan_next(s, route->why, false);
-		s->up = false;
-		site_fail(s, REASON_DOWN, route->why);
+		way_lost(s, route->why);
 	}
 }
 
 bool site_routed(struct relay_site *s)
 {
 	struct relay *r = s->relay;
+	const struct relay_conf *conf = relay_settings(r);
+	struct mx_asks asks = { .domain = s->domain,
+		.us = r->helo,
+		.source = conf->link.source,
+		.dane = conf->dane ? conf->link.port ? conf->link.port : 25 : 0 };
 
-	if ((!s->routed || loop_now(r->c->loop) > s->routed_until) && !s->lookup)
-		s->lookup = mx_look(r->c->loop, r->dns, s->domain, r->helo,
-			relay_settings(r)->link.source, route_found, s);
+	if ((!s->routed || loop_now(r->c->loop) > s->routed_until) && !s->lookup && !s->policy)
+		s->lookup = mx_look(r->c->loop, r->dns, &asks, route_found, s);
 	return s->routed;
 }
 
@@ -237,14 +352,14 @@ static void sweep_site(struct relay_site *s, mono_t now)
 {
 	struct relay_job *j;
 
-	while ((j = list_first(&s->waiting, struct relay_job, link)) && !s->lookup &&
+	while ((j = list_first(&s->waiting, struct relay_job, link)) && !s->lookup && !s->policy &&
 		now - j->since > WAIT_MOST) {
 		list_remove(&j->link);
 		s->waiting_n--;
 		put_off(j, "no connection was free");
 	}
-	if (s->jobs_n || s->sessions_n || s->lookup || s->feed_due || now < s->not_before ||
-		now - s->used_at < UNUSED_LIFE)
+	if (s->jobs_n || s->sessions_n || s->lookup || s->policy || s->feed_due ||
+		now < s->not_before || now - s->used_at < UNUSED_LIFE)
 		return;
 	map_del(&s->relay->domains, str_of(s->domain));
 	site_free(&s);
@@ -264,9 +379,17 @@ static void sweep_fired(struct timer *t)
 
 int relay_mx_open(struct relay *r, struct err *e)
 {
-	r->dns = dns_new(r->c->loop, &relay_settings(r)->dns, e);
+	const struct relay_conf *conf = relay_settings(r);
+
+	r->dns = dns_new(r->c->loop, &conf->dns, e);
 	if (!r->dns)
 		return -1;
+	if (conf->mta_sts) {
+		struct sts_conf sts = { .endpoint = conf->mta_sts_endpoint,
+			.ca_file = conf->link.tls.ca_file };
+
+		r->sts = sts_new(r->c->loop, r->dns, &sts);
+	}
 	r->sweep.fire = sweep_fired;
 	timer_in(r->c->loop, &r->sweep, SWEEP_EVERY);
 	return 0;
@@ -276,7 +399,8 @@ void relay_mx_close(struct relay *r)
 {
 	timer_cancel(r->c->loop, &r->sweep);
 	list_each (it, &r->sites)
-		mx_cancel(&CONTAINER(it, struct relay_site, link)->lookup);
+		site_unroute(CONTAINER(it, struct relay_site, link));
+	sts_free(&r->sts);
 	dns_free(&r->dns);
 	map_free(&r->domains);
 }

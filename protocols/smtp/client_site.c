@@ -379,7 +379,7 @@ void site_free(struct relay_site **sp)
 
 	CHECK(s->jobs_n == 0 && s->sessions_n == 0);
 	timer_cancel(s->relay->c->loop, &s->timer);
-	mx_cancel(&s->lookup);
+	site_unroute(s);
 	site_hosts_free(s);
 	list_remove(&s->link);
 	mem_free(&s->domain);
@@ -407,6 +407,7 @@ void site_take_smarthost(struct relay_site *s)
 		str_copy(h->name, sizeof h->name, at);
 		str_copy(h->at, sizeof h->at, at);
 		h->mode = l->tls.mode;
+		h->trust = r->tls && relay_verifies(l) ? "ca" : "";
 		if (r->tls)
 			h->tls = i ? tls_client_named(r->tls, h->name) : tls_client_ref(r->tls);
 	}

@@ -219,8 +219,8 @@ struct mx_lookup {
 	bool used;
 };
 static struct mx_lookup lookups[LOOKUPS];
-struct mx_lookup *mx_look(struct loop *l, struct dns *d, const char *domain, const char *us,
-	const char *source, mx_fn *fn, void *owner)
+struct mx_lookup *mx_look(
+	struct loop *l, struct dns *d, const struct mx_asks *asks, mx_fn *fn, void *owner)
 {
 	for (int i = 0; i < LOOKUPS; i++) {
 		if (lookups[i].used)
@@ -237,6 +237,49 @@ void mx_cancel(struct mx_lookup **mp)
 		(*mp)->used = false;
 	*mp = NULL;
 }
+struct sts *sts_new(struct loop *l, struct dns *d, const struct sts_conf *c)
+{
+	return (struct sts *)&dummy;
+}
+void sts_free(struct sts **sp)
+{
+	*sp = NULL;
+}
+struct sts_ask {
+	sts_fn *fn;
+	void *owner;
+	bool used;
+};
+static struct sts_ask sts_asks[LOOKUPS];
+struct sts_ask *sts_look(struct sts *s, const char *domain, sts_fn *fn, void *owner)
+{
+	for (int i = 0; i < LOOKUPS; i++) {
+		if (sts_asks[i].used)
+			continue;
+		sts_asks[i] = (struct sts_ask){ fn, owner, true };
+		return &sts_asks[i];
+	}
+	CHECK(false);
+	return NULL;
+}
+void sts_cancel(struct sts_ask **ap)
+{
+	if (*ap)
+		(*ap)->used = false;
+	*ap = NULL;
+}
+static void find_policy(unsigned what)
+{
+	struct sts_ask *a = &sts_asks[what % LOOKUPS];
+	struct sts_policy p = { .mode = (enum sts_mode)((what >> 2 & 3) % 3), .n = 1 };
+
+	if (!a->used)
+		return;
+	a->used = false;
+	str_copy(p.mx[0], sizeof p.mx[0], what & 16 ? STR("mx.example") : STR("*.other"));
+	a->fn(a->owner, what & 32 ? NULL : &p);
+}
+
 static void find_route(unsigned what)
 {
 	struct mx_lookup *m = &lookups[what % LOOKUPS];
@@ -255,6 +298,15 @@ static void find_route(unsigned what)
 		str_copy(r.host[i].at, sizeof r.host[i].at, STR("192.0.2.9"));
 	}
 	m->fn(m->owner, &r);
+}
+struct tls_client *tls_client_strict(struct tls_client *c, const char *host)
+{
+	return c;
+}
+struct tls_client *tls_client_dane(struct tls_client *c, const char *host, const char *also,
+	const struct tls_tlsa *v, size_t n)
+{
+	return c;
 }
 uint64_t random_u64(void)
 {
@@ -569,7 +621,8 @@ static void make_confs(void)
 		"timeouts = { done = \"1s\"; mail = \"1s\"; };",
 		"tls = { mode = \"implicit\"; }; chunking = \"on\"; chunk_most = \"1KiB\"; "
 		"user = \"us\"; password = \"x\"; auth = \"login\";",
-		"mx", "mx domain_rate = 5.0; domain_connections = 1; chunking = \"on\";" };
+		"mx mta_sts = \"enforce\";",
+		"mx domain_rate = 5.0; domain_connections = 1; chunking = \"on\";" };
 	static struct arena *a;
 
 	if (a)
@@ -698,8 +751,10 @@ static void step(struct str *in)
 		arg = take_u8(in);
 		if (arg & 1)
 			find_route(arg >> 1);
+		else if (arg & 2)
+			find_policy(arg >> 2);
 		else
-			run_chore(arg >> 1);
+			run_chore(arg >> 2);
 		break;
 	case 12:
 		arg = take_u8(in);
@@ -750,7 +805,7 @@ static void end(void)
 	for (int i = 0; i < STREAMS; i++)
 		CHECK(!w.streams[i].used);
 	for (int i = 0; i < LOOKUPS; i++)
-		CHECK(!lookups[i].used);
+		CHECK(!lookups[i].used && !sts_asks[i].used);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -762,6 +817,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	make_confs();
 	memset(&w, 0, sizeof w);
 	memset(lookups, 0, sizeof lookups);
+	memset(sts_asks, 0, sizeof sts_asks);
 	w.now = 1000 * DUR_S;
 	log_set_level(LOG_ERROR);
 	what = take_u8(&in);

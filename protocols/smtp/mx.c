@@ -21,6 +21,12 @@ struct candidate {
 	char at[2 * MX_EACH][ADDR_TEXT]; /* A, then AAAA */
 	unsigned n[2];
 	bool failed, secure;
+	struct dns_ask *tlsa_ask;
+	struct buf raw; /* what tlsa points into, copied */
+	struct dns_tlsa tlsa[MX_TLSA];
+	unsigned tlsa_n;
+	bool dane;
+	bool barred; /* nobody knows whether it has TLSA records: it must not be used */
 };
 
 struct mx_lookup {
@@ -29,11 +35,13 @@ struct mx_lookup {
 	mx_fn *fn;
 	void *owner;
 	char domain[DNS_NAME + 16], us[DNS_NAME];
-	int family; /* 0: both */
+	int family;    /* 0: both */
+	uint16_t dane; /* port, or 0 */
 	struct dns_ask *ask;
 	struct timer timer;
 	struct candidate *candidate; /* MX_HOSTS */
-	unsigned candidates, open;
+	unsigned candidates, open;   /* that count; questions not answered */
+	unsigned all;                /* candidates there are */
 	struct mx_route route;
 };
 
@@ -47,9 +55,12 @@ void mx_cancel(struct mx_lookup **mp)
 	if (!m)
 		return;
 	dns_cancel(&m->ask);
-	for (unsigned i = 0; i < m->candidates; i++)
+	for (unsigned i = 0; i < m->all; i++) {
 		for (int k = 0; k < 2; k++)
 			dns_cancel(&m->candidate[i].ask[k]);
+		dns_cancel(&m->candidate[i].tlsa_ask);
+		buf_free(&m->candidate[i].raw);
+	}
 	timer_cancel(m->loop, &m->timer);
 	mem_free(&m->candidate);
 	mem_free(&m);
@@ -58,15 +69,13 @@ void mx_cancel(struct mx_lookup **mp)
 static void finish(struct mx_lookup *m)
 {
 	struct mx_route route = m->route;
-	mx_fn *fn = m->fn;
-	void *owner = m->owner;
 
 	if (route.ttl < TTL_LEAST)
 		route.ttl = TTL_LEAST;
 	if (route.ttl > TTL_MOST)
 		route.ttl = TTL_MOST;
+	m->fn(m->owner, &route); /* which points into what is freed now */
 	mx_cancel(&m);
-	fn(owner, &route);
 }
 
 static void fail(struct mx_lookup *m, enum mx_found found, const char *what, const char *why)
@@ -91,17 +100,27 @@ static void route_take(struct mx_lookup *m, const struct candidate *c)
 			memcpy(h->at, c->at[k * MX_EACH + (int)i], sizeof h->at);
 			h->preference = c->preference;
 			h->secure = c->secure;
+			h->dane = c->dane;
+			h->tlsa = c->tlsa;
+			h->tlsa_n = c->tlsa_n;
 		}
 	}
 }
 
 static void all_found(struct mx_lookup *m)
 {
-	bool failed = false;
+	bool failed = false, barred = false;
 
 	for (unsigned i = 0; i < m->candidates; i++) {
-		route_take(m, &m->candidate[i]);
+		if (m->candidate[i].barred)
+			barred = true;
+		else
+			route_take(m, &m->candidate[i]);
 		failed |= m->candidate[i].failed;
+	}
+	if (!m->route.n && barred) {
+		fail(m, MX_LATER, "the TLSA records of its mail hosts cannot be found out", "");
+		return;
 	}
 	if (m->route.n)
 		finish(m);
@@ -111,6 +130,47 @@ static void all_found(struct mx_lookup *m)
 		fail(m, MX_NO_DOMAIN, "has neither an MX nor an address", "");
 	else
 		fail(m, MX_LATER, "its mail hosts have no address", "");
+}
+
+/* RFC 7672 §2.1: an answer that is not secure says nothing; none at all says "not now". */
+static void tlsa_answered(void *owner, const struct dns_answer *a)
+{
+	struct candidate *c = owner;
+	struct mx_lookup *m = c->lookup;
+
+	c->tlsa_ask = NULL;
+	c->barred = a->found == DNS_FAILED || a->found == DNS_BOGUS;
+	c->dane = a->found == DNS_HAS && a->secure;
+	for (unsigned i = 0; c->dane && i < a->n; i++)
+		buf_str(&c->raw, a->data[i]);
+	for (size_t i = 0, at = 0; c->dane && i < a->n; at += a->data[i++].n)
+		if (c->tlsa_n < MX_TLSA &&
+			dns_tlsa_parse(str_n(c->raw.p + at, a->data[i].n), &c->tlsa[c->tlsa_n]))
+			c->tlsa_n++;
+	if (c->dane && a->ttl < m->route.ttl)
+		m->route.ttl = a->ttl;
+	if (--m->open == 0)
+		all_found(m);
+}
+
+static void ask_tlsa(struct mx_lookup *m)
+{
+	char name[DNS_NAME + 16];
+
+	for (unsigned i = 0; m->dane && i < m->candidates; i++)
+		m->open += m->candidate[i].secure;
+	if (m->open == 0) {
+		all_found(m);
+		return;
+	}
+	for (unsigned i = 0; i < m->candidates; i++) {
+		struct candidate *c = &m->candidate[i];
+
+		if (!c->secure)
+			continue;
+		snprintf(name, sizeof name, "_%u._tcp.%s", m->dane, c->name);
+		c->tlsa_ask = dns_ask(m->dns, name, DNS_TLSA, tlsa_answered, c);
+	}
 }
 
 static void address_answered(struct candidate *c, int k, const struct dns_answer *a)
@@ -131,7 +191,7 @@ static void address_answered(struct candidate *c, int k, const struct dns_answer
 			m->route.ttl = a->ttl;
 	}
 	if (--m->open == 0)
-		all_found(m);
+		ask_tlsa(m);
 }
 
 static void a_answered(void *owner, const struct dns_answer *a)
@@ -197,6 +257,7 @@ static void candidate_add(struct mx_lookup *m, const char *name, uint16_t prefer
 {
 	struct candidate *c = &m->candidate[m->candidates++];
 
+	m->all = m->candidates;
 	c->lookup = m;
 	str_copy(c->name, sizeof c->name, str_of(name));
 	c->preference = preference;
@@ -276,8 +337,8 @@ static void begin(struct timer *t)
 		m->ask = dns_ask(m->dns, m->domain, DNS_MX, mx_answered, m);
 }
 
-struct mx_lookup *mx_look(struct loop *l, struct dns *d, const char *domain, const char *us,
-	const char *source, mx_fn *fn, void *owner)
+struct mx_lookup *mx_look(
+	struct loop *l, struct dns *d, const struct mx_asks *asks, mx_fn *fn, void *owner)
 {
 	struct mx_lookup *m = mem_new(struct mx_lookup);
 	union addr a;
@@ -286,9 +347,10 @@ struct mx_lookup *mx_look(struct loop *l, struct dns *d, const char *domain, con
 	m->dns = d;
 	m->fn = fn;
 	m->owner = owner;
-	str_copy(m->domain, sizeof m->domain, str_of(domain));
-	str_copy(m->us, sizeof m->us, str_of(us));
-	if (source[0] && addr_parse(str_of(source), 0, &a))
+	str_copy(m->domain, sizeof m->domain, str_of(asks->domain));
+	str_copy(m->us, sizeof m->us, str_of(asks->us));
+	m->dane = asks->dane;
+	if (asks->source[0] && addr_parse(str_of(asks->source), 0, &a))
 		m->family = a.sa.sa_family;
 	m->timer.fire = begin;
 	timer_in(l, &m->timer, 0);

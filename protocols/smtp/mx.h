@@ -7,7 +7,7 @@
 #include "gateway/base/stream.h"
 #include "protocols/smtp/dns.h"
 
-enum { MX_HOSTS = 10, MX_EACH = 4, MX_ADDRESSES = 24 };
+enum { MX_HOSTS = 10, MX_EACH = 4, MX_ADDRESSES = 24, MX_TLSA = 8 };
 
 enum mx_found {
 	MX_ROUTE,
@@ -21,6 +21,11 @@ struct mx_host {
 	char at[ADDR_TEXT];  /* a numeric address */
 	uint16_t preference;
 	bool secure; /* name and address validated by DNSSEC */
+	/* Its TLSA records, when DANE is asked for and it has some that are validated: TLS is a
+	 * must then, and if any of them can be used, they alone say which certificate is right. */
+	bool dane;
+	const struct dns_tlsa *tlsa; /* dies with the callback */
+	unsigned tlsa_n;
 };
 struct mx_route {
 	enum mx_found found;
@@ -34,9 +39,14 @@ typedef void mx_fn(void *owner, const struct mx_route *r);
 
 struct mx_lookup;
 /* domain: in ASCII, lower case, or "[192.0.2.1]", "[IPv6:2001:db8::1]". us: our own name, with
- * which a host is ourselves. source: "" or the address we connect from; its family only. */
-struct mx_lookup *mx_look(struct loop *l, struct dns *d, const char *domain, const char *us,
-	const char *source, mx_fn *fn, void *owner);
+ * which a host is ourselves. */
+struct mx_asks {
+	const char *domain, *us;
+	const char *source; /* "" or the address we connect from: its family only */
+	uint16_t dane;      /* ask for TLSA records of this port; 0: do not */
+};
+struct mx_lookup *mx_look(
+	struct loop *l, struct dns *d, const struct mx_asks *asks, mx_fn *fn, void *owner);
 void mx_cancel(struct mx_lookup **mp); /* harmless with NULL */
 
 #endif

@@ -4,6 +4,8 @@
 
 static const char mail[] = "From: shop@us.example\r\nSubject: hi\r\n\r\nHello.\r\n";
 
+static char tlsa_name[64], tlsa_data[160]; /* as a test wishes */
+
 /* 127.0.0.1 is the peer; nobody listens on 127.0.0.2. */
 static const struct dns_row zone[] = {
 	{ "one.example", "MX", "10 mx.one.example" },
@@ -34,8 +36,19 @@ static const struct dns_row zone[] = {
 	{ "d.many.example", "A", "192.0.2.4" },
 	{ "us.example", "A", "127.0.0.1" },
 	{ "xn--bcher-kva.example", "A", "127.0.0.1" },
+	{ "sts.example", "MX", "10 mx.sts.example" },
+	{ "mx.sts.example", "A", "127.0.0.1" },
+	{ "_mta-sts.sts.example", "TXT", "v=STSv1; id=20261122;" },
+	{ "signed.example", "MX", "10 mx.signed.example" },
+	{ "mx.signed.example", "A", "127.0.0.1" },
+	{ tlsa_name, "TLSA", tlsa_data },
+	{ "other.signed.example", "MX", "10 mx.one.example" },
+	{ "without.signed.example", "MX", "10 bare.signed.example" },
+	{ "bare.signed.example", "A", "127.0.0.1" },
 	{ NULL, NULL, NULL },
 };
+static char dir[] = "/tmp/postern-mx-XXXXXX", anchor[64];
+static struct test_cert ca, good, elsewhere;
 
 /* ---- routes alone ---- */
 
@@ -57,7 +70,9 @@ static void found(void *owner, const struct mx_route *r)
 static void route_of(const char *domain, const char *source)
 {
 	look.done = false;
-	look.lookup = mx_look(flow.loop, look.dns, domain, "us.example", source, found, NULL);
+	look.lookup = mx_look(flow.loop, look.dns,
+		&(struct mx_asks){ .domain = domain, .us = "us.example", .source = source }, found,
+		NULL);
 	loop_run(flow.loop);
 	assert_true(look.done);
 }
@@ -129,7 +144,8 @@ static void test_routes(void **state)
 		assert_int_equal(names.asked, asked);
 	}
 	/* and one that is given up half-way */
-	look.lookup = mx_look(flow.loop, look.dns, "slow.example", "", "", found, NULL);
+	look.lookup = mx_look(flow.loop, look.dns,
+		&(struct mx_asks){ .domain = "slow.example", .us = "", .source = "" }, found, NULL);
 	mx_cancel(&look.lookup);
 	dns_free(&look.dns);
 	loop_free(&flow.loop);
@@ -139,12 +155,15 @@ static void test_routes(void **state)
 
 static void begin(const char *const *scripts, const char *more)
 {
-	char conf[600];
+	char conf[1500];
 
 	peer_start(scripts);
+	snprintf(tlsa_name, sizeof tlsa_name, "_%u._tcp.mx.signed.example", peer.port);
 	snprintf(conf, sizeof conf,
-		QUICK "dns = { servers = [ \"%s\" ]; timeout = \"500ms\"; }; %s", names.server,
-		more);
+		QUICK
+		"dns = { servers = [ \"%s\" ]; timeout = \"2s\"; trust_anchor = \"%s\"; }; "
+		"mta_sts_endpoint = \"https://127.0.0.1:%u\"; tls = { ca_file = \"%s\"; }; %s",
+		names.server, anchor, peer.port, ca.cert_file, more);
 	flow_host = "mx";
 	flow_start(conf, 1, 2);
 }
@@ -207,7 +226,7 @@ static void test_dead_domains(void **state)
 {
 	static const char *const domains[] = { "a@dead.example", "a@down.example",
 		"a@slow.example" };
-	unsigned at[3][5], good[20], tried = 0, put_off = 0;
+	unsigned at[3][5], fine[20], tried = 0, put_off = 0;
 
 	begin(SCRIPTS("session\nmails"), "");
 	flow_window_is(true);
@@ -215,9 +234,9 @@ static void test_dead_domains(void **state)
 		for (int k = 0; k < 3; k++)
 			at[k][i] = to(domains[k]);
 	for (int i = 0; i < 20; i++)
-		good[i] = to(i % 2 ? "a@one.example" : "a@plain.example");
+		fine[i] = to(i % 2 ? "a@one.example" : "a@plain.example");
 	for (int i = 0; i < 20; i++) {
-		struct outcome o = flow_fate(good[i]);
+		struct outcome o = flow_fate(fine[i]);
 
 		assert_true(o.verdict == VERDICT_SENT || o.untried);
 	}
@@ -294,15 +313,133 @@ static void test_421_of_one_domain(void **state)
 	end();
 }
 
+/* ---- MTA-STS ---- */
+
+#define POLICY(text)                                                                       \
+	"tls\n< GET /sts.example\nraw HTTP/1.1 200 OK\\r\\nContent-Type: text/plain\\r\\n" \
+	"Connection: close\\r\\n\\r\\n" text "\nsleep 100\nclose"
+#define ENFORCE(mx) POLICY("version: STSv1\\nmode: enforce\\nmx: " mx "\\nmax_age: 86400\\n")
+#define TLS         "> 220 x\n< EHLO\n> 250-x\n> 250 STARTTLS\n< STARTTLS\n> 220 go\ntls\nehlo\nmails"
+
+static void test_mta_sts(void **state)
+{
+	static const struct {
+		const char *policy, *smtp;
+		bool test, elsewhere, sent;
+	} cases[] = {
+		{ ENFORCE("mx.sts.example"), TLS, .sent = true },
+		{ ENFORCE("*.sts.example"), TLS, .sent = true },
+		{ ENFORCE("mx.sts.example"), "session\nmails" },       /* no TLS there */
+		{ ENFORCE("mx.sts.example"), TLS, .elsewhere = true }, /* another's name */
+		{ ENFORCE("mx.other.example"), TLS },                  /* another host */
+		{ ENFORCE("mx.other.example"), TLS, .test = true, .sent = true }, /* only told */
+		{ POLICY("version: STSv1\\nmode: testing\\nmx: x.example\\nmax_age: 86400\\n"),
+			"session\nmails", .sent = true },
+		{ POLICY("nonsense"), "session\nmails", .sent = true },
+	};
+
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		struct outcome o;
+
+		peer.cert_file = cases[i].elsewhere ? elsewhere.cert_file : good.cert_file;
+		peer.key_file = cases[i].elsewhere ? elsewhere.key_file : good.key_file;
+		begin(SCRIPTS(cases[i].policy, cases[i].smtp),
+			cases[i].test ? "mta_sts = \"test\";" : "mta_sts = \"enforce\";");
+		flow_window_is(true);
+		o = gone("ann@sts.example");
+		if ((o.verdict == VERDICT_SENT) != cases[i].sent)
+			fail_msg("case %zu: verdict %d: %s", i, o.verdict, o.words);
+		if (!cases[i].sent)
+			assert_int_equal(o.verdict, VERDICT_RETRY);
+		/* others have no policy */
+		if (!cases[i].elsewhere && cases[i].sent)
+			assert_int_equal(gone("ann@one.example").verdict, VERDICT_SENT);
+		end();
+	}
+}
+
+/* ---- DANE ---- */
+
+/* "USAGE SELECTOR MATCHING" of a certificate: SHA-256 of all of it. */
+static void tlsa_of(const struct test_cert *c, const char *head)
+{
+	unsigned char digest[32];
+	unsigned n = sizeof digest;
+
+	assert_int_equal(X509_digest(c->cert, EVP_sha256(), digest, &n), 1);
+	str_copy(tlsa_data, sizeof tlsa_data, str_of(head));
+	for (unsigned i = 0; i < n; i++)
+		snprintf(tlsa_data + strlen(tlsa_data), 3, "%02x", digest[i]);
+}
+
+static void test_dane(void **state)
+{
+	struct outcome o;
+
+	for (int i = 0; i < 6; i++) {
+		/* its own certificate, whatever name is in it; its authority; neither; none usable
+		 */
+		tlsa_of(i == 1   ? &ca
+			: i == 2 ? &ca
+			: i == 5 ? &good
+				 : &elsewhere,
+			i == 1   ? "020001"
+			: i == 4 ? "010001"
+				 : "030001");
+		peer.cert_file = i == 1 ? good.cert_file : elsewhere.cert_file;
+		peer.key_file = i == 1 ? good.key_file : elsewhere.key_file;
+		begin(SCRIPTS(i == 3 ? "session\nmails" : TLS), "dane = true;");
+		flow_window_is(true);
+		o = gone("ann@signed.example");
+		/* 0, 1: it fits; 2, 5: another one; 3: no TLS; 4: TLS, unchecked (RFC 7672 2.2) */
+		if ((o.verdict == VERDICT_SENT) != (i == 0 || i == 1 || i == 4))
+			fail_msg("case %d: verdict %d: %s", i, o.verdict, o.words);
+		end();
+	}
+	/* Without DNSSEC there is no DANE; and where nobody knows, nothing is sent. */
+	peer.cert_file = elsewhere.cert_file;
+	peer.key_file = elsewhere.key_file;
+	begin(SCRIPTS("session\nmails"), "dane = true;");
+	flow_window_is(true);
+	o = gone("ann@one.example");
+	if (o.verdict != VERDICT_SENT)
+		fail_msg("verdict %d: %s", o.verdict, o.words);
+	o = gone("ann@without.signed.example");
+	if (o.verdict != VERDICT_RETRY)
+		fail_msg("verdict %d: %s", o.verdict, o.words);
+	end();
+}
+
 static int set_up(void **state)
 {
+	FILE *chain;
+
+	assert_non_null(mkdtemp(dir));
+	snprintf(anchor, sizeof anchor, "%s/anchor", dir);
 	dns_start(zone);
+	dns_sign_zone("signed.example", anchor);
+	ca = cert_make(dir, "ca", NULL, NULL, -1, 10);
+	good = cert_make(
+		dir, "good", &ca, "IP:127.0.0.1,DNS:mx.sts.example,DNS:mx.signed.example", -1, 10);
+	elsewhere = cert_make(dir, "elsewhere", &ca, "IP:127.0.0.1,DNS:other.example", -1, 10);
+	chain = fopen(good.cert_file, "ae"); /* DANE of an authority needs it to be shown */
+	assert_true(chain && PEM_write_X509(chain, ca.cert));
+	fclose(chain);
+	peer.cert_file = good.cert_file;
+	peer.key_file = good.key_file;
 	return 0;
 }
 
 static int tear_down(void **state)
 {
+	char cmd[64];
+
 	dns_stop();
+	cert_free(&ca);
+	cert_free(&good);
+	cert_free(&elsewhere);
+	snprintf(cmd, sizeof cmd, "rm -rf %s", dir);
+	assert_int_equal(system(cmd), 0);
 	buf_free(&peer.data);
 	buf_free(&peer.lines);
 	return 0;
@@ -330,6 +467,8 @@ int main(void)
 		T(test_busy_domain),
 		T(test_rate),
 		T(test_421_of_one_domain),
+		T(test_mta_sts),
+		T(test_dane),
 	};
 	const char *only = getenv("ONLY");
 
