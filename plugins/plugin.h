@@ -105,8 +105,10 @@ struct plugin {
 	int (*policy)(struct plugin_call *c, const struct message *m, const char *account,
 		struct plugin_policy *p_r);
 	/* any thread, pure: the gate of a message (plugin_gate_put) was open until before `now`,
-	 * its turn has come only now. When is it to be tried again? 0: it may go now. */
-	wall_t (*gate)(const void *loaded, struct str more, wall_t now);
+	 * its turn has come only now. When is it to be tried again? 0: it may go now. *why_r: what
+	 * holds it; REASON_QUIET_HOURS unless another is put there. */
+	wall_t (*gate)(const void *loaded, const struct message *m, struct str more, wall_t now,
+		struct outcome *why_r);
 
 	/* ---- faces ---- */
 	const struct plugin_route *routes; /* HTTP; ends with method NULL */

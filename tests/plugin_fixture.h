@@ -135,7 +135,8 @@ static int trial_feedback(struct plugin_call *c, const struct plugin_feedback *f
 	return trial.feedback ? trial.feedback(c, f) : 0;
 }
 
-static wall_t trial_gate(const void *loaded, struct str more, wall_t now)
+static wall_t trial_gate(const void *loaded, const struct message *m, struct str more, wall_t now,
+	struct outcome *why)
 {
 	return trial.gate ? trial.gate(loaded, more, now) : 0;
 }

@@ -170,12 +170,11 @@ static void mark(struct flow_channel *c, struct flight *f)
 /* Its turn has come only after its window was over: it waits for the next one. */
 static bool gate_is_shut(struct flow_channel *c, struct flight *f)
 {
-	wall_t due = gateway_gate(c->gw, f->d.msg, gateway_due_now(c->gw));
 	struct outcome o;
+	wall_t due = gateway_gate(c->gw, f->d.msg, gateway_due_now(c->gw), &o);
 
 	if (!due)
 		return false;
-	o = outcome_of(REASON_QUIET_HOURS);
 	if (f->d.msg->expires && due >= f->d.msg->expires)
 		flight_final(c, f, STATE_EXPIRED, &o);
 	else

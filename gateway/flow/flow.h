@@ -319,7 +319,7 @@ struct flow_plugin *gateway_policy_plugin(struct gateway *g);
 struct flow_account *account_full_named(struct gateway *g, struct str name); /* "http/crm" */
 struct flow_plugin *gateway_mo_plugin(struct gateway *g);
 /* When what was to be gone by then may be tried again; 0: it goes. Any loop. */
-wall_t gateway_gate(struct gateway *g, const struct message *m, wall_t now);
+wall_t gateway_gate(struct gateway *g, const struct message *m, wall_t now, struct outcome *why_r);
 /* host_send.c: calls, messages */
 void host_prepare(struct flow_plugin *p, struct plugin_call *c);
 /* An OP_CALL to be put into an OP_MO; to be freed with mem_free() once that is done. */

@@ -43,7 +43,7 @@ struct plugin_host *gateway_plugin_at(struct gateway *g, size_t i)
 	return i < g->plugins_n ? &g->plugins[i]->pub : NULL;
 }
 
-wall_t gateway_gate(struct gateway *g, const struct message *m, wall_t now)
+wall_t gateway_gate(struct gateway *g, const struct message *m, wall_t now, struct outcome *why)
 {
 	struct str gate = message_get(m, FIELD_GATE);
 	const struct plugin_conf *group;
@@ -57,7 +57,8 @@ wall_t gateway_gate(struct gateway *g, const struct message *m, wall_t now)
 		group = p->gate ? settings_plugin(gateway_settings(g), p) : NULL;
 		if (!group)
 			continue;
-		due = p->gate(group->loaded, str_skip(gate, 8), now);
+		*why = outcome_of(REASON_QUIET_HOURS);
+		due = p->gate(group->loaded, m, str_skip(gate, 8), now, why);
 		return due > now ? due : 0;
 	}
 	return 0;

@@ -37,7 +37,7 @@ enum outcome_scope reason_scope(enum reason r)
 bool reason_is_policy(enum reason r)
 {
 	return r == REASON_POLICY || r == REASON_CONSENT || r == REASON_QUIET_HOURS ||
-	       r == REASON_CAP || r == REASON_SUPPRESSION;
+	       r == REASON_CAP || r == REASON_SUPPRESSION || r == REASON_MODERATION;
 }
 
 bool reason_parse(struct str word, enum reason *r_r)

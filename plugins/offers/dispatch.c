@@ -207,9 +207,13 @@ static const enum priority priority_of[CLASS_COUNT] = { [CLASS_MARKETING] = PRIO
 	[CLASS_SERVICE] = PRIORITY_NORMAL,
 	[CLASS_LEGAL] = PRIORITY_HIGH };
 
-/* One message to one address of the way; steps: what follows when it fails. */
+#define NEVER_SHUT (INT64_MAX / 4) /* of a gate: its words are for who judges an attempt */
+
+/* One message to one address of the way; cascade: it is, or has, an attempt, which is judged again
+ * when it is begun, by what its gate says; steps: what follows when it fails. */
 static struct message *make_message(struct work *w, const struct way *y, unsigned device,
-	wall_t expires, const struct rendering *content, const struct plugin_step *steps, size_t n)
+	wall_t expires, const struct rendering *content, bool cascade,
+	const struct plugin_step *steps, size_t n)
 {
 	struct draft d;
 	struct buf more = BUF_INIT;
@@ -230,11 +234,17 @@ static struct message *make_message(struct work *w, const struct way *y, unsigne
 	draft_put(&d, FIELD_PLATFORM, platform_of(y->to[device].contact));
 	if (n)
 		plugin_put_fallback(&d, steps, n);
-	if (y->ruling.open_until) {
+	if (y->media == MEDIA_SOCIAL)
+		policy_gate_moderated(&more, y->ruling.open_until);
+	if (y->ruling.open_until || cascade)
 		policy_gate_put(&more, w->rules, &y->c, SIZE_MAX);
-		plugin_put_gate(&d, y->ruling.open_until, buf_view(&more));
-		buf_free(&more);
-	}
+	if (more.n)
+		plugin_put_gate(&d,
+			y->media == MEDIA_SOCIAL ? 1
+			: y->ruling.open_until   ? y->ruling.open_until
+						 : NEVER_SHUT,
+			buf_view(&more));
+	buf_free(&more);
 	m = draft_seal(&d);
 	draft_free(&d);
 	return m;
@@ -282,8 +292,8 @@ static int send_way(struct work *w, const struct sending *s, struct way *y, wall
 		for (unsigned i = 0; i < y->n && rc >= 0; i++) {
 			uint64_t id;
 
-			rc = hand_over(
-				w, y, make_message(w, y, i, expires, &content, NULL, 0), &id);
+			rc = hand_over(w, y,
+				make_message(w, y, i, expires, &content, false, NULL, 0), &id);
 			if (rc < 1)
 				continue;
 			if (!*msg_r)
@@ -323,10 +333,10 @@ static int make_steps(struct work *w, const struct sending *s, wall_t expires, u
 		rendering_init(&content);
 		if (render_way(w, s, &y, &content) == 0)
 			for (unsigned k = 0; k < y.n && n < STEPS_MOST; k++)
-				steps[n++] = (struct plugin_step){
-					.msg = make_message(w, &y, k, expires, &content, NULL, 0),
-					.after = k ? 0 : via->fall_back_after
-				};
+				steps[n++] =
+					(struct plugin_step){ .msg = make_message(w, &y, k, expires,
+								      &content, true, NULL, 0),
+						.after = k ? 0 : via->fall_back_after };
 		rendering_free(&content);
 	}
 	*n_r = n;
@@ -346,13 +356,13 @@ static int send_cascade(struct work *w, const struct sending *s, struct way *y, 
 	if (render_way(w, s, y, &content) == 0) {
 		for (unsigned k = 1; k < y->n; k++)
 			steps[devices++] = (struct plugin_step){
-				.msg = make_message(w, y, k, expires, &content, NULL, 0)
+				.msg = make_message(w, y, k, expires, &content, true, NULL, 0)
 			};
 		rc = make_steps(w, s, expires, index + 1, steps + devices, &n);
 		n += devices;
 		if (rc == 0)
 			rc = hand_over(w, y,
-				make_message(w, y, 0, expires, &content, steps,
+				make_message(w, y, 0, expires, &content, true, steps,
 					n < STEPS_MOST ? n : STEPS_MOST),
 				msg_r);
 		for (size_t i = 0; i < n; i++) {

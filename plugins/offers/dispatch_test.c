@@ -13,11 +13,16 @@ static const char text[] =
 	"      { after = '1 day'; at = '10:00-20:00'; send = 'amount'; via = [ 'sms' ]; } ); },\n"
 	"  { name = 'few'; when = 'purchase.completed'; refund_on_suppress = true;\n"
 	"    actions = ( { do = 'send'; template = 'hello'; via = 'sms'; } );\n"
-	"    limits = { per_member = '2 per 30 days'; total = '5'; per_store = '1 per day'; }; }\n"
+	"    limits = { per_member = '2 per 30 days'; total = '5'; per_store = '1 per day'; }; },\n"
+	"  { name = 'svc'; kind = 'service'; when = 'card.activated'; actions = ( { do = 'send';\n"
+	"      template = 'hello'; via = [ 'sms', 'social', 'push' ]; fall_back_after = '3 h'; } "
+	"); }\n"
 	");\n"
+	"moderation = { VK-1 = { state = 'approved'; }; };\n"
 	"templates = {\n"
 	"  hello = { en = { sms = 'Hello by SMS'; push = { title = 'Hi'; text = 'Hello by push'; "
 	"};\n"
+	"     social = { text = 'Hello'; moderated_as = 'VK-1'; };\n"
 	"     email = { subject = 'Hi'; html = '<p>Hello by mail</p>'; text = 'Hello by mail'; }; "
 	"};\n"
 	"     lv = { sms = 'Sveiki'; }; };\n"
@@ -472,6 +477,71 @@ static void test_a_cascade_is_one_message(void **state)
 	assert_false(message_has(of.sent[1], FIELD_FALLBACK));
 }
 
+/* Each attempt is judged again when it is begun: as what it is, not as marketing of a stranger. */
+static void test_a_services_attempts_need_no_marketing_consent(void **state)
+{
+	struct member *m = of_member("1");
+	struct sending s = sending_of("svc", 0, m);
+	struct message *attempt;
+	struct str rest;
+	unsigned n = 0;
+	dur_t after;
+
+	of_contact(m, CONTACT_PHONE, "37120000001", "");
+	of_contact(m, CONTACT_SOCIAL, "vk:anna", "vk");
+	of_contact(m, CONTACT_DEVICE, "token-1", "fcm/android/d1");
+	assert_int_equal(
+		member_set_consent(&of.w, m, ROW_OFFER, -1, false, STR("t"), STR_NONE, true), 0);
+	assert_int_equal(
+		member_set_consent(&of.w, m, ROW_ADVERT, -1, false, STR("t"), STR_NONE, true), 0);
+	assert_int_equal(send(&s).hold, HOLD_NONE);
+	assert_int_equal(of.sent_n, 1);
+	rest = message_get(of.sent[0], FIELD_FALLBACK);
+	attempt = message_ref(of.sent[0]); /* the whole's own content is the first */
+	do {
+		struct str gate = message_get(attempt, FIELD_GATE);
+		struct plugin_policy p = { .id = 900 + n };
+
+		assert_true(gate.n > 8);
+		assert_int_equal(policy_submitted(&of.w, attempt, str_skip(gate, 8), &p), 0);
+		assert_int_equal(p.verdict, POLICY_GO);
+		message_unref(&attempt);
+		n++;
+	} while (plugin_next_fallback(&rest, &after, &attempt));
+	assert_int_equal(n, 3);
+	assert_int_equal(of_number("SELECT count(*) FROM of_touch"), 1); /* counted once */
+}
+
+/* CH-3: what waits when its template is revoked is parked, and leaves when that is approved again.
+ */
+static void test_CH_3_revoked_while_it_waits(void **state)
+{
+	struct member *m = of_member("1");
+	struct sending s = sending_of("svc", 0, m);
+	struct outcome why = outcome_of(REASON_NONE);
+	struct conf_faults f = { 0 };
+	struct rules *revoked = rules_load_text(
+		"t", STR("moderation = { VK-1 = { state = \"revoked\"; }; };"), MEDIA_ANY, &f);
+	struct str more;
+
+	assert_non_null(revoked);
+	of_contact(m, CONTACT_PHONE, "37120000001", "");
+	of_contact(m, CONTACT_SOCIAL, "vk:anna", "vk");
+	s.via = &(struct via){ .n = 1, .media = { MEDIA_SOCIAL } };
+	assert_int_equal(send(&s).hold, HOLD_NONE);
+	assert_int_equal(of.sent[0]->media, MEDIA_SOCIAL);
+	more = str_skip(message_get(of.sent[0], FIELD_GATE), 8);
+	assert_int_equal(policy_gate_parked(revoked, of.sent[0], of.w.now, &more, &why),
+		of.w.now + 5 * DUR_MIN);
+	assert_int_equal(why.reason, REASON_MODERATION);
+	assert_string_equal(why.words, "the template VK-1 is revoked");
+	more = str_skip(message_get(of.sent[0], FIELD_GATE), 8);
+	assert_int_equal(policy_gate_parked(of.rules, of.sent[0], of.w.now, &more, &why), 0);
+	assert_int_equal(more.n, 0); /* a service has no hours here */
+	rules_unref(&revoked);
+	conf_faults_free(&f);
+}
+
 static void test_members_who_left(void **state)
 {
 	struct member *m = of_member("1");
@@ -501,6 +571,8 @@ int main(void)
 		TEST(test_CO_1_stop_between_queue_and_submit),
 		TEST(test_limits_of_the_offer),
 		TEST(test_a_cascade_is_one_message),
+		TEST(test_a_services_attempts_need_no_marketing_consent),
+		TEST(test_CH_3_revoked_while_it_waits),
 		TEST(test_members_who_left),
 	};
 

@@ -338,9 +338,12 @@ static int offers_policy(struct plugin_call *c, const struct message *m, const c
 			unit_begin(&u, c), m, gate.n > 8 ? str_skip(gate, 8) : STR_NONE, p_r));
 }
 
-static wall_t offers_gate(const void *loaded, struct str more, wall_t now)
+static wall_t offers_gate(const void *loaded, const struct message *m, struct str more, wall_t now,
+	struct outcome *why)
 {
-	return policy_gate(loaded, more, now);
+	wall_t parked = policy_gate_parked(loaded, m, now, &more, why);
+
+	return parked ? parked : more.n ? policy_gate(loaded, more, now) : 0;
 }
 
 /* ---- configuration ---- */

@@ -74,6 +74,14 @@ void policy_gate_put(
 	struct buf *b, const struct rules *r, const struct policy_case *c, size_t most);
 /* plugin->gate(): when it may leave; 0: now. Pure. */
 wall_t policy_gate(const struct rules *r, struct str more, wall_t now);
+/* What a network has to approve of is asked about at each turn: the gate of such a message is never
+ * open, and this stands before what policy_gate_put() put, if anything. hours_until: when that is
+ * to be asked, too; 0: never. */
+void policy_gate_moderated(struct buf *b, wall_t hours_until);
+/* Parked until its template is approved again: when to look again; 0: nothing is against it. Takes
+ * the words of policy_gate_moderated() off *more; what is not to be asked now, too. */
+wall_t policy_gate_parked(const struct rules *r, const struct message *m, wall_t now,
+	struct str *more, struct outcome *why_r);
 
 /* The same questions, each with its value, for people: member, consent, suppression, hours, caps.
  */

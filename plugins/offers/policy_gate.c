@@ -98,6 +98,48 @@ wall_t policy_gate(const struct rules *r, struct str more, wall_t now)
 	return 0;
 }
 
+/* ---- what a network has to approve of ---- */
+enum { PARKED_MIN = 5 }; /* looked at again */
+
+void policy_gate_moderated(struct buf *b, wall_t hours_until)
+{
+	buf_printf(b, "@%lld ", (long long)hours_until);
+}
+
+/* "@UNTIL " at its head: taken off. */
+static bool take_moderated(struct str *more, wall_t *until_r)
+{
+	struct str word;
+	uint64_t until;
+
+	*until_r = 0;
+	if (!str_starts(*more, STR("@")))
+		return false;
+	str_cut(more, ' ', &word);
+	if (str_u64(str_skip(word, 1), &until))
+		*until_r = (wall_t)until;
+	return true;
+}
+
+wall_t policy_gate_parked(const struct rules *r, const struct message *m, wall_t now,
+	struct str *more, struct outcome *why)
+{
+	wall_t hours;
+	const char *state;
+
+	if (!take_moderated(more, &hours))
+		return 0;
+	state = template_moderation(r->templates, message_get(m, FIELD_TEMPLATE));
+	if (state) {
+		*why = outcome_words(REASON_MODERATION, "the template %.*s is %s",
+			STR_ARG(message_get(m, FIELD_TEMPLATE)), state);
+		return now + PARKED_MIN * DUR_MIN;
+	}
+	if (!hours || now < hours)
+		*more = STR_NONE;
+	return 0;
+}
+
 /* ---- other senders ---- */
 
 static int find_owner(struct work *w, const struct message *m, struct member **m_r)
@@ -150,7 +192,9 @@ static enum reason reason_of(const struct policy_ruling *r)
 int policy_case_of(struct work *w, const struct message *m, struct str more, struct policy_case *c)
 {
 	struct gate *g;
+	wall_t until;
 
+	take_moderated(&more, &until);
 	*c = (struct policy_case){ .class = CLASS_MARKETING,
 		.row = ROW_ADVERT,
 		.media = (enum media)m->media,

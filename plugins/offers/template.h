@@ -121,4 +121,8 @@ void text_check_names(const struct text *t, const struct scope *trigger, const c
 int text_render(const struct text *t, enum media media, enum missing_policy policy,
 	const struct printer *printer, const struct reader *reader, struct rendering *r);
 
+/* What a network has not approved of, by the name that it has there: "revoked" …; NULL: it is
+ * approved, or not known. */
+const char *template_moderation(const struct templates *all, struct str id);
+
 #endif

@@ -249,6 +249,17 @@ static const struct moderation_conf *find_moderation(const struct texts_conf *al
 	return NULL;
 }
 
+const char *template_moderation(const struct templates *all, struct str id)
+{
+	static const char *const words[] = { NULL, "a draft", "submitted", "rejected", "revoked" };
+	const struct moderation_conf *m = NULL;
+
+	for (size_t i = 0; i < all->conf->moderation_n && !m; i++)
+		if (str_is(id, all->conf->moderation[i].id))
+			m = &all->conf->moderation[i];
+	return m && (unsigned)m->state < 5 ? words[m->state] : NULL;
+}
+
 static void load_body(struct load *l, struct language_texts *t, enum media m,
 	const struct body_conf *c, struct str *page_r)
 {

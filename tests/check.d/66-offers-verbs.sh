@@ -9,8 +9,8 @@ state = "state";
 shutdown_grace = "1s";
 http = { listen = "127.0.0.1:$http"; tokens = ( { name = "shop"; token = "t-shop"; scopes = [ "events", "members", "messages", "admin" ]; },
 	{ name = "crm"; token = "t-crm"; policy = "marketing"; scopes = [ "messages" ]; } ); };
-channels = ( { name = "n"; type = "null"; receipts = true; } );
-routes = ( { media = [ "sms", "push" ]; via = [ "n" ]; } );
+channels = ( { name = "n"; type = "null"; receipts = true; }, { name = "net"; type = "null"; receipts = true; } );
+routes = ( { media = [ "sms", "push" ]; via = [ "n" ]; }, { media = "social"; via = [ "net" ]; } );
 plugins = ( { name = "offers"; } );
 CONF
 open_at=$(date -u -d '2 hours' +%H:%M) # until then it is quiet in Germany
@@ -22,9 +22,14 @@ ledger = { webhook = "http://127.0.0.1:$platform/"; webhook_secret_file = "ledge
 members = { statuses = [ "tier" ]; };
 policy = { default_clock = "UTC"; consent_default = "all"; unverified = true;
   marketing = { max = [ "1 per day" ]; }; countries = ( { prefix = "49"; quiet = [ "$(date -u -d '1 hour ago' +%H:%M)-$open_at" ]; } ); };
-templates = { hello = { en = { sms = "Hello."; }; }; };
+templates = { hello = { en = { sms = "Hello."; }; }; social = { en = { social = { text = "Hi."; moderated_as = "VK-1"; }; }; }; };
 CONF
+moderation() { echo "moderation = { VK-1 = { state = \"$1\"; }; };" >offers.d/moderation.conf; }
 mkdir offers.d
+moderation approved
+cat >offers.d/social-parked.conf <<'CONF'
+offer = { name = "joined"; kind = "service"; when = "social.joined"; actions = ( { do = "send"; template = "social"; via = "social"; } ); };
+CONF
 cat >offers.d/tier.conf <<'CONF'
 offer = { name = "tier"; kind = "service"; when = "form.completed"; actions = ( { do = "status"; system = "tier"; value = "gold"; } ); };
 CONF
@@ -135,6 +140,19 @@ try "why of nobody" 1 ctl offers why nobody hi
 [ "$(sqlite3 -readonly state/postern.db 'SELECT count(*) FROM of_touch')" = 2 ] && ok "and nothing but what was sent is counted" || fail "more is counted"
 
 token=t-shop
+# ---- CH-3: a network takes its approval back while a message waits
+ctl channel hold net >/dev/null
+api POST /v1/events '{"id":"s1","type":"social.linked","member":{"id":"soc","phone":"+46700000055"},"data":{"provider":"vk","profile":"p"}}'
+api POST /v1/events '{"id":"s2","type":"social.joined","member":"soc","data":{"provider":"vk","group":"g"}}'
+id=$(jq -r '.queued[0]' <<<"$body")
+moderation revoked
+verify "the reload is taken" ctl reload
+ctl channel resume net >/dev/null
+parked() { message_has "$id" '.state == "queued" and .reason == "moderation" and .waits_for == "policy" and (.words | test("VK-1 is revoked"))'; }
+verify "CH-3: what waits is parked, and says why" await $((10 * slow)) parked
+api POST /v1/events '{"id":"s3","type":"social.joined","member":"soc","data":{"provider":"vk","group":"h"}}'
+[ "$(jq -c .queued <<<"$body")" = "[]" ] && ok "CH-3: and nothing new is made" || fail "made: $body"
+
 # ---- a platform that does not listen: a line when it begins, one when it has ended
 for i in 1 2 3; do api POST /v1/events "{\"id\":\"f$i\",\"type\":\"form.completed\",\"member\":\"m$i\"}"; done
 fails() { grep -c 'platform does not take commands' gw.log; }
