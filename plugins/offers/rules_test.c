@@ -388,6 +388,49 @@ static void test_CF_2_every_fault_has_its_place(void **state)
 	assert_int_equal(bad, 0);
 }
 
+/* Each of the twenty with each action: lines only where a till waits for its answer. */
+static void test_EV_10_each_event_with_each_action(void **state)
+{
+	static const char *const actions[] = { "do = \"receipt\"; text = \"x\";",
+		"do = \"cashier\"; text = \"x\";",
+		"do = \"send\"; template = \"hello\"; via = \"sms\";",
+		"do = \"status\"; system = \"tier\"; value = \"gold\";" };
+	unsigned lines = 0;
+
+	for (unsigned t = EVENT_DISCOUNT_CALCULATED; t <= EVENT_STATUS_CALCULATED; t++)
+		for (unsigned a = 0; a < 4; a++) {
+			bool till = event_kinds[t].flags & EV_TILL;
+			bool friends = t == EVENT_FRIEND_PURCHASED && a < 2;
+			bool allowed = a >= 2 || till || friends;
+			struct conf_faults f = { 0 };
+			struct buf b = BUF_INIT;
+			struct rules *r;
+
+			buf_printf(&b,
+				"offer = { name = \"o\"; kind = \"service\"; when = \"%s\";\n"
+				"actions = (\n{ %s %s } ); };",
+				event_kinds[t].word, actions[a],
+				friends ? "addressee = \"buyer\";" : "");
+			r = load(buf_cstr(&b), &f);
+			lines += a < 2 && r;
+			if (allowed != (r != NULL)) {
+				print_faults(&f);
+				fail_msg("%s: %s", event_kinds[t].word, actions[a]);
+			}
+			buf_reset(&b);
+			conf_faults_text(&f, &b);
+			if (!allowed && !strstr(buf_cstr(&b), "CFG-ACT-1"))
+				fail_msg("%s: %s", event_kinds[t].word, b.p);
+			if (!allowed && !strstr(b.p, "offers.d/t.conf:"))
+				fail_msg("no place: %s", b.p);
+			buf_free(&b);
+			conf_faults_free(&f);
+			if (r)
+				rules_unref(&r);
+		}
+	assert_int_equal(lines, 2 * 6 + 2); /* six at the till, and the friend's */
+}
+
 /* A way out that no route takes is said at its line, with the offer. */
 static void test_CH_2_a_channel_without_a_route(void **state)
 {
@@ -590,6 +633,7 @@ int main(void)
 		cmocka_unit_test(test_the_tables_are_sound),
 		cmocka_unit_test(test_CF_1_a_chain_loads),
 		cmocka_unit_test(test_CF_2_every_fault_has_its_place),
+		cmocka_unit_test(test_EV_10_each_event_with_each_action),
 		cmocka_unit_test(test_CH_2_a_channel_without_a_route),
 		cmocka_unit_test(test_CF_2_all_in_one_run),
 		cmocka_unit_test(test_senders_of_the_policy),

@@ -1,6 +1,6 @@
 #!/bin/bash
 # The offers plugin through the real daemon, an SMSC and null channels: the six use cases with their
-# cancels (CN-34), cancels that race the dispatch (CN-33), the same event from many askers (EV-1), and
+# cancels (CN-34), cancels that race the dispatch (CN-33), the same event from many askers (EV-1), a limit that many ask for at once (FC-1), and
 # twice the intake limit with a kill -9 after it (EV-7).
 # timeout: 180
 . tests/lib.sh
@@ -37,6 +37,7 @@ templates = {
 	u5 = { en = { sms = "u5 \${Member.id}"; }; }; u6 = { en = { push = { title = "u6"; text = "Register"; }; }; };
 	race = { en = { sms = "race \${Member.id}"; }; }; again = { en = { sms = "again"; }; };
 };
+counters = { visits = { of = "purchase.completed"; only_if = "member.id == 'monthly'"; per = "member"; period = "ever"; }; };
 offers = (
 $(chain u1 '"purchase.completed"' '"purchase.completed"' stop '"sms"' "only_if = \"member.id starts with 'u1'\"; "),
 $(chain u2 '"phone.linked"' '"form.completed"' stop '"sms"'),
@@ -45,6 +46,8 @@ $(chain u4 '"social.linked"' '"social.activity", "social.unlinked"' stop '"socia
 $(chain u5 '"registration.completed"' '"friend.invited"' stop '"sms"' "only_if = \"member.id starts with 'u5'\"; "),
 $(chain u6 '"app.installed"' '"registration.completed"' stop '"push"'),
 $(AFTER="$((8 * slow)) s" chain again '"social.joined"' '"social.left"' restart '"sms"'),
+{ name = "monthly"; kind = "service"; when = "purchase.completed"; only_if = "member.id == 'monthly'"; limits = { per_member = "1 per month"; };
+  actions = ( { do = "send"; template = "again"; via = "sms"; } ); },
 $(AFTER="1 s" chain race '"card.activated"' '"form.completed"' stop '"sms"')
 );
 CONF
@@ -182,11 +185,23 @@ ended() { [ "$(again | tr '\n' ';')" = "again1 1 0;again2 1 1;" ] && [ "$(sql 'S
 await $((30 * slow)) ended && ok "CN-33: what left in spite of the cancel is not sent again; what came back does not leave" || fail "CN-33: $(again | tr '\n' ';')"
 [ "$(awk -F'\t' '{ print $4 }' slow-taken | sort | uniq -c | tr -s ' \n' ' ')" = " 1 47001000001 2 47002000001 " ] && ok "CN-33: one each left, and one was refused" || fail "CN-33: $(again) $(cat slow-taken)"
 
-# ---- EV-1: one event from a hundred askers at once
-seq 100 | xargs -P 20 -I{} curl -sS -m 20 -o /dev/null -w '%{http_code}\n' -H 'Authorization: Bearer t-shop' \
-	--data-binary '{"id":"one","type":"phone.linked","member":"u2one","data":{"value":"+46700000099"}}' "$base/v1/events" >codes
-[ "$(sort codes | uniq -c | tr -s ' ')" = " 100 202" ] && ok "EV-1: all are answered" || fail "EV-1: $(sort codes | uniq -c)"
-[ "$(sql "SELECT count(*) FROM of_event WHERE id = 'one'")" = 1 ] && ok "EV-1: and it is one" || fail "EV-1: it was kept more than once"
+# ---- EV-1: one event a thousand times, forty at once
+"$OUT/posternsim" http --connect "127.0.0.1:$http" --token t-shop --connections 40 --count 1000 --path /v1/events \
+	--json '{"id":"one","type":"phone.linked","member":"u2one","data":{"value":"+46700000099"}}' >one.json 2>one.err
+jq -e '.accepted == 1000 and (.status | keys) == ["202"]' one.json >/dev/null && ok "EV-1: all are answered" || fail "EV-1: $(cat one.json one.err)"
+[ "$(sql "SELECT count(*) FROM of_event WHERE id = 'one'")" = 1 ] && [ "$(sql "SELECT count(*) FROM of_chain c JOIN of_member m ON m.id = c.member WHERE m.ext = 'u2one'")" = 1 ] &&
+	ok "EV-1: and it is one, with one effect" || fail "EV-1: it was kept more than once"
+
+# ---- FC-1: one a month, of a hundred purchases at once; and the count outlives a restart (FC-6)
+"$OUT/posternsim" http --connect "127.0.0.1:$http" --token t-shop --connections 50 --count 100 --path /v1/events \
+	--json '{"id":"month{n}","type":"purchase.completed","member":{"id":"monthly","phone":"+46700000098"},"receipt":"m{n}","data":{"total":5}}' >month.json 2>month.err
+monthly() { sql "SELECT count(*) FROM of_sent s JOIN of_member m ON m.id = s.member WHERE m.ext = 'monthly' AND s.msg > 0"; }
+jq -e '.accepted == 100' month.json >/dev/null && [ "$(monthly)" = 1 ] && ok "FC-1: a hundred purchases at once, one message" || fail "FC-1: $(monthly) messages, $(cat month.json month.err)"
+gw_stop
+up
+ev 200 purchase.completed '"monthly"' '"receipt":"later","data":{"total":5}'
+[ "$(monthly)" = 1 ] && [ "$(sql "SELECT c.value FROM of_counter c JOIN of_name n ON n.kind = 2 AND n.number = c.counter WHERE n.name = 'visits'")" = 101 ] &&
+	ok "FC-6: what was counted outlives a restart" || fail "FC-6: $(monthly) messages, $(sql 'SELECT * FROM of_counter')"
 
 # ---- EV-7
 gw_stop
