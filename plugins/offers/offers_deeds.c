@@ -43,7 +43,7 @@ struct sweep {
 	struct plugin_cancel cancel[SWEEP_MOST];
 	unsigned of[SWEEP_MOST]; /* whose they are */
 	char *url, *secret;
-	bool private;
+	struct http_way way; /* of its commands: lives as long as they are under way */
 	dur_t give_up;
 };
 
@@ -273,7 +273,7 @@ static int sweep_pick(struct plugin_call *c)
 		rc = deeds_next(w, s);
 	s->url = mem_dup(str_of(l->webhook));
 	s->secret = mem_dup(str_of(l->webhook_secret));
-	s->private = l->webhook_private;
+	s->way = (struct http_way){ .allow_private = l->webhook_private };
 	s->give_up = l->give_up;
 	return unit_end(&s->u, rc);
 }
@@ -409,12 +409,13 @@ static void command_answered(void *owner, const struct http_reply *r)
 
 static void command_ask(struct sweep *s, struct deed *d)
 {
-	const struct http_way way = { .allow_private = s->private };
 	struct buf sign = BUF_INIT, key = BUF_INIT;
 	const char *headers[4] = { "Content-Type: application/json" };
-	struct http_ask ask = {
-		.method = "POST", .url = s->url, .headers = headers, .body = &d->body, .way = &way
-	};
+	struct http_ask ask = { .method = "POST",
+		.url = s->url,
+		.headers = headers,
+		.body = &d->body,
+		.way = &s->way };
 
 	buf_printf(&key, "Idempotency-Key: %s", d->key);
 	headers[1] = buf_cstr(&key);
