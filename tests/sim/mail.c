@@ -140,7 +140,8 @@ static void reap(struct mail *m)
 		if (WIFEXITED(status) && WEXITSTATUS(status) == SIM_OK)
 			continue;
 		if (WIFEXITED(status) && WEXITSTATUS(status) == SIM_USAGE) {
-			m->failed = m->shared->stop = true;
+			m->shared->stop = true;
+			m->failed = true;
 			continue;
 		}
 		if (WIFEXITED(status) && WEXITSTATUS(status) == MAIL_INJECTED)
@@ -153,7 +154,8 @@ static void reap(struct mail *m)
 		}
 		if (++m->crashes_in_row >= CRASHES_MOST && !m->shared->stop) {
 			sim_say("mail: libesmtp does nothing but crash");
-			m->failed = m->shared->stop = true;
+			m->shared->stop = true;
+			m->failed = true;
 		}
 		if (!m->shared->stop)
 			start_child(m, i);
