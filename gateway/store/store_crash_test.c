@@ -857,6 +857,8 @@ static void faults(const char *what, enum what w)
 	char spec[40];
 
 	assert_true(most > 10);
+	if (step > most / 8) /* a share has some of each part of the script, too */
+		step = most / 8 ? most / 8 : 1;
 	refused_n = 0;
 	for (unsigned n = 1; n <= most; n += n < share_of(40) ? 1 : step) {
 		fault_book.n = 0;
