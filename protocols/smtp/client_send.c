@@ -433,6 +433,13 @@ static void put_after_rcpt(struct relay_session *s, struct relay_job *j)
 	expect(s, EXPECT_DATA, j);
 }
 
+/* What was asked last is a RSET, whose answer is still to come. */
+static bool resets(const struct relay_session *s)
+{
+	return s->expect_n &&
+	       s->expect[(s->expect_first + s->expect_n - 1) % EXPECT_CAP].kind == EXPECT_RSET;
+}
+
 static void begin(struct relay_session *s, struct relay_job *j)
 {
 	j->session = s;
@@ -445,7 +452,7 @@ static void begin(struct relay_session *s, struct relay_job *j)
 	if (j->chunked)
 		stat_inc(&s->relay->stats.bdat);
 	/* Where the one before is refused, its transaction may still be open. */
-	if (s->last_chunked && s->expect_n)
+	if (s->last_chunked && s->expect_n && !resets(s))
 		put_rset(s);
 	s->last_chunked = j->chunked;
 	put_mail(s, j, out_of(s));
