@@ -65,7 +65,7 @@ struct fixture {
 	pthread_mutex_t lock;
 	pthread_cond_t news;
 	struct map entries;
-	struct chances chances;
+	struct chances chances; /* set while nothing is under way, else by fx_play() */
 	/* asked before the chances; true: *o_r is the answer */
 	bool (*decide)(struct channel *c, struct delivery *d, unsigned part, struct outcome *o_r);
 	void (*taken)(uint64_t id, unsigned part); /* with the lock */
@@ -116,6 +116,35 @@ static void fx_unlock(void)
 	pthread_mutex_unlock(&fx.lock);
 }
 
+/* What the probe does from here on, messages under way. */
+static void fx_play(struct chances chances)
+{
+	fx_lock();
+	fx.decide = NULL;
+	fx.chances = chances;
+	fx_unlock();
+}
+
+static struct chances fx_chances(void)
+{
+	struct chances chances;
+
+	fx_lock();
+	chances = fx.chances;
+	fx_unlock();
+	return chances;
+}
+
+static bool fx_decided(struct channel *c, struct delivery *d, unsigned part, struct outcome *o_r)
+{
+	bool (*decide)(struct channel *, struct delivery *, unsigned, struct outcome *);
+
+	fx_lock();
+	decide = fx.decide;
+	fx_unlock();
+	return decide && decide(c, d, part, o_r);
+}
+
 /* ---- the probe ---- */
 struct probe_conf {
 	dur_t latency;
@@ -163,7 +192,8 @@ static void probe_later(struct probe *p, struct due *x, dur_t most)
 static void probe_receipt(struct probe *p, const char *id, bool now)
 {
 	struct due *x = mem_new(struct due);
-	bool fails = fx_chance(fx.chances.fails);
+	struct chances ch = fx_chances();
+	bool fails = fx_chance(ch.fails);
 
 	x->receipt = mem_new(struct receipt_in);
 	x->receipt->keys = 1;
@@ -172,7 +202,7 @@ static void probe_receipt(struct probe *p, const char *id, bool now)
 	x->receipt->state = fails ? STATE_UNDELIVERABLE : STATE_DELIVERED;
 	x->receipt->reason = fails ? REASON_REFUSED : REASON_NONE;
 	if (!now) {
-		probe_later(p, x, fx.chances.receipt_delay);
+		probe_later(p, x, ch.receipt_delay);
 		return;
 	}
 	receipt_arrived(p->c, x->receipt, NULL);
@@ -182,28 +212,28 @@ static void probe_receipt(struct probe *p, const char *id, bool now)
 
 static struct outcome probe_outcome(struct probe *p, struct delivery *d, unsigned part)
 {
-	const struct chances *ch = &fx.chances;
+	struct chances ch = fx_chances();
 	struct outcome o = outcome_of(REASON_NONE);
 	static _Atomic unsigned counter;
 
-	if (!fx.decide || !fx.decide(p->c, d, part, &o)) {
-		if (fx_chance(ch->throttle)) {
+	if (!fx_decided(p->c, d, part, &o)) {
+		if (fx_chance(ch.throttle)) {
 			o = outcome_of(REASON_THROTTLED);
 			o.delay = DUR_MS;
-		} else if (fx_chance(ch->temporary)) {
+		} else if (fx_chance(ch.temporary)) {
 			o = outcome_of(REASON_TEMPORARY);
-		} else if (fx_chance(ch->refuse)) {
+		} else if (fx_chance(ch.refuse)) {
 			o = outcome_of(REASON_REFUSED);
-		} else if (fx_chance(ch->lose)) {
+		} else if (fx_chance(ch.lose)) {
 			o = outcome_of(REASON_LOST);
-		} else if (part && fx_chance(ch->fail_part)) {
+		} else if (part && fx_chance(ch.fail_part)) {
 			o = outcome_of(REASON_TEMPORARY);
-		} else if (fx_chance(ch->breaks)) {
+		} else if (fx_chance(ch.breaks)) {
 			o = outcome_of(REASON_NOT_BOUND);
 		}
 	}
 	if (o.verdict == VERDICT_SENT) {
-		o.final_word = !ch->receipts;
+		o.final_word = !ch.receipts;
 		snprintf(o.far_id, sizeof o.far_id, "%lx-%u-%u", d->msg->id, part,
 			atomic_fetch_add(&counter, 1));
 	}
@@ -228,7 +258,7 @@ static void probe_count(const struct delivery *d, unsigned part, const struct ou
 
 static void probe_answer(struct probe *p, struct delivery *d)
 {
-	const struct chances *ch = &fx.chances;
+	struct chances ch = fx_chances();
 	struct outcome o = outcome_of(REASON_NONE);
 	unsigned parts = 0;
 
@@ -246,11 +276,11 @@ static void probe_answer(struct probe *p, struct delivery *d)
 		probe_count(d, i, &o);
 		if (o.verdict != VERDICT_SENT)
 			break;
-		if (ch->receipts && !fx_chance(ch->mute)) {
-			bool early = fx_chance(ch->early);
+		if (ch.receipts && !fx_chance(ch.mute)) {
+			bool early = fx_chance(ch.early);
 
 			probe_receipt(p, o.far_id, early);
-			if (fx_chance(ch->twice))
+			if (fx_chance(ch.twice))
 				probe_receipt(p, o.far_id, false);
 		}
 		if (d->parts > 1)
@@ -323,7 +353,7 @@ static void probe_submit(struct channel *c, struct delivery *d)
 	fx.lent++;
 	fx_unlock();
 	x->d = d;
-	probe_later(p, x, conf->latency ? conf->latency : fx.chances.latency);
+	probe_later(p, x, conf->latency ? conf->latency : fx_chances().latency);
 }
 
 static void probe_close(struct channel *c, dur_t grace)
@@ -435,7 +465,7 @@ static void hear_later(struct timer *t)
 		struct entry *e;
 
 		list_remove(&n->link);
-		if (fx_chance(fx.chances.tell_again)) {
+		if (fx_chance(fx_chances().tell_again)) {
 			o = outcome_of(REASON_TEMPORARY);
 			o.delay = fx_chance(500) ? DUR_MS : 0;
 		}

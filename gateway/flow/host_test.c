@@ -833,9 +833,8 @@ static void test_fallback_cancelled(void **state)
 	assert_int_equal(v.reason, REASON_DISARMED);
 	store_view_free(&v);
 
-	fx.decide = NULL; /* the first has left, and is never heard of; the second must not begin */
-	fx.chances.receipts = true;
-	fx.chances.mute = 1000;
+	/* The first has left, and is never heard of; the second must not begin. */
+	fx_play((struct chances){ .receipts = true, .mute = 1000 });
 	s = whole(4 * DUR_S);
 	fx_state_becomes(s.id, STATE_SENT);
 	for (int i = 0; i < 2000 && trial_number("SELECT count(*) FROM st WHERE state = 2 AND "

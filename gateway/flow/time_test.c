@@ -105,7 +105,7 @@ static void test_late(void **state)
 	fx_lock();
 	assert_int_equal(fx_entry(tried)->last, STATE_QUEUED);
 	fx_unlock();
-	fx.decide = NULL;
+	fx_play((struct chances){ 0 });
 	fx_end();
 }
 
@@ -129,7 +129,7 @@ static void test_validity(void **state)
 		(struct fx_msg){ .wants = WANT_FAILED, .expires = clock_wall() + 3 * DUR_HOUR });
 	for (int i = 0; i < 2000 && submits(retried) == 0; i++)
 		usleep(2000);
-	fx.decide = NULL;
+	fx_play((struct chances){ 0 });
 	fx_small_memory("a", 10);
 	assert_int_equal(gateway_channel_verb(fx.g, "a", GATEWAY_HOLD, &e), 0);
 	usual = fx_send((struct fx_msg){ .wants = WANT_FAILED });
@@ -176,7 +176,7 @@ static void test_retry_waits(void **state)
 	clock_shift(75 * DUR_S); /* the second wait is longer */
 	usleep(200000);
 	assert_int_equal(submits(id), 2);
-	fx.decide = NULL;
+	fx_play((struct chances){ 0 });
 	clock_shift(75 * DUR_S);
 	fx_state_becomes(id, STATE_SENT);
 	fx_end();
