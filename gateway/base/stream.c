@@ -434,6 +434,11 @@ static void stream_read(struct stream *s)
 	}
 	if (!s->ended && !stream_choked(s))
 		got = stream_fill(s, at + had, LOOP_SCRATCH - (direct ? 0 : had));
+	if (got && s->lim.quick_ack) { /* the kernel forgets it time and again */
+		int one = 1;
+
+		setsockopt(s->io.fd, IPPROTO_TCP, TCP_QUICKACK, &one, sizeof one);
+	}
 	if (direct)
 		s->in.n += got;
 	if (got || (reshow && had)) {

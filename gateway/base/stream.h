@@ -37,6 +37,9 @@ struct stream_limits {
 	size_t out_most;    /* unsent output; stream_full() says true beyond, 0: 1 MiB */
 	dur_t connect;      /* connect + TLS handshake, 0: 30 s */
 	dur_t user_timeout; /* TCP_USER_TIMEOUT, 0: 30 s */
+	/* What comes is acknowledged at once: for far sides that write a little, wait for that, and
+	 * write on (Nagle's algorithm), which costs 40 ms where the acknowledgement is delayed. */
+	bool quick_ack;
 };
 #define STREAM_USER_TIMEOUT (30 * DUR_S)
 enum { STREAM_KEEPALIVE_S = 60 };

@@ -593,7 +593,8 @@ void peer_open(struct relay_site *site, unsigned host)
 	struct stream_limits lim = { .in_most = REPLY_MOST + 1,
 		.out_most = OUT_MOST,
 		.connect = conf->timeouts.connect,
-		.user_timeout = conf->timeouts.block };
+		.user_timeout = conf->timeouts.block,
+		.quick_ack = true };
 
 	s->relay = r;
 	s->site = site;
