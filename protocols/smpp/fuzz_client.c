@@ -6,7 +6,6 @@
  * our codec reads; no more parts are asked for than there are; each delivery comes back once, with
  * a verdict that fits; receipts and subscribers' messages have what flow relies on; all ends.
  */
-#include "gateway/base/conf.h"
 #include "protocols/smpp/client.h"
 #include "protocols/smpp/fuzz_world.h"
 
@@ -162,27 +161,12 @@ static void make_confs(void)
 		"backup = [ \"192.0.2.2\", \"[2001:db8::1]:2776\" ]; "
 		"status = { x400 = \"temporary\"; }; stat = { FAILED = \"undeliverable\"; };",
 	};
-	static struct arena *a;
+	char text[512];
 
-	if (a)
-		return;
-	a = arena_new();
-	for (int i = 0; i < CONFS; i++) {
-		struct conf_faults f = { 0 };
-		struct buf text = BUF_INIT;
-		void *out;
-
-		buf_printf(&text, "host = \"192.0.2.1\"; system_id = \"me\"; password = \"x\"; %s",
-			texts[i]);
-		conf_load_text("fuzz", buf_view(&text), client_rows, sizeof *confs[0], a, &out, &f);
-		if (f.errors) {
-			buf_reset(&text);
-			conf_faults_text(&f, &text);
-			check_failed(buf_cstr(&text), __FILE__, __LINE__, texts[i]);
-		}
-		confs[i] = out;
-		conf_faults_free(&f);
-		buf_free(&text);
+	for (int i = 0; i < CONFS && !confs[i]; i++) {
+		snprintf(text, sizeof text,
+			"host = \"192.0.2.1\"; system_id = \"me\"; password = \"x\"; %s", texts[i]);
+		confs[i] = take_settings(client_rows, sizeof *confs[0], text);
 	}
 }
 
@@ -287,10 +271,10 @@ static void answer_asked(struct stream *s, struct str *in)
 	static const uint32_t statuses[] = { 0, 0, 0, 0, 0, 0, 0, 0, ESME_RTHROTTLED, ESME_RMSGQFUL,
 		ESME_RINVDSTADR, ESME_RSUBMITFAIL, ESME_RINVBNDSTS, ESME_RUNKNOWNERR, 0x400, 0xff };
 	unsigned what = take_u8(in), how = take_u8(in);
-	struct asked *a = &s->asked[what % ASKED];
+	struct asked *a = &s->far.asked[what % ASKED];
 	size_t at;
 
-	if (!s->asked_n || !a->command)
+	if (!s->far.asked_n || !a->command)
 		return;
 	at = pdu_begin(&s->in, how & 128 ? SMPP_GENERIC_NACK : a->command | SMPP_RESP,
 		statuses[what >> 4], a->sequence);
@@ -313,7 +297,7 @@ static void bind_stream(struct stream *s)
 	s->ev->open(s, s->owner);
 	turn();
 	for (unsigned i = 0; i < ASKED && s->used && !s->closed; i++) {
-		struct asked *a = &s->asked[i];
+		struct asked *a = &s->far.asked[i];
 
 		if (a->command == SMPP_BIND_TRANSCEIVER || a->command == SMPP_BIND_TRANSMITTER ||
 			a->command == SMPP_BIND_RECEIVER) {
@@ -452,14 +436,8 @@ static void step(struct str *in)
 		pass((dur_t)arg * (i ? DUR_S : 10 * DUR_MS));
 		break;
 	case 13:
-		if (!live)
-			break;
-		if (s->full) {
-			s->full = false;
-			s->ev->drained(s, s->owner);
-		} else {
-			s->full = i & 1;
-		}
+		if (live)
+			turn_full(s, i & 1);
 		break;
 	case 14:
 		if (live)
@@ -506,7 +484,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	make_confs();
 	world_begin();
-	world.read |= PDU_LENIENT; /* submitters' TLVs pass as a lenient listener took them */
+	/* Submitters' TLVs pass as a lenient listener took them. */
+	far_flags = PDU_LONG_NAMES | PDU_V50 | PDU_LENIENT;
 	memset(&w, 0, sizeof w);
 	what = take_u8(&in);
 	w.common = (struct channel_conf){ .name = "smsc",

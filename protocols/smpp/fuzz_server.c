@@ -1,8 +1,8 @@
 /* Fuzz target: the whole server half (session.c, submit.c, manage.c, tell.c, wire.c) under any
  * bytes from up to four ESMEs and any order of answers from behind.
  *
- * Streams, loop, clock of the loop and flow are stand-ins of this file, linked instead of the real
- * ones; nothing is opened, nothing waits. The input is a list of steps: bytes or PDUs from an ESME,
+ * Streams, loop, clock of the loop and flow are stand-ins, linked instead of the real ones; nothing
+ * is opened, nothing waits. The input is a list of steps: bytes or PDUs from an ESME,
  * an answer to a message or a question, a note to be told, time that passes, an end. Checked: what
  * is written is whole PDUs that our codec reads; messages have what flow relies on; everything
  * lent is given back and everything ends.
@@ -12,77 +12,27 @@
 #include "protocols/smpp/fuzz_world.h"
 #include "protocols/smpp/server.h"
 
+enum { ACCOUNTS = 2 };
+#include "tests/fuzz/listener.h"
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 /* ---- flow ---- */
 
-enum { PENDING = 1200, ACCOUNTS = 2 };
-
-struct verify {
-	void (*done)(void *ctx, bool ok);
-	void *ctx;
-	bool ok;
-};
-
 static struct {
-	void *tokens[PENDING]; /* of message_arrived() */
 	struct ask *asks[PENDING];
-	struct verify verifies[PENDING];
-	unsigned tokens_n, asks_n, verifies_n, notes, credit;
-	uint64_t id;
-	dur_t delay; /* of logins */
-	struct listener l;
-	struct account a[ACCOUNTS];
+	unsigned asks_n;
 	struct member m[ACCOUNTS];
 	struct server srv;
 	struct server_conf confs[2]; /* in force: confs[conf_at] */
 	struct server_account_conf accounts[2][ACCOUNTS];
 	unsigned conf_at;
 	struct conf_pair services[1];
-	bool closed;
 } w;
 
-const struct conf_item account_rows[] = { CONF_END };
-
-struct account *account_find(struct listener *l, struct str name)
+static bool is_password(struct str password)
 {
-	for (int i = 0; i < ACCOUNTS; i++)
-		if (str_is(name, w.a[i].name))
-			return &w.a[i];
-	return NULL;
-}
-struct account *account_declare(
-	struct listener *l, const char *name, const struct account_conf *conf, const void *specific)
-{
-	return account_find(l, str_of(name));
-}
-bool account_allows(const struct account *a, const struct sockaddr *peer)
-{
-	return true;
-}
-void account_verify(
-	struct account *a, struct str password, void (*done)(void *ctx, bool ok), void *ctx)
-{
-	CHECK(w.verifies_n < PENDING);
-	w.verifies[w.verifies_n++] = (struct verify){ done, ctx, !str_is(password, "wrong") };
-}
-dur_t login_delay(const struct sockaddr *peer)
-{
-	return w.delay;
-}
-void login_result(const struct sockaddr *peer, bool ok) {}
-void account_credit(struct account *a, unsigned notes)
-{
-	w.credit = notes;
-}
-void account_sessions(struct account *a, unsigned n)
-{
-	CHECK(n <= STREAMS);
-}
-void listener_closed(struct listener *l)
-{
-	CHECK(!w.closed);
-	w.closed = true;
+	return !str_is(password, "wrong");
 }
 
 /* What flow, routes and channels rely on. */
@@ -110,8 +60,7 @@ void message_arrived(struct listener *l, struct account *a, struct message *m, v
 {
 	check_message(m, a->specific);
 	message_unref(&m);
-	CHECK(w.tokens_n < PENDING);
-	w.tokens[w.tokens_n++] = token;
+	keep_token(token);
 }
 void account_ask(struct account *a, struct ask *ask)
 {
@@ -121,42 +70,21 @@ void account_ask(struct account *a, struct ask *ask)
 	message_unref(&ask->msg);
 	w.asks[w.asks_n++] = ask;
 }
-void note_done(struct account *a, struct note *n, const struct outcome *o)
-{
-	CHECK(w.notes > 0);
-	w.notes--;
-	message_unref(&n->mo);
-	mem_free(&n);
-}
-
 /* ---- steps ---- */
-
-static void verify(void)
-{
-	struct verify v;
-
-	if (!w.verifies_n)
-		return;
-	v = w.verifies[--w.verifies_n];
-	v.done(v.ctx, v.ok);
-}
 
 static void answer(unsigned which, unsigned what)
 {
-	struct answer a = { .id = ++w.id << (what & 31) };
-	void *token;
+	struct answer a = { .id = ++flow.id << (what & 31) };
+	void *token = take_token(which);
 
-	if (!w.tokens_n)
+	if (!token)
 		return;
-	which %= w.tokens_n;
-	token = w.tokens[which];
-	w.tokens[which] = w.tokens[--w.tokens_n];
 	a.duplicate = what & 64;
 	if (what & 128) {
 		a.reason = what % REASON_COUNT;
 		str_copy(a.words, sizeof a.words, what & 32 ? STR("send_at is past") : STR_NONE);
 	}
-	server_answer(&w.l, token, &a);
+	server_answer(&flow.l, token, &a);
 }
 
 static void answer_ask(unsigned which, unsigned what, struct str *in)
@@ -169,7 +97,7 @@ static void answer_ask(unsigned which, unsigned what, struct str *in)
 	ask = w.asks[which];
 	w.asks[which] = w.asks[--w.asks_n];
 	ask->reason = what & 128 ? what % REASON_COUNT : REASON_NONE;
-	ask->found = ++w.id;
+	ask->found = ++flow.id;
 	ask->state = what % STATE_COUNT;
 	ask->media = what & 64 ? MEDIA_VIBER : MEDIA_SMS;
 	ask->sms.esm_class = what & 32 ? ESM_UDHI : 0;
@@ -189,12 +117,12 @@ static void tell(struct str *in)
 	struct text_decoded how;
 	struct buf words = BUF_INIT;
 
-	if (w.notes >= w.credit || w.notes >= 8)
+	if (!may_tell())
 		return;
 	n = mem_new(struct note);
 	n->kind = kind == 0 ? NOTE_MO : kind == 1 ? NOTE_INTERMEDIATE : NOTE_RECEIPT;
-	n->seq = w.id;
-	n->msg = ++w.id << (what >> 3);
+	n->seq = flow.id;
+	n->msg = ++flow.id << (what >> 3);
 	n->state = take_u8(in) % STATE_COUNT;
 	n->reason = take_u8(in) % REASON_COUNT;
 	n->parts = (uint8_t)(what >> 5);
@@ -227,17 +155,13 @@ static void tell(struct str *in)
 		n->mo = draft_seal(&d);
 		draft_free(&d);
 	}
-	w.notes++;
-	tell_note(&w.a[a], n);
+	flow.notes++;
+	tell_note(&flow.a[a], n);
 }
 
 static void open_stream(unsigned i)
 {
-	union addr from = { .in.sin_family = AF_INET, .in.sin_port = htons(4711) };
-
-	from.in.sin_addr.s_addr = htonl(0xc0000201 + (i & 1));
-	if (world.accept && !world.streams[i].used)
-		world.accept(world.acceptor_owner, FIRST_FD + (int)i, &from.sa);
+	connect_from(i, 0xc0000201 + (i & 1));
 	if (world.streams[i].used && !world.streams[i].closed)
 		world.streams[i].ev->open(&world.streams[i], world.streams[i].owner);
 }
@@ -269,11 +193,11 @@ static void adopt(bool password)
 		w.accounts[other][0].common.password =
 			w.accounts[other][0].common.password[0] ? "" : "secret";
 	for (int i = 0; i < ACCOUNTS; i++) {
-		w.a[i].specific = &w.accounts[other][i];
-		w.a[i].conf = &w.accounts[other][i].common;
+		flow.a[i].specific = &w.accounts[other][i];
+		flow.a[i].conf = &w.accounts[other][i].common;
 	}
-	CHECK(server_adopt(&w.l, &w.confs[other]) == 0);
-	w.l.specific = &w.confs[other];
+	CHECK(server_adopt(&flow.l, &w.confs[other]) == 0);
+	flow.l.specific = &w.confs[other];
 	w.conf_at = other;
 }
 
@@ -316,9 +240,10 @@ static void step(struct str *in)
 		break;
 	case 7:
 		arg = take_u8(in);
-		if (live && s->asked_n)
+		if (live && s->far.asked_n)
 			send_pdu(s, arg & 128 ? SMPP_GENERIC_NACK : SMPP_DELIVER_SM | SMPP_RESP,
-				s->asked[arg % ASKED].sequence, arg & 64 ? STR_NONE : str_n("", 1));
+				s->far.asked[arg % ASKED].sequence,
+				arg & 64 ? STR_NONE : str_n("", 1));
 		break;
 	case 8:
 		arg = take_u8(in);
@@ -339,14 +264,8 @@ static void step(struct str *in)
 		verify();
 		break;
 	case 13:
-		if (!live)
-			break;
-		if (s->full) {
-			s->full = false;
-			s->ev->drained(s, s->owner);
-		} else {
-			s->full = i & 1;
-		}
+		if (live)
+			turn_full(s, i & 1);
 		break;
 	case 14:
 		if (live)
@@ -356,7 +275,7 @@ static void step(struct str *in)
 		if (i > 1)
 			adopt(i == 2);
 		else
-			w.delay = i ? 0 : DUR_S;
+			flow.delay = i ? 0 : DUR_S;
 		break;
 	}
 	turn();
@@ -377,13 +296,8 @@ static void begin(struct str *in)
 	static const char *const names[ACCOUNTS] = { "shop", "till" };
 
 	memset(&w, 0, sizeof w);
-	world_begin();
-	w.l = (struct listener){ .name = "esme",
-		.loop = (struct loop *)&dummy,
-		.self = &w.srv,
-		.specific = &w.confs[0],
-		.country = "46",
-		.trunk = "0" };
+	listener_begin("esme", &w.srv, &w.confs[0]);
+	far_flags = PDU_LONG_NAMES | PDU_V50;
 	w.services[0] = (struct conf_pair){ "VIB", "viber" };
 	for (int i = 0; i < ACCOUNTS; i++) {
 		struct server_account_conf *c = &w.accounts[0][i];
@@ -404,13 +318,13 @@ static void begin(struct str *in)
 		c->known_services = more & 16;
 		if (more & 32)
 			c->common.media = "email";
-		w.a[i] = (struct account){ .name = names[i],
-			.loop = w.l.loop,
+		flow.a[i] = (struct account){ .name = names[i],
+			.loop = flow.l.loop,
 			.conf = &c->common,
 			.specific = c,
 			.self = &w.m[i],
 			.submitter = 1 };
-		server_account_open(&w.a[i]);
+		server_account_open(&flow.a[i]);
 	}
 	w.confs[0] = (struct server_conf){ .listen = "",
 		.system_id = "postern",
@@ -432,22 +346,22 @@ static void end(void)
 {
 	struct buf b = BUF_INIT;
 
-	server_describe(&w.l, &b);
+	server_describe(&flow.l, &b);
 	buf_free(&b);
-	server_unlisten(&w.l, 5 * DUR_S);
+	server_unlisten(&flow.l, 5 * DUR_S);
 	turn();
-	for (int i = 0; i < 100 && !w.closed; i++) {
-		while (w.verifies_n)
+	for (int i = 0; i < 100 && !flow.closed; i++) {
+		while (flow.verifies_n)
 			verify();
 		while (w.asks_n)
 			answer_ask(0, 128 | REASON_STOPPING, &(struct str){ "", 0 });
-		while (w.tokens_n)
+		while (flow.tokens_n)
 			answer(0, 128 | REASON_STOPPING);
 		turn();
 		pass(10 * DUR_S);
 		turn();
 	}
-	CHECK(w.closed && w.notes == 0 && w.m[0].n == 0 && w.m[1].n == 0);
+	CHECK(flow.closed && flow.notes == 0 && w.m[0].n == 0 && w.m[1].n == 0);
 	world_end();
 }
 
@@ -458,7 +372,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	unsigned steps = 0;
 
 	begin(&in);
-	CHECK(server_listen(&w.l, &e) == 0);
+	CHECK(server_listen(&flow.l, &e) == 0);
 	turn();
 	while (in.n && steps++ < 100)
 		step(&in);

@@ -6,15 +6,13 @@
  * by its dot. As long as it answers in order, a mail is called sent if and only if the server took
  * it; each delivery comes back once, with a verdict that fits; all ends.
  */
-#include "gateway/base/conf.h"
-#include "gateway/base/stream.h"
 #include "protocols/smtp/client.h"
 
 #include <stdlib.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-enum { STREAMS = 12, TIMERS = 64, LENT = 64, CONFS = 8, LOOKUPS = 4, PENDING = 512, MAILS = 512 };
+enum { STREAMS = 12, LENT = 64, CONFS = 8, LOOKUPS = 4, ASKED = 512, MAILS = 512 };
 
 /* What a strict server awaits next. */
 enum { COMMANDS, CONTENT, CHUNK, AUTH_LINE };
@@ -22,26 +20,18 @@ struct asked {
 	char verb; /* E H S A M R D . B L Z Q, by kind */
 	unsigned mail;
 };
-struct stream {
-	const struct stream_events *ev;
-	void *owner;
-	struct buf in, out;
-	bool used, closed, again, full, tls, wild, shakes, opened;
+struct far {
+	bool wild; /* it answered what was not asked */
+	bool opened, chunk_last, mail_ok;
 	int mode;
 	size_t chunk;
-	bool chunk_last;
-	struct asked asked[PENDING];
-	bool mail_ok;
+	struct asked asked[ASKED];
 	unsigned asked_first, asked_n, mail, rcpt_ok;
 };
 
+#include "tests/fuzz/world.h"
+
 static struct {
-	struct stream streams[STREAMS];
-	struct timer *timers[TIMERS];
-	struct letter *letters;
-	struct chore *chores[LENT * 2];
-	unsigned chores_n;
-	mono_t now;
 	struct delivery *lent[LENT];
 	unsigned lent_n, window;
 	bool inside, closed;
@@ -51,7 +41,6 @@ static struct {
 	struct channel_conf common;
 	struct relay relay;
 } w;
-static int dummy;
 
 /* ---- flow ---- */
 
@@ -82,7 +71,7 @@ void delivery_done(struct delivery *d, const struct outcome *o)
 	CHECK((o->reason == REASON_NONE) == (o->verdict == VERDICT_SENT));
 	CHECK(!o->dead || o->verdict == VERDICT_FAILED);
 	for (int i = 0; i < STREAMS; i++)
-		wild |= w.streams[i].used && w.streams[i].wild;
+		wild |= world.streams[i].used && world.streams[i].far.wild;
 	if (!wild && d->msg->id < MAILS) {
 		if (o->verdict == VERDICT_SENT)
 			CHECK(w.taken[d->msg->id] == 1);
@@ -95,115 +84,11 @@ void delivery_done(struct delivery *d, const struct outcome *o)
 
 /* ---- the world ---- */
 
-struct stream *stream_connect(struct loop *l, const char *host, uint16_t port, const char *source,
-	struct tls_client *tls, const struct stream_limits *lim, const struct stream_events *ev,
-	void *owner)
-{
-	for (int i = 0; i < STREAMS; i++) {
-		struct stream *s = &w.streams[i];
-
-		if (s->used)
-			continue;
-		*s = (struct stream){ .ev = ev, .owner = owner, .used = true, .tls = tls != NULL };
-		return s;
-	}
-	CHECK(false);
-	return NULL;
-}
-struct buf *stream_out(struct stream *s)
-{
-	CHECK(s && s->used && !s->closed);
-	return &s->out;
-}
-void stream_written(struct stream *s)
-{
-	CHECK(s && s->used && !s->closed);
-}
-bool stream_full(const struct stream *s)
-{
-	return s->full;
-}
-const char *stream_cipher(const struct stream *s)
-{
-	return s->tls ? "TLSv1.3 fuzz" : "";
-}
-bool stream_is_tls(const struct stream *s)
-{
-	return s->tls;
-}
-const char *stream_peer(const struct stream *s)
-{
-	return "192.0.2.1:25";
-}
-const struct sockaddr *stream_peer_addr(const struct stream *s)
-{
-	static union addr a;
-
-	addr_parse(STR("192.0.2.1"), 25, &a);
-	return &a.sa;
-}
 int stream_start_tls(struct stream *s, struct tls_client *c, struct tls_server *sv, struct err *e)
 {
 	CHECK(c && !s->tls);
 	s->shakes = true;
 	return 0;
-}
-void stream_close(struct stream **sp, dur_t linger)
-{
-	if (*sp)
-		(*sp)->closed = true;
-	*sp = NULL;
-}
-mono_t loop_now(const struct loop *l)
-{
-	return w.now;
-}
-void loop_later(struct loop *l, struct letter *letter)
-{
-	letter->next = w.letters;
-	w.letters = letter;
-}
-void timer_cancel(struct loop *l, struct timer *t)
-{
-	if (t->place)
-		w.timers[t->place - 1] = NULL;
-	t->place = 0;
-}
-void timer_set(struct loop *l, struct timer *t, mono_t at)
-{
-	t->at = at;
-	for (size_t i = 0; i < TIMERS && !t->place; i++) {
-		if (w.timers[i])
-			continue;
-		w.timers[i] = t;
-		t->place = i + 1;
-	}
-	CHECK(t->place);
-}
-void timer_in(struct loop *l, struct timer *t, dur_t from_now)
-{
-	timer_set(l, t, w.now + from_now);
-}
-void workers_do(struct chore *c)
-{
-	CHECK(w.chores_n < LENT * 2);
-	w.chores[w.chores_n++] = c;
-}
-struct tls_client *tls_client_new(const struct tls_conf *c, const char *host, struct err *e)
-{
-	return (struct tls_client *)&dummy;
-}
-struct tls_client *tls_client_named(struct tls_client *c, const char *host)
-{
-	return c;
-}
-struct tls_client *tls_client_ref(struct tls_client *c)
-{
-	return c;
-}
-void tls_client_free(struct tls_client **cp)
-{
-	*cp = NULL;
 }
 struct dns *dns_new(struct loop *l, const struct dns_conf *c, struct err *e)
 {
@@ -299,30 +184,13 @@ static void find_route(unsigned what)
 	}
 	m->fn(m->owner, &r);
 }
-struct tls_client *tls_client_strict(struct tls_client *c, const char *host)
-{
-	return c;
-}
-struct tls_client *tls_client_dane(struct tls_client *c, const char *host, const char *also,
-	const struct tls_tlsa *v, size_t n)
-{
-	return c;
-}
-uint64_t random_u64(void)
-{
-	return 4;
-}
-dur_t backoff_next(struct backoff *b)
-{
-	return ++b->tries > 1 ? b->most : b->first;
-}
-
 /* ---- the server ---- */
 
 static void push(struct stream *s, char verb)
 {
-	CHECK(s->asked_n < PENDING);
-	s->asked[(s->asked_first + s->asked_n++) % PENDING] = (struct asked){ verb, s->mail };
+	CHECK(s->far.asked_n < ASKED);
+	s->far.asked[(s->far.asked_first + s->far.asked_n++) % ASKED] =
+		(struct asked){ verb, s->far.mail };
 }
 
 static void check_clean(struct str line)
@@ -347,18 +215,18 @@ static void read_command(struct stream *s, struct str line)
 			continue;
 		if (verbs[i].verb == 'M') {
 			id = str_skip(line, 12);
-			s->mail = (unsigned)strtoul(id.p, NULL, 10);
-			CHECK(line.p[11] == 'm' && s->mail && s->mail <= w.id);
+			s->far.mail = (unsigned)strtoul(id.p, NULL, 10);
+			CHECK(line.p[11] == 'm' && s->far.mail && s->far.mail <= w.id);
 		}
 		if (verbs[i].verb == 'A')
-			s->mode = AUTH_LINE;
+			s->far.mode = AUTH_LINE;
 		push(s, verbs[i].verb);
 		return;
 	}
 	if (str_starts(line, STR("BDAT "))) {
-		s->chunk = strtoul(line.p + 5, NULL, 10);
-		s->chunk_last = str_ends(line, STR(" LAST"));
-		s->mode = CHUNK;
+		s->far.chunk = strtoul(line.p + 5, NULL, 10);
+		s->far.chunk_last = str_ends(line, STR(" LAST"));
+		s->far.mode = CHUNK;
 		return;
 	}
 	check_failed("no command", __FILE__, __LINE__, "read_command");
@@ -370,42 +238,42 @@ static void read_out(struct stream *s)
 	struct str rest = buf_view(&s->out), line;
 	ptrdiff_t at;
 
-	while (rest.n && !s->wild) {
-		if (s->mode == CHUNK) {
-			size_t n = s->chunk < rest.n ? s->chunk : rest.n;
+	while (rest.n && !s->far.wild) {
+		if (s->far.mode == CHUNK) {
+			size_t n = s->far.chunk < rest.n ? s->far.chunk : rest.n;
 
-			s->chunk -= n;
+			s->far.chunk -= n;
 			rest = str_skip(rest, n);
-			if (s->chunk)
+			if (s->far.chunk)
 				break;
-			s->mode = COMMANDS;
-			push(s, s->chunk_last ? '.' : 'B');
+			s->far.mode = COMMANDS;
+			push(s, s->far.chunk_last ? '.' : 'B');
 			continue;
 		}
 		/* The last thing asked was DATA, and it is not answered: what comes is content. */
 		at = str_find(rest, STR("\r\n"));
-		CHECK(at >= 0 || s->mode == CONTENT);
+		CHECK(at >= 0 || s->far.mode == CONTENT);
 		if (at < 0)
 			break;
 		line = str_n(rest.p, (size_t)at);
 		rest = str_skip(rest, (size_t)at + 2);
-		if (s->mode == CONTENT) {
+		if (s->far.mode == CONTENT) {
 			CHECK(!memchr(line.p, '\r', line.n) && !memchr(line.p, '\n', line.n));
 			CHECK(line.n == 0 || line.p[0] != '.' || line.n == 1 || line.p[1] == '.');
 			if (str_is(line, ".")) {
-				s->mode = COMMANDS;
+				s->far.mode = COMMANDS;
 				push(s, '.');
 			}
-		} else if (s->mode == AUTH_LINE) {
+		} else if (s->far.mode == AUTH_LINE) {
 			check_clean(line);
 			if (str_is(line, "QUIT"))
-				s->mode = COMMANDS;
+				s->far.mode = COMMANDS;
 			push(s, 'L');
 		} else {
 			read_command(s, line);
 		}
 	}
-	if (s->wild)
+	if (s->far.wild)
 		rest = STR_NONE;
 	buf_drop(&s->out, s->out.n - rest.n);
 }
@@ -426,19 +294,19 @@ static void answer(struct stream *s, unsigned what)
 	unsigned n = what >> 2 & 7;
 	struct asked a;
 
-	if (!s->asked_n) {
+	if (!s->far.asked_n) {
 		if (what & 128) {
-			s->wild = true;
+			s->far.wild = true;
 			reply(s, good ? 250 : bad[n], "unasked");
 		}
 		return;
 	}
-	a = s->asked[s->asked_first];
-	s->asked_first = (s->asked_first + 1) % PENDING;
-	s->asked_n--;
+	a = s->far.asked[s->far.asked_first];
+	s->far.asked_first = (s->far.asked_first + 1) % ASKED;
+	s->far.asked_n--;
 	switch (a.verb) {
 	case 'E':
-		s->mode = COMMANDS;
+		s->far.mode = COMMANDS;
 		if (!good) {
 			reply(s, bad[n], texts[n]);
 			break;
@@ -465,31 +333,31 @@ static void answer(struct stream *s, unsigned what)
 			reply(s, 334, "eHg=");
 			break;
 		}
-		s->mode = COMMANDS;
+		s->far.mode = COMMANDS;
 		good ? reply(s, 235, "ok") : reply(s, bad[n], texts[n]);
 		break;
 	case 'D':
 		/* Some go on although nobody is to have it. */
-		if ((s->rcpt_ok && good) || what & 64) {
-			s->mode = CONTENT;
+		if ((s->far.rcpt_ok && good) || what & 64) {
+			s->far.mode = CONTENT;
 			reply(s, 354, "go");
 		} else {
 			reply(s, bad[n], texts[n]);
 		}
 		break;
 	case 'M':
-		s->rcpt_ok = 0;
-		s->mail_ok = good;
+		s->far.rcpt_ok = 0;
+		s->far.mail_ok = good;
 		good ? reply(s, 250, "ok") : reply(s, bad[n], texts[n]);
 		break;
 	case 'R':
-		good &= s->mail_ok;
-		s->rcpt_ok = good;
+		good &= s->far.mail_ok;
+		s->far.rcpt_ok = good;
 		good ? reply(s, 250, "ok") : reply(s, bad[n], texts[n]);
 		break;
 	case '.':
-		good &= s->rcpt_ok != 0;
-		s->rcpt_ok = 0;
+		good &= s->far.rcpt_ok != 0;
+		s->far.rcpt_ok = 0;
 		if (good && a.mail < MAILS)
 			w.taken[a.mail]++;
 		good ? reply(s, 250, "2.0.0 queued as 1") : reply(s, bad[n], texts[n]);
@@ -499,115 +367,7 @@ static void answer(struct stream *s, unsigned what)
 	}
 }
 
-/* ---- time passes ---- */
-
-static void show(struct stream *s)
-{
-	struct str all;
-	size_t n;
-
-	s->again = false;
-	if (!s->in.n || s->shakes)
-		return;
-	all.n = s->in.n;
-	all.p = memcpy(mem_raw(all.n), s->in.p, all.n);
-	n = s->ev->data(s, s->owner, all);
-	mem_free(&all.p);
-	if (s->closed)
-		return;
-	CHECK(n <= s->in.n);
-	buf_drop(&s->in, n);
-	if (s->shakes && s->in.n)
-		s->ev->down(s, s->owner, &(struct err){ .kind = ERR_INPUT, .text = "input" });
-}
-
-static bool turn_once(void)
-{
-	struct letter *letters = w.letters;
-	bool more = letters != NULL;
-
-	w.letters = NULL;
-	while (letters) {
-		struct letter *l = letters;
-
-		letters = l->next;
-		l->run(l);
-	}
-	for (int i = 0; i < STREAMS; i++) {
-		struct stream *s = &w.streams[i];
-
-		if (!s->used)
-			continue;
-		if (!s->closed || s->out.n)
-			read_out(s);
-		if (s->again && !s->closed) {
-			show(s);
-			more = true;
-			if (!s->closed)
-				read_out(s);
-		}
-		if (s->closed) {
-			buf_free(&s->in);
-			buf_free(&s->out);
-			s->used = false;
-		}
-	}
-	return more;
-}
-
-static void turn(void)
-{
-	while (turn_once())
-		;
-}
-
-static void run_chore(unsigned which)
-{
-	struct chore *c;
-
-	if (!w.chores_n)
-		return;
-	which %= w.chores_n;
-	c = w.chores[which];
-	w.chores[which] = w.chores[--w.chores_n];
-	c->call(c);
-	c->done(c);
-}
-
-static void pass(dur_t by)
-{
-	w.now += by;
-	for (int i = 0; i < TIMERS; i++) {
-		struct timer *t = w.timers[i];
-
-		if (!t || t->at > w.now)
-			continue;
-		timer_cancel(NULL, t);
-		t->fire(t);
-	}
-}
-
-/* ---- the input ---- */
-
-static unsigned take_u8(struct str *in)
-{
-	unsigned v = in->n ? (unsigned char)in->p[0] : 0;
-
-	*in = str_skip(*in, 1);
-	return v;
-}
-
-static struct str take_bytes(struct str *in)
-{
-	size_t n = take_u8(in);
-	struct str s;
-
-	if (n >= 250)
-		n = (n - 249) * 128;
-	s = str_n(in->p, n < in->n ? n : in->n);
-	*in = str_skip(*in, s.n);
-	return s;
-}
+/* ---- settings ---- */
 
 static struct relay_conf *confs[CONFS];
 
@@ -623,30 +383,18 @@ static void make_confs(void)
 		"user = \"us\"; password = \"x\"; auth = \"login\";",
 		"mx mta_sts = \"enforce\";",
 		"mx domain_rate = 5.0; domain_connections = 1; chunking = \"on\";" };
-	static struct arena *a;
+	char text[512];
+	bool mx;
 
-	if (a)
-		return;
-	a = arena_new();
-	for (int i = 0; i < CONFS; i++) {
-		struct conf_faults f = { 0 };
-		struct buf text = BUF_INIT;
-		void *out;
-
-		buf_printf(&text, "host = \"%s\"; helo = \"us.example\"; %s",
-			texts[i][0] == 'm' && texts[i][1] == 'x' ? "mx" : "192.0.2.1",
-			texts[i][0] == 'm' && texts[i][1] == 'x' ? texts[i] + 2 : texts[i]);
-		conf_load_text("fuzz", buf_view(&text), relay_rows, sizeof *confs[0], a, &out, &f);
-		if (f.errors) {
-			buf_reset(&text);
-			conf_faults_text(&f, &text);
-			check_failed(buf_cstr(&text), __FILE__, __LINE__, texts[i]);
-		}
-		confs[i] = out;
-		conf_faults_free(&f);
-		buf_free(&text);
+	for (int i = 0; i < CONFS && !confs[i]; i++) {
+		mx = texts[i][0] == 'm' && texts[i][1] == 'x';
+		snprintf(text, sizeof text, "host = \"%s\"; helo = \"us.example\"; %s",
+			mx ? "mx" : "192.0.2.1", mx ? texts[i] + 2 : texts[i]);
+		confs[i] = take_settings(relay_rows, sizeof *confs[0], text);
 	}
 }
+
+/* ---- steps ---- */
 
 static struct message *take_message(struct str *in)
 {
@@ -708,27 +456,27 @@ static void lend(struct str *in)
 static void step(struct str *in)
 {
 	unsigned op = take_u8(in), i = op & 3, arg;
-	struct stream *s = &w.streams[i];
+	struct stream *s = &world.streams[i];
 	bool live = s->used && !s->closed;
 	struct buf b = BUF_INIT;
 
 	switch (op >> 2 & 15) {
 	case 0:
 	case 1:
-		if (!live || (s->opened && !s->shakes))
+		if (!live || (s->far.opened && !s->shakes))
 			break;
 		if (s->shakes)
 			s->tls = true;
 		else
 			reply(s, 220, "hello");
-		s->opened = true;
+		s->far.opened = true;
 		s->shakes = false;
-		s->mode = COMMANDS;
+		s->far.mode = COMMANDS;
 		s->ev->open(s, s->owner);
 		break;
 	case 2:
-		if (live && s->opened && !s->shakes) {
-			s->wild = true;
+		if (live && s->far.opened && !s->shakes) {
+			s->far.wild = true;
 			buf_str(&s->in, take_bytes(in));
 			s->again = true;
 		}
@@ -739,7 +487,7 @@ static void step(struct str *in)
 	case 6:
 	case 7:
 		arg = take_u8(in);
-		if (live && s->opened && !s->shakes)
+		if (live && s->far.opened && !s->shakes)
 			answer(s, arg);
 		break;
 	case 8:
@@ -761,11 +509,8 @@ static void step(struct str *in)
 		pass((dur_t)arg * (i ? DUR_S : 10 * DUR_MS));
 		break;
 	case 13:
-		if (!live || !s->opened)
-			break;
-		s->full = !s->full && i & 1;
-		if (!s->full)
-			s->ev->drained(s, s->owner);
+		if (live && s->far.opened)
+			turn_full(s, i & 1);
 		break;
 	case 14:
 		if (live)
@@ -791,19 +536,16 @@ static void end(void)
 	relay_close(&w.c, 10 * DUR_S);
 	for (int i = 0; i < 20 && !w.closed; i++) {
 		turn();
-		while (w.chores_n)
+		while (world.chores_n)
 			run_chore(0);
 		turn();
 		pass(5 * DUR_S);
 	}
 	turn();
-	while (w.chores_n)
+	while (world.chores_n)
 		run_chore(0);
 	CHECK(w.closed && w.lent_n == 0);
-	for (int i = 0; i < TIMERS; i++)
-		CHECK(!w.timers[i]);
-	for (int i = 0; i < STREAMS; i++)
-		CHECK(!w.streams[i].used);
+	world_end();
 	for (int i = 0; i < LOOKUPS; i++)
 		CHECK(!lookups[i].used && !sts_asks[i].used);
 }
@@ -818,8 +560,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	memset(&w, 0, sizeof w);
 	memset(lookups, 0, sizeof lookups);
 	memset(sts_asks, 0, sizeof sts_asks);
-	w.now = 1000 * DUR_S;
-	log_set_level(LOG_ERROR);
+	world_begin();
 	what = take_u8(&in);
 	w.common = (struct channel_conf){
 		.name = "relay", .connections = what & 128 ? 2 : 1, .window = what & 64 ? 8 : 2

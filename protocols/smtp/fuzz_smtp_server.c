@@ -2,172 +2,54 @@
  * reading.c, report.c) under any bytes from up to four clients and any order of answers from
  * behind.
  *
- * Streams, loop, clock of the loop, workers, spool and flow are stand-ins of this file, linked
- * instead of the real ones; nothing is opened, nothing waits. The input is a list of steps: bytes
+ * Streams, loop, clock of the loop, workers, spool and flow are stand-ins, linked instead of the
+ * real ones; nothing is opened, nothing waits. The input is a list of steps: bytes
  * or lines from a client, an answer to a message, a chore that ends, a note to be told, time that
  * passes, an end. Checked: what is written is whole replies with their codes; messages have what
  * flow relies on, and nobody without an account has any; everything lent is given back and
  * everything ends.
  */
-#include "gateway/base/backoff.h"
-#include "gateway/base/mem.h"
-#include "gateway/base/tls.h"
 #include "protocols/smtp/smtpd.h"
+
+enum { STREAMS = 4, ACCOUNTS = 3 };
+struct far {
+	bool shaking; /* a handshake that is not done; unlike a real one it lets input pass */
+};
+#include "tests/fuzz/listener.h"
 
 #include <openssl/evp.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-/* The descriptors of its streams begin where no real one is: the code under test may close them. */
-enum { STREAMS = 4, TIMERS = 16, FIRST_FD = 1 << 20, PENDING = 600, ACCOUNTS = 3 };
-
-struct stream {
-	const struct stream_events *ev;
-	void *owner;
-	struct buf in, out;
-	bool used, paused, full, closed, again, tls;
-};
-struct verify {
-	void (*done)(void *ctx, bool ok);
-	void *ctx;
-	bool ok;
-};
 struct fetch {
 	message_fetched_fn done;
 	void *ctx;
 };
 
 static struct {
-	struct stream streams[STREAMS];
-	struct timer *timers[TIMERS];
-	struct letter *letters;
-	mono_t now;
-	acceptor_fn accept;
-	void *acceptor_owner;
-
-	struct chore *chores[PENDING];
-	void *tokens[PENDING], *evidence[PENDING];
-	struct verify verifies[PENDING];
+	void *evidence[PENDING];
 	struct fetch fetches[PENDING];
-	unsigned chores_n, tokens_n, evidence_n, verifies_n, fetches_n, notes, credit, writers,
-		files;
-	uint64_t id;
-	dur_t delay;
+	unsigned evidence_n, fetches_n, writers, files;
 	bool spool_fails, no_rate;
-	struct listener l;
 	struct mail_conf mail;
-	struct account a[ACCOUNTS];
 	struct smtpd_member m[ACCOUNTS];
 	struct smtpd srv;
 	struct smtpd_conf confs[2];
 	struct smtpd_account_conf accounts[2][ACCOUNTS];
 	struct smtpd_gateway_conf gateways[2];
 	unsigned conf_at;
-	bool closed;
 	struct message *last; /* the last accepted */
 } w;
-static int dummy; /* something to point at */
 
-/* ---- streams ---- */
-struct stream *stream_accept(struct loop *l, int fd, struct tls_server *tls,
-	const struct stream_limits *lim, const struct stream_events *ev, void *owner)
-{
-	struct stream *s = &w.streams[fd - FIRST_FD];
-
-	*s = (struct stream){ .ev = ev, .owner = owner, .used = true };
-	return s;
-}
-struct buf *stream_out(struct stream *s)
-{
-	CHECK(s && s->used && !s->closed);
-	return &s->out;
-}
-void stream_written(struct stream *s)
-{
-	CHECK(s && s->used && !s->closed);
-}
-bool stream_full(const struct stream *s)
-{
-	return s->full;
-}
-void stream_pause(struct stream *s, bool paused)
-{
-	s->again |= s->paused && !paused;
-	s->paused = paused;
-}
-void stream_close(struct stream **sp, dur_t linger)
-{
-	if (*sp)
-		(*sp)->closed = true;
-	*sp = NULL;
-}
 int stream_start_tls(struct stream *s, struct tls_client *c, struct tls_server *sv, struct err *e)
 {
-	CHECK(!s->tls && sv);
-	s->tls = true;
+	CHECK(!s->far.shaking && sv);
+	s->far.shaking = true;
 	return 0;
 }
 
-/* ---- the loop, workers, the spool ---- */
-mono_t loop_now(const struct loop *l)
-{
-	return w.now;
-}
-void loop_later(struct loop *l, struct letter *letter)
-{
-	letter->next = w.letters;
-	w.letters = letter;
-}
-void timer_cancel(struct loop *l, struct timer *t)
-{
-	if (t->place)
-		w.timers[t->place - 1] = NULL;
-	t->place = 0;
-}
-void timer_set(struct loop *l, struct timer *t, mono_t at)
-{
-	t->at = at;
-	for (size_t i = 0; i < TIMERS && !t->place; i++) {
-		if (w.timers[i])
-			continue;
-		w.timers[i] = t;
-		t->place = i + 1;
-	}
-	CHECK(t->place);
-}
-void timer_in(struct loop *l, struct timer *t, dur_t from_now)
-{
-	timer_set(l, t, w.now + from_now);
-}
-void workers_do(struct chore *c)
-{
-	CHECK(w.chores_n < PENDING);
-	w.chores[w.chores_n++] = c;
-}
-struct acceptor *acceptor_open(
-	struct loop *l, const char *listen, acceptor_fn fn, void *owner, struct err *e)
-{
-	w.accept = fn;
-	w.acceptor_owner = owner;
-	return (struct acceptor *)&dummy;
-}
-void acceptor_close(struct acceptor **ap)
-{
-	w.accept = NULL;
-	*ap = NULL;
-}
-uint16_t acceptor_port(const struct acceptor *a)
-{
-	return 25;
-}
-struct tls_server *tls_server_new(const struct tls_conf *c, struct err *e)
-{
-	return (struct tls_server *)&dummy;
-}
-void tls_server_free(struct tls_server **tp)
-{
-	*tp = NULL;
-}
+/* ---- the spool ---- */
+
 struct spool_writer *spool_begin(struct spool *s, struct err *e)
 {
 	if (w.spool_fails) {
@@ -212,14 +94,6 @@ bool spool_ref_parse(struct str value, struct spool_ref *r_r)
 	*r_r = (struct spool_ref){ .field = STR("octets"), .name = STR("0123456789abcdef") };
 	return value.n != 0;
 }
-uint64_t random_u64(void)
-{
-	return 4;
-}
-dur_t backoff_of(dur_t first, dur_t most, double factor, unsigned attempt)
-{
-	return attempt > 1 ? most : first;
-}
 
 /* Deriving keys is slow by intention, and not what is looked for here. */
 int PKCS5_PBKDF2_HMAC(const char *pass, int passlen, const unsigned char *salt, int saltlen,
@@ -231,51 +105,13 @@ int PKCS5_PBKDF2_HMAC(const char *pass, int passlen, const unsigned char *salt, 
 }
 
 /* ---- flow ---- */
-const struct conf_item account_rows[] = { CONF_END };
-
-struct account *account_find(struct listener *l, struct str name)
+static bool is_password(struct str password)
 {
-	for (int i = 0; i < ACCOUNTS; i++)
-		if (str_is(name, w.a[i].name))
-			return &w.a[i];
-	return NULL;
-}
-struct account *account_declare(
-	struct listener *l, const char *name, const struct account_conf *conf, const void *specific)
-{
-	return account_find(l, str_of(name));
-}
-bool account_allows(const struct account *a, const struct sockaddr *peer)
-{
-	return true;
+	return str_is(password, "secret");
 }
 bool account_has_rate(struct account *a, unsigned messages)
 {
 	return !w.no_rate || messages < 3;
-}
-void account_verify(
-	struct account *a, struct str password, void (*done)(void *ctx, bool ok), void *ctx)
-{
-	CHECK(w.verifies_n < PENDING);
-	w.verifies[w.verifies_n++] = (struct verify){ done, ctx, str_is(password, "secret") };
-}
-dur_t login_delay(const struct sockaddr *peer)
-{
-	return w.delay;
-}
-void login_result(const struct sockaddr *peer, bool ok) {}
-void account_credit(struct account *a, unsigned notes)
-{
-	w.credit = notes;
-}
-void account_sessions(struct account *a, unsigned n)
-{
-	CHECK(n <= STREAMS);
-}
-void listener_closed(struct listener *l)
-{
-	CHECK(!w.closed);
-	w.closed = true;
 }
 
 /* What flow, routes, channels and the store rely on. */
@@ -305,8 +141,7 @@ void message_arrived(struct listener *l, struct account *a, struct message *m, v
 	check_message(a, m);
 	message_unref(&w.last);
 	w.last = m;
-	CHECK(w.tokens_n < PENDING);
-	w.tokens[w.tokens_n++] = token;
+	keep_token(token);
 }
 void message_dry_run(
 	struct account *a, struct message *m, struct dry_run *trial_r, struct answer *a_r)
@@ -329,35 +164,6 @@ void message_fetch(struct listener *l, uint64_t id, message_fetched_fn done, voi
 	CHECK(w.fetches_n < PENDING);
 	w.fetches[w.fetches_n++] = (struct fetch){ done, ctx };
 }
-void note_done(struct account *a, struct note *n, const struct outcome *o)
-{
-	CHECK(w.notes > 0);
-	w.notes--;
-	mem_free(&n);
-}
-
-/* ---- the input ---- */
-
-static unsigned take_u8(struct str *in)
-{
-	unsigned v = in->n ? (unsigned char)in->p[0] : 0;
-
-	*in = str_skip(*in, 1);
-	return v;
-}
-
-static struct str take_bytes(struct str *in)
-{
-	size_t n = take_u8(in);
-	struct str s;
-
-	if (n >= 250)
-		n = (n - 249) * 128;
-	s = str_n(in->p, n < in->n ? n : in->n);
-	*in = str_skip(*in, s.n);
-	return s;
-}
-
 /* Replies: three digits, a space or a dash, an enhanced code of the same class, CR LF. */
 static void read_out(struct stream *s)
 {
@@ -378,122 +184,27 @@ static void read_out(struct stream *s)
 	buf_reset(&s->out);
 }
 
-/* Shows input, in an allocation of its own size so that a read beyond it shows. */
-static void show(struct stream *s)
-{
-	struct str all;
-	size_t n;
-
-	s->again = false;
-	while (s->in.n && !s->paused && !s->closed) {
-		all.n = s->in.n;
-		all.p = memcpy(mem_raw(all.n), s->in.p, all.n);
-		n = s->ev->data(s, s->owner, all);
-		mem_free(&all.p);
-		if (s->closed || n == 0)
-			break;
-		CHECK(n <= s->in.n);
-		buf_drop(&s->in, n);
-		s->again = false;
-	}
-}
-
-static bool turn_once(void)
-{
-	struct letter *letters = w.letters;
-	bool more = letters != NULL;
-
-	w.letters = NULL;
-	while (letters) {
-		struct letter *l = letters;
-
-		letters = l->next;
-		l->run(l);
-	}
-	for (int i = 0; i < STREAMS; i++) {
-		struct stream *s = &w.streams[i];
-
-		if (s->used && s->again && !s->closed) {
-			show(s);
-			more = true;
-		}
-		if (s->used)
-			read_out(s);
-		if (s->used && s->closed) {
-			buf_free(&s->in);
-			buf_free(&s->out);
-			s->used = false;
-		}
-	}
-	return more;
-}
-
-static void turn(void)
-{
-	while (turn_once())
-		;
-}
-
-static void pass(dur_t by)
-{
-	w.now += by;
-	for (int i = 0; i < TIMERS; i++) {
-		struct timer *t = w.timers[i];
-
-		if (!t || t->at > w.now)
-			continue;
-		timer_cancel(NULL, t);
-		t->fire(t);
-	}
-}
-
 /* ---- steps ---- */
-
-static void chore(unsigned which)
-{
-	struct chore *c;
-
-	if (!w.chores_n)
-		return;
-	which %= w.chores_n;
-	c = w.chores[which];
-	w.chores[which] = w.chores[--w.chores_n];
-	c->call(c);
-	c->done(c);
-}
-
-static void verify(void)
-{
-	struct verify v;
-
-	if (!w.verifies_n)
-		return;
-	v = w.verifies[--w.verifies_n];
-	v.done(v.ctx, v.ok);
-}
 
 static void answer(unsigned which, unsigned what)
 {
-	struct answer a = { .id = ++w.id };
-	void *token;
+	struct answer a = { .id = ++flow.id };
+	void *token = take_token(which);
 
-	if (!w.tokens_n)
+	if (!token)
 		return;
-	which %= w.tokens_n;
-	token = w.tokens[which];
-	w.tokens[which] = w.tokens[--w.tokens_n];
 	a.duplicate = what & 64;
 	if (what & 128) {
 		a.id = 0;
 		a.reason = what % REASON_COUNT;
 	}
-	smtpd_answer(&w.l, token, &a);
+	smtpd_answer(&flow.l, token, &a);
 }
 
 static void evidence(bool stored)
 {
 	if (w.evidence_n)
-		smtpd_evidence_answer(&w.l, w.evidence[--w.evidence_n], stored);
+		smtpd_evidence_answer(&flow.l, w.evidence[--w.evidence_n], stored);
 }
 
 static void fetch(bool there)
@@ -511,34 +222,31 @@ static void tell(struct str *in)
 	unsigned what = take_u8(in);
 	struct note *n;
 
-	if (w.notes >= w.credit || w.notes >= 8)
+	if (!may_tell())
 		return;
 	n = mem_new(struct note);
 	n->kind = what & 1 ? NOTE_RECEIPT : what & 2 ? NOTE_INTERMEDIATE : NOTE_CORRECTION;
 	if (what == 255)
 		n->kind = NOTE_MO;
-	n->msg = ++w.id;
-	n->seq = w.id;
+	n->msg = ++flow.id;
+	n->seq = flow.id;
 	n->state = take_u8(in) % STATE_COUNT;
 	n->reason = take_u8(in) % REASON_COUNT;
 	n->media = MEDIA_EMAIL;
 	n->accepted = n->at = clock_wall();
 	str_copy(n->err, sizeof n->err, what & 16 ? STR("5.1.1") : STR("550"));
-	w.notes++;
-	smtpd_note(&w.a[what >> 5 & 1], n);
+	flow.notes++;
+	smtpd_note(&flow.a[what >> 5 & 1], n);
 }
 
 static void open_stream(unsigned i)
 {
-	union addr from = { .in.sin_family = AF_INET, .in.sin_port = htons(4711) };
-
-	/* 192.0.2.1 is trusted, .2 is not, .3 is loopback */
-	from.in.sin_addr.s_addr = htonl(i == 2 ? 0x7f000001 : 0xc0000201 + (i & 1));
-	if (!w.accept || w.streams[i].used)
+	if (world.streams[i].used)
 		return;
-	w.accept(w.acceptor_owner, FIRST_FD + (int)i, &from.sa);
-	if (w.streams[i].used && !w.streams[i].closed)
-		w.streams[i].ev->open(&w.streams[i], w.streams[i].owner);
+	/* 192.0.2.1 is trusted, .2 is not, .3 is loopback */
+	connect_from(i, i == 2 ? 0x7f000001 : 0xc0000201 + (i & 1));
+	if (world.streams[i].used && !world.streams[i].closed)
+		world.streams[i].ev->open(&world.streams[i], world.streams[i].owner);
 }
 
 static void send_line(struct stream *s, unsigned which, struct str more)
@@ -587,18 +295,18 @@ static void adopt(bool password)
 		w.accounts[other][0].common.password =
 			w.accounts[other][0].common.password[0] == 's' ? "other" : "secret";
 	for (int i = 0; i < ACCOUNTS; i++) {
-		w.a[i].specific = &w.accounts[other][i];
-		w.a[i].conf = &w.accounts[other][i].common;
+		flow.a[i].specific = &w.accounts[other][i];
+		flow.a[i].conf = &w.accounts[other][i].common;
 	}
-	CHECK(smtpd_adopt(&w.l, &w.confs[other]) == 0);
-	w.l.specific = &w.confs[other];
+	CHECK(smtpd_adopt(&flow.l, &w.confs[other]) == 0);
+	flow.l.specific = &w.confs[other];
 	w.conf_at = other;
 }
 
 static void step(struct str *in)
 {
 	unsigned op = take_u8(in), i = op & 3, arg;
-	struct stream *s = &w.streams[i];
+	struct stream *s = &world.streams[i];
 	bool live = s->used && !s->closed;
 
 	switch (op >> 2 & 15) {
@@ -625,7 +333,7 @@ static void step(struct str *in)
 		answer(i, arg);
 		break;
 	case 8:
-		chore(take_u8(in));
+		run_chore(take_u8(in));
 		break;
 	case 9:
 		tell(in);
@@ -649,14 +357,11 @@ static void step(struct str *in)
 	case 13:
 		if (!live)
 			break;
-		if (s->full) {
-			s->full = false;
-			s->ev->drained(s, s->owner);
-		} else if (s->tls) {
-			s->tls = false; /* the handshake is done */
+		if (s->far.shaking && !s->full) {
+			s->far.shaking = false;
 			s->ev->open(s, s->owner);
 		} else {
-			s->full = i & 1;
+			turn_full(s, i & 1);
 		}
 		break;
 	case 14:
@@ -669,7 +374,7 @@ static void step(struct str *in)
 		else if (i)
 			w.spool_fails = !w.spool_fails;
 		else
-			w.delay = w.delay ? 0 : DUR_S;
+			flow.delay = flow.delay ? 0 : DUR_S;
 		break;
 	}
 	turn();
@@ -689,21 +394,14 @@ static void begin(struct str *in)
 	unsigned what = take_u8(in), more = take_u8(in);
 
 	memset(&w, 0, sizeof w);
-	w.now = 1000 * DUR_S;
-	log_set_level(LOG_ERROR);
+	listener_begin("mx", &w.srv, &w.confs[0]);
 	w.no_rate = more & 1;
 	w.mail = (struct mail_conf){ .hostname = "mx.example",
 		.secret = what & 1 ? "0123456789abcdef" : NULL,
 		.bounce_domain = "b.example",
 		.bounce_life = DUR_DAY };
-	w.l = (struct listener){ .name = "mx",
-		.loop = (struct loop *)&dummy,
-		.self = &w.srv,
-		.specific = &w.confs[0],
-		.country = "46",
-		.trunk = "0",
-		.mail = &w.mail,
-		.spool = what & 2 ? (struct spool *)&dummy : NULL };
+	flow.l.mail = &w.mail;
+	flow.l.spool = what & 2 ? (struct spool *)&dummy : NULL;
 	for (int i = 0; i < ACCOUNTS; i++) {
 		struct smtpd_account_conf *c = &w.accounts[0][i];
 
@@ -721,13 +419,13 @@ static void begin(struct str *in)
 			c->common.from = from;
 			c->common.from_n = 2;
 		}
-		w.a[i] = (struct account){ .name = names[i],
-			.loop = w.l.loop,
+		flow.a[i] = (struct account){ .name = names[i],
+			.loop = flow.l.loop,
 			.conf = &c->common,
 			.specific = c,
 			.self = &w.m[i],
 			.submitter = 1 };
-		smtpd_account_open(&w.a[i]);
+		smtpd_account_open(&flow.a[i]);
 	}
 	w.gateways[0] = (struct smtpd_gateway_conf){ .domain = "gw.example",
 		.media = "sms",
@@ -764,32 +462,29 @@ static void end(void)
 {
 	struct buf b = BUF_INIT;
 
-	smtpd_describe(&w.l, &b);
+	smtpd_describe(&flow.l, &b);
 	buf_free(&b);
-	smtpd_unlisten(&w.l, 5 * DUR_S);
+	smtpd_unlisten(&flow.l, 5 * DUR_S);
 	turn();
-	for (int i = 0; i < 200 && !w.closed; i++) {
-		while (w.verifies_n)
+	for (int i = 0; i < 200 && !flow.closed; i++) {
+		while (flow.verifies_n)
 			verify();
 		while (w.fetches_n)
 			fetch(true);
 		while (w.evidence_n)
 			evidence(true);
-		while (w.chores_n)
-			chore(0);
-		while (w.tokens_n)
+		while (world.chores_n)
+			run_chore(0);
+		while (flow.tokens_n)
 			answer(0, 128 | REASON_STOPPING);
 		turn();
 		pass(10 * DUR_S);
 		turn();
 	}
-	CHECK(w.closed && w.notes == 0 && w.writers == 0);
+	CHECK(flow.closed && flow.notes == 0 && w.writers == 0);
 	for (int i = 0; i < ACCOUNTS; i++)
 		CHECK(w.m[i].n == 0);
-	for (int i = 0; i < TIMERS; i++)
-		CHECK(!w.timers[i]);
-	for (int i = 0; i < STREAMS; i++)
-		CHECK(!w.streams[i].used);
+	world_end();
 	message_unref(&w.last);
 }
 
@@ -800,7 +495,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	unsigned steps = 0;
 
 	begin(&in);
-	CHECK(smtpd_listen(&w.l, &e) == 0);
+	CHECK(smtpd_listen(&flow.l, &e) == 0);
 	turn();
 	while (in.n && steps++ < 100)
 		step(&in);

@@ -46,7 +46,7 @@ FILENAME ~ /layers\.txt$/ {
 	next
 }
 FNR == 1 {
-	free = FILENAME ~ /^tests\// || FILENAME ~ /_(test\.c|fixture\.h)$/ || FILENAME ~ /\/fuzz_[^\/]*\.c$/
+	free = FILENAME ~ /^tests\// || FILENAME ~ /_(test\.c|fixture\.h)$/ || FILENAME ~ /\/fuzz_[^\/]*\.[ch]$/
 	layer = 0; word = ""
 	for (i = 1; i <= layers && !layer; i++)
 		if (who[i] ~ /@/) { if ((word = word_at(who[i], FILENAME)) != "") layer = i }
