@@ -288,6 +288,49 @@ bool addr_listen_is_loopback(struct str listen)
 	return addr_parse(host, port, &a) && addr_is_loopback(&a.sa);
 }
 
+int addr_listen_check(struct str s, struct err *e)
+{
+	struct str host;
+	uint16_t port;
+
+	return addr_split(s, &host, &port)
+		       ? 0
+		       : err_set(e, ERR_CONF, "\"%.*s\" is not of the form \"address:port\"",
+				 STR_ARG(s));
+}
+
+int addr_far_check(struct str s, struct err *e)
+{
+	struct str host;
+	uint16_t port;
+
+	if (s.n && s.n < 200 && (str_index(s, ':') < 0 || addr_split(s, &host, &port)))
+		return 0;
+	return err_set(
+		e, ERR_CONF, "\"%.*s\" is not of the form \"host\" or \"host:port\"", STR_ARG(s));
+}
+
+int addr_own_check(struct str s, struct err *e)
+{
+	union addr a;
+
+	return s.n == 0 || addr_parse(s, 0, &a)
+		       ? 0
+		       : err_set(e, ERR_CONF, "\"%.*s\" is not an address of this host",
+				 STR_ARG(s));
+}
+
+int addr_net_check(struct str s, struct err *e)
+{
+	struct addr_net n;
+
+	return addr_net_parse(s, &n)
+		       ? 0
+		       : err_set(e, ERR_CONF,
+				 "\"%.*s\" is not an address or network like 10.0.0.0/8",
+				 STR_ARG(s));
+}
+
 uint64_t addr_key(const struct sockaddr *sa)
 {
 	uint8_t b[16];

@@ -35,6 +35,11 @@ static inline bool str_is(struct str a, const char *c)
 {
 	return str_eq(a, str_of(c));
 }
+/* Two texts that may be missing, which is as good as empty. */
+static inline bool str_same(const char *a, const char *b)
+{
+	return strcmp(a ? a : "", b ? b : "") == 0;
+}
 bool str_ieq(struct str a, struct str b); /* ASCII case folded */
 bool str_starts(struct str s, struct str prefix);
 bool str_ends(struct str s, struct str suffix);
@@ -49,6 +54,24 @@ bool str_cut(struct str *rest, char sep, struct str *head_r);
 /* Whole slice is a decimal number that fits: true and *v_r. No sign, no spaces. */
 bool str_u64(struct str s, uint64_t *v_r);
 bool str_i64(struct str s, int64_t *v_r); /* one leading '-' allowed */
+/* What a hexadecimal digit of either case stands for, what a letter of base64 (RFC 4648 §4); -1:
+ * it is none. */
+static inline int str_hex_value(char c)
+{
+	return c >= '0' && c <= '9'   ? c - '0'
+	       : c >= 'a' && c <= 'f' ? c - 'a' + 10
+	       : c >= 'A' && c <= 'F' ? c - 'A' + 10
+				      : -1;
+}
+static inline int str_base64_value(char c)
+{
+	return c >= 'A' && c <= 'Z'   ? c - 'A'
+	       : c >= 'a' && c <= 'z' ? c - 'a' + 26
+	       : c >= '0' && c <= '9' ? c - '0' + 52
+	       : c == '+'             ? 62
+	       : c == '/'             ? 63
+				      : -1;
+}
 /* Shell-like pattern: '*' any run, '?' one byte, all else itself. Never worse than pattern.n * s.n
  * steps, since only the last '*' is ever tried anew; nearly always s.n. */
 bool str_glob(struct str pattern, struct str s);

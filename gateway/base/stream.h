@@ -113,6 +113,12 @@ bool addr_net_has(const struct addr_net *n, const struct sockaddr *sa);
 bool addr_is_loopback(const struct sockaddr *sa);
 bool addr_is_private(const struct sockaddr *sa); /* RFC 1918, link-local, loopback, ULA, … */
 bool addr_listen_is_loopback(struct str listen);
+/* For rows of settings (conf.h, .check): where to listen ("address:port"), a far side ("host" or
+ * "host:port"), one of our own addresses or "". -1: it is none, and *e says so. */
+int addr_listen_check(struct str s, struct err *e);
+int addr_far_check(struct str s, struct err *e);
+int addr_own_check(struct str s, struct err *e);
+int addr_net_check(struct str s, struct err *e); /* an address or network */
 /* The key under which an address's misdeeds are counted: IPv4 /32, IPv6 /64. */
 uint64_t addr_key(const struct sockaddr *sa);
 #endif

@@ -7,17 +7,6 @@
 
 /* ---- accounts: what every submitter has, by whatever door it comes ---- */
 
-static int check_net(struct str s, struct err *e)
-{
-	struct addr_net net;
-
-	return addr_net_parse(s, &net) ? 0
-				       : err_set(e, ERR_CONF,
-						 "\"%.*s\" is not an address or network like "
-						 "10.0.0.0/8",
-						 STR_ARG(s));
-}
-
 static int check_medium(struct str s, struct err *e)
 {
 	enum media m;
@@ -50,7 +39,7 @@ const struct conf_item account_rows[] = { CONF_WHERE(struct account_conf, at),
 		"SCRAM "
 		"verifier (SCRAM-SHA-256$ROUNDS:SALT$STORED:SERVER)."),
 	CONF_STRS(struct account_conf, allow, allow_n,
-		"Addresses and networks that may connect; none: any.", .check = check_net),
+		"Addresses and networks that may connect; none: any.", .check = addr_net_check),
 	CONF_STRS(struct account_conf, from, from_n,
 		"Patterns of senders that it may use (* any run, ? one character); none: any."),
 	CONF_REAL(struct account_conf, rate, 0, 1e9, 0, "Messages per second; 0: no limit.",

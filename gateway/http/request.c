@@ -98,14 +98,6 @@ void *http_state(const struct http_request *r)
 }
 
 /* ---- routes ---- */
-static int hex_digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	c |= 0x20;
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 bool request_decode(struct arena *a, struct str s, struct str *out_r)
 {
 	char *p = arena_alloc(a, s.n + 1);
@@ -115,8 +107,8 @@ bool request_decode(struct arena *a, struct str s, struct str *out_r)
 		char c = s.p[i];
 
 		if (c == '%') {
-			int hi = i + 2 < s.n ? hex_digit(s.p[i + 1]) : -1;
-			int lo = i + 2 < s.n ? hex_digit(s.p[i + 2]) : -1;
+			int hi = i + 2 < s.n ? str_hex_value(s.p[i + 1]) : -1;
+			int lo = i + 2 < s.n ? str_hex_value(s.p[i + 2]) : -1;
 
 			if (hi < 0 || lo < 0)
 				return false;

@@ -6,15 +6,6 @@
 #include <gmime/gmime.h>
 #include <iconv.h>
 
-static int hex_value(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 /* Behind a soft line break ("=", blanks, line end); 0: it is none. */
 static size_t soft_break(struct str s, size_t i)
 {
@@ -38,8 +29,8 @@ static int decode_quoted(struct str s, bool strict, struct buf *out, struct err 
 			buf_char(out, s.p[i++]);
 			continue;
 		}
-		high = i + 2 < s.n ? hex_value(s.p[i + 1]) : -1;
-		low = i + 2 < s.n ? hex_value(s.p[i + 2]) : -1;
+		high = i + 2 < s.n ? str_hex_value(s.p[i + 1]) : -1;
+		low = i + 2 < s.n ? str_hex_value(s.p[i + 2]) : -1;
 		behind = soft_break(s, i);
 		if (high >= 0 && low >= 0) {
 			buf_char(out, (char)(high << 4 | low));
@@ -56,17 +47,6 @@ static int decode_quoted(struct str s, bool strict, struct buf *out, struct err 
 		}
 	}
 	return 0;
-}
-
-static int base64_value(unsigned char c)
-{
-	if (c >= 'A' && c <= 'Z')
-		return c - 'A';
-	if (c >= 'a' && c <= 'z')
-		return c - 'a' + 26;
-	if (c >= '0' && c <= '9')
-		return c - '0' + 52;
-	return c == '+' ? 62 : c == '/' ? 63 : -1;
 }
 
 static int decode_base64(struct str s, bool strict, struct buf *out, struct err *e)
@@ -86,7 +66,7 @@ static int decode_base64(struct str s, bool strict, struct buf *out, struct err 
 			padded = true;
 			continue;
 		}
-		v = base64_value(c);
+		v = str_base64_value(s.p[i]);
 		if (v < 0 || padded) {
 			if (!strict && v < 0)
 				continue;

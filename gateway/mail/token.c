@@ -189,13 +189,7 @@ static size_t url64_put(const uint8_t *p, size_t n, char *out)
 
 static int url_value(char ch)
 {
-	if (ch >= 'A' && ch <= 'Z')
-		return ch - 'A';
-	if (ch >= 'a' && ch <= 'z')
-		return ch - 'a' + 26;
-	if (ch >= '0' && ch <= '9')
-		return ch - '0' + 52;
-	return ch == '-' ? 62 : ch == '_' ? 63 : -1;
+	return ch == '-' ? 62 : ch == '_' ? 63 : ch == '+' || ch == '/' ? -1 : str_base64_value(ch);
 }
 
 /* Octets, or -1: other letters, bits left over, or more than cap. */

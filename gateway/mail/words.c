@@ -13,13 +13,6 @@ static void put_clean(struct str s, struct buf *out)
 		buf_utf8(out, c == -2 ? 0xfffd : c < 0x20 || c == 0x7f ? ' ' : (uint32_t)c);
 }
 
-static int hex(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	return c >= 'A' && c <= 'F' ? c - 'A' + 10 : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 /* §4.2 */
 static bool decode_q(struct str in, struct buf *out)
 {
@@ -28,9 +21,10 @@ static bool decode_q(struct str in, struct buf *out)
 			buf_char(out, in.p[i] == '_' ? ' ' : in.p[i]);
 			continue;
 		}
-		if (in.n - i < 3 || hex(in.p[i + 1]) < 0 || hex(in.p[i + 2]) < 0)
+		if (in.n - i < 3 || str_hex_value(in.p[i + 1]) < 0 ||
+			str_hex_value(in.p[i + 2]) < 0)
 			return false;
-		buf_char(out, (char)(hex(in.p[i + 1]) << 4 | hex(in.p[i + 2])));
+		buf_char(out, (char)(str_hex_value(in.p[i + 1]) << 4 | str_hex_value(in.p[i + 2])));
 		i += 2;
 	}
 	return true;

@@ -150,14 +150,6 @@ static bool tag_key(const char *key, uint16_t *tag_r)
 	return smpp_tag_by_name(str_of(key_number(key, text) ? text : key), tag_r);
 }
 
-static int hex_digit(char c)
-{
-	return c >= '0' && c <= '9'   ? c - '0'
-	       : c >= 'a' && c <= 'f' ? c - 'a' + 10
-	       : c >= 'A' && c <= 'F' ? c - 'A' + 10
-				      : -1;
-}
-
 /* "text:1101234", or octets in hex. */
 static int tlv_value(struct str s, struct buf *out, struct err *e)
 {
@@ -166,7 +158,7 @@ static int tlv_value(struct str s, struct buf *out, struct err *e)
 		return 0;
 	}
 	for (size_t i = 0; i < s.n; i += 2) {
-		int hi = hex_digit(s.p[i]), lo = i + 1 < s.n ? hex_digit(s.p[i + 1]) : -1;
+		int hi = str_hex_value(s.p[i]), lo = i + 1 < s.n ? str_hex_value(s.p[i + 1]) : -1;
 
 		if (hi < 0 || lo < 0)
 			return err_set(e, ERR_CONF,
@@ -198,27 +190,6 @@ static int check_tlv(struct str s, struct err *e)
 		"\"%.*s\" is not a TLV: a name of SMPP's, \"0x1400\", \"vendor\", \"all\" or "
 		"\"none\"",
 		STR_ARG(s));
-}
-
-static int check_backup(struct str s, struct err *e)
-{
-	struct str host;
-	uint16_t port;
-
-	if (s.n && s.n < 200 && (str_index(s, ':') < 0 || addr_split(s, &host, &port)))
-		return 0;
-	return err_set(
-		e, ERR_CONF, "\"%.*s\" is not of the form \"host\" or \"host:port\"", STR_ARG(s));
-}
-
-static int check_source_ip(struct str s, struct err *e)
-{
-	union addr a;
-
-	return s.n == 0 || addr_parse(s, 0, &a)
-		       ? 0
-		       : err_set(e, ERR_CONF, "\"%.*s\" is not an address of this host",
-				 STR_ARG(s));
 }
 
 static void check_client(const void *v, const struct conf_where *at, struct conf_faults *f)
@@ -279,8 +250,8 @@ const struct conf_item client_link_rows[] = {
 	CONF_STRS(LINK, backup, backup_n,
 		"Further hosts (\"host\" or \"host:port\"), tried in turn when one does not "
 		"answer.",
-		.check = check_backup),
-	CONF_STR(LINK, source, "", "Address of ours to connect from.", .check = check_source_ip),
+		.check = addr_far_check),
+	CONF_STR(LINK, source, "", "Address of ours to connect from.", .check = addr_own_check),
 	CONF_STR(LINK, system_id, "", "Our name there.", .max = PDU_BIND_NAME_MAX),
 	CONF_SECRET(LINK, password, "Our password there (the standard: at most 8 characters).",
 		.max = PDU_BIND_NAME_MAX),

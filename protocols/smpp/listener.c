@@ -86,17 +86,6 @@ static const struct conf_item tls_rows[] = { CONF_PATH(struct tls_conf, cert_fil
 		.flags = CONF_READABLE),
 	CONF_END };
 
-static int check_listen(struct str s, struct err *e)
-{
-	struct str host;
-	uint16_t port;
-
-	return addr_split(s, &host, &port)
-		       ? 0
-		       : err_set(e, ERR_CONF, "\"%.*s\" is not of the form \"address:port\"",
-				 STR_ARG(s));
-}
-
 static void check_server(const void *conf, const struct conf_where *at, struct conf_faults *f)
 {
 	const struct server_conf *c = conf;
@@ -115,7 +104,7 @@ static void check_server(const void *conf, const struct conf_where *at, struct c
 const struct conf_item server_rows[] = { CONF_WHERE(struct server_conf, at),
 	CONF_STR(struct server_conf, listen, "127.0.0.1:2775",
 		"Address and port; \"*:2775\" is every address of both families.",
-		.check = check_listen),
+		.check = addr_listen_check),
 	CONF_GROUP_GIVEN(struct server_conf, tls, tls.given, tls_rows, "SMPP over TLS."),
 	CONF_LIST(struct server_conf, accounts, accounts_n, account_specific_rows, "Who may bind."),
 	CONF_STR(struct server_conf, system_id, "postern", "Our own name, in bind responses.",
@@ -324,11 +313,6 @@ void server_unlisten(struct listener *l, dur_t grace)
 
 /* ---- new settings ---- */
 
-static bool same_text(const char *a, const char *b)
-{
-	return strcmp(a ? a : "", b ? b : "") == 0;
-}
-
 /* Sessions whose account has another password now, or whose address is not welcome any more, end;
  * all others stay. */
 static void review(struct server *srv, const struct server_conf *before)
@@ -340,7 +324,7 @@ static void review(struct server *srv, const struct server_conf *before)
 		for (size_t i = 0; i < before->accounts_n; i++)
 			if (strcmp(before->accounts[i].system_id, s->account->name) == 0)
 				was = &before->accounts[i].common;
-		if ((was && !same_text(was->password, is->password)) ||
+		if ((was && !str_same(was->password, is->password)) ||
 			!account_allows(s->account, &s->addr.sa))
 			session_shut(s, 5 * DUR_S);
 		else

@@ -80,11 +80,7 @@ static bool name_message(struct session *s, struct str id, struct ask *ask)
 	if (id.n == 0 || id.n > 16)
 		return false;
 	for (size_t i = 0; i < id.n; i++) {
-		char ch = id.p[i];
-		int digit = ch >= '0' && ch <= '9'   ? ch - '0'
-			    : ch >= 'a' && ch <= 'f' ? ch - 'a' + 10
-			    : ch >= 'A' && ch <= 'F' ? ch - 'A' + 10
-						     : -1;
+		int digit = str_hex_value(id.p[i]);
 
 		if (digit < 0)
 			return false;

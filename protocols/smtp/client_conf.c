@@ -48,27 +48,6 @@ bool relay_verifies(const struct relay_link_conf *l)
 	       (l->tls.mode != RELAY_TLS_MAY || conf_given(&l->tls.at, "verify") != NULL);
 }
 
-static int check_backup(struct str s, struct err *e)
-{
-	struct str host;
-	uint16_t port;
-
-	if (s.n && s.n < 200 && (str_index(s, ':') < 0 || addr_split(s, &host, &port)))
-		return 0;
-	return err_set(
-		e, ERR_CONF, "\"%.*s\" is not of the form \"host\" or \"host:port\"", STR_ARG(s));
-}
-
-static int check_source(struct str s, struct err *e)
-{
-	union addr a;
-
-	return s.n == 0 || addr_parse(s, 0, &a)
-		       ? 0
-		       : err_set(e, ERR_CONF, "\"%.*s\" is not an address of this host",
-				 STR_ARG(s));
-}
-
 /* What goes into a command as one word. */
 static int check_word(struct str s, struct err *e)
 {
@@ -137,8 +116,8 @@ const struct conf_item relay_link_rows[] = {
 	CONF_INT(L, port, 0, 65535, 0, "Its port; 0: 25, with implicit TLS 465."),
 	CONF_STRS(L, backup, backup_n,
 		"Further hosts (\"host\" or \"host:port\"), tried in turn when one does not answer.",
-		.check = check_backup),
-	CONF_STR(L, source, "", "Address of ours to connect from.", .check = check_source),
+		.check = addr_far_check),
+	CONF_STR(L, source, "", "Address of ours to connect from.", .check = addr_own_check),
 	CONF_STR(L, helo, "", "Our name in EHLO; \"\": mail.hostname.", .check = check_word,
 		.max = 255),
 	CONF_GROUP(L, tls, tls_rows, "TLS."),

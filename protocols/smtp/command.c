@@ -28,16 +28,7 @@ static bool has_high(struct str s)
 
 /* ---- xtext ---- */
 
-static int hex(char c)
-{
-	/* RFC 3461 §4 wants capitals; small ones are in use. */
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
+/* RFC 3461 §4 wants capitals; small ones are in use. */
 bool smtp_xtext_decode(struct str in, char *out, size_t cap)
 {
 	size_t n = 0;
@@ -48,9 +39,10 @@ bool smtp_xtext_decode(struct str in, char *out, size_t cap)
 		if (c < 0x21 || c > 0x7e || c == '=' || n + 1 >= cap)
 			return false;
 		if (c == '+') {
-			if (in.n - i < 3 || hex(in.p[i + 1]) < 0 || hex(in.p[i + 2]) < 0)
+			if (in.n - i < 3 || str_hex_value(in.p[i + 1]) < 0 ||
+				str_hex_value(in.p[i + 2]) < 0)
 				return false;
-			c = hex(in.p[i + 1]) << 4 | hex(in.p[i + 2]);
+			c = str_hex_value(in.p[i + 1]) << 4 | str_hex_value(in.p[i + 2]);
 			/* What it stands for comes into headers of ours. */
 			if (c < 0x20 || c == 0x7f)
 				return false;

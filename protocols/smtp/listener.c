@@ -25,15 +25,6 @@ static const struct conf_word subject_words[] = {
 	{ NULL },
 };
 
-static int check_net(struct str s, struct err *e)
-{
-	struct addr_net n;
-
-	return addr_net_parse(s, &n)
-		       ? 0
-		       : err_set(e, ERR_CONF, "\"%.*s\" is not an address or network", STR_ARG(s));
-}
-
 static int check_mode(struct str s, struct err *e)
 {
 	return str_is(s, "none") || str_is(s, "may") || str_is(s, "must") || str_is(s, "implicit")
@@ -74,7 +65,7 @@ static const struct conf_item account_specific_rows[] = { CONF_WHERE(struct smtp
 	CONF_INLINE(struct smtpd_account_conf, common, account_rows),
 	CONF_STRS(struct smtpd_account_conf, trust, trust_n,
 		"Addresses and networks that submit as this account without AUTH.",
-		.check = check_net),
+		.check = addr_net_check),
 	CONF_BOOL(struct smtpd_account_conf, header_from, true,
 		"The patterns of from hold for the header, too, not the envelope alone."),
 	CONF_INT(struct smtpd_account_conf, sessions, 1, 100000, 1000,
@@ -114,17 +105,6 @@ static const struct conf_item gateway_rows[] = { CONF_WHERE(struct smtpd_gateway
 		"Send what stands behind a line of \"-- \", too."),
 	CONF_CHECK(struct smtpd_gateway_conf, check_gateway), CONF_END };
 
-static int check_listen(struct str s, struct err *e)
-{
-	struct str host;
-	uint16_t port;
-
-	return addr_split(s, &host, &port)
-		       ? 0
-		       : err_set(e, ERR_CONF, "\"%.*s\" is not of the form \"address:port\"",
-				 STR_ARG(s));
-}
-
 static void check_smtpd(const void *conf, const struct conf_where *at, struct conf_faults *f)
 {
 	const struct smtpd_conf *c = conf;
@@ -156,7 +136,7 @@ static void check_smtpd(const void *conf, const struct conf_where *at, struct co
 const struct conf_item smtpd_rows[] = { CONF_WHERE(struct smtpd_conf, at),
 	CONF_STR(struct smtpd_conf, listen, "127.0.0.1:2525",
 		"Address and port; \"*:587\" is every address of both families.",
-		.check = check_listen),
+		.check = addr_listen_check),
 	CONF_GROUP_GIVEN(struct smtpd_conf, tls, tls.given, tls_rows, "TLS."),
 	CONF_LIST(struct smtpd_conf, accounts, accounts_n, account_specific_rows,
 		"Who may submit; nobody else may."),
@@ -450,11 +430,6 @@ void smtpd_unlisten(struct listener *l, dur_t grace)
 
 /* ---- new settings ---- */
 
-static bool same_text(const char *a, const char *b)
-{
-	return strcmp(a ? a : "", b ? b : "") == 0;
-}
-
 /* Sessions whose account has another password now, or whose address is not welcome any more, end;
  * all others stay. */
 static void review(struct smtpd *srv, const struct smtpd_conf *before)
@@ -468,7 +443,7 @@ static void review(struct smtpd *srv, const struct smtpd_conf *before)
 		for (size_t i = 0; i < before->accounts_n; i++)
 			if (strcmp(before->accounts[i].user, s->account->name) == 0)
 				was = &before->accounts[i].common;
-		if (!s->authed || (was && !same_text(was->password, s->account->conf->password)) ||
+		if (!s->authed || (was && !str_same(was->password, s->account->conf->password)) ||
 			!account_allows(s->account, &s->addr.sa))
 			smtpd_session_leave(s, 5 * DUR_S);
 	}

@@ -11,20 +11,10 @@
 
 static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
-static int digit(char c)
-{
-	if (c >= 'A' && c <= 'Z')
-		return c - 'A';
-	if (c >= 'a' && c <= 'z')
-		return c - 'a' + 26;
-	if (c >= '0' && c <= '9')
-		return c - '0' + 52;
-	return c == '+' ? 62 : c == '/' ? 63 : -1;
-}
-
 static bool decode_four(const char *p, bool last, struct buf *out)
 {
-	int a = digit(p[0]), b = digit(p[1]), c = digit(p[2]), d = digit(p[3]);
+	int a = str_base64_value(p[0]), b = str_base64_value(p[1]), c = str_base64_value(p[2]),
+	    d = str_base64_value(p[3]);
 
 	if (a < 0 || b < 0)
 		return false;
