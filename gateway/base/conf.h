@@ -146,7 +146,7 @@ struct conf_item {
 	const char *key; /* the C name; the key too, unless .as says otherwise */
 	size_t of;       /* sizeof the struct that the row belongs to */
 	size_t at;       /* offset of the field */
-	size_t at2;      /* of the count, the given flag, or the variant's struct; + 1 */
+	size_t at2;      /* of the count, the given flag, the variant's struct or the hash; + 1 */
 	size_t size;     /* of the group, or of one element */
 	int64_t min, max, def;
 	double real_min, real_max, real_def;
@@ -196,6 +196,11 @@ struct conf_item {
 /* The path of a file or folder, const char *; a relative one begins at the main file's folder. */
 #define CONF_PATH(S, f, dflt, about, ...)                                                          \
 	{ CONF_ROW_AT(S, f, CONF_K_PATH, const char *), .text = (dflt), .doc = (about), __VA_ARGS__ }
+/* The same of a file that must be readable when loading: uint64_t hash is of what it holds (0: not
+ * given), so that a comparison sees a certificate that was renewed in place. */
+#define CONF_FILE(S, f, hash, about, ...)                                                          \
+	{ CONF_ROW_AT(S, f, CONF_K_PATH, const char *), .at2 = CONF_AT(S, hash, uint64_t) + 1,      \
+	  .doc = (about), __VA_ARGS__ }
 /* Text that is never shown, const char *; KEY_file = "path" reads it from a file instead. */
 #define CONF_SECRET(S, f, about, ...)                                                              \
 	{ CONF_ROW_AT(S, f, CONF_K_SECRET, const char *), .doc = (about), __VA_ARGS__ }

@@ -155,6 +155,13 @@ static void diff_group(
 	buf_free(&p);
 }
 
+/* The path, and with CONF_FILE what stood there. */
+static bool same_path(const struct conf_item *i, const char *a, const char *b)
+{
+	return same_text(conf_text(a, i), conf_text(b, i)) &&
+	       (!i->at2 || memcmp(a + i->at2 - 1, b + i->at2 - 1, sizeof(uint64_t)) == 0);
+}
+
 static bool same_value(const struct conf_item *i, const char *a, const char *b)
 {
 	switch (i->kind) {
@@ -168,8 +175,9 @@ static bool same_value(const struct conf_item *i, const char *a, const char *b)
 		return memcmp(a + i->at, b + i->at, sizeof(bool)) == 0;
 	case CONF_K_REAL:
 		return memcmp(a + i->at, b + i->at, sizeof(double)) == 0;
-	case CONF_K_STR:
 	case CONF_K_PATH:
+		return same_path(i, a, b);
+	case CONF_K_STR:
 	case CONF_K_SECRET:
 	case CONF_K_KEYNAME:
 		return same_text(conf_text(a, i), conf_text(b, i));

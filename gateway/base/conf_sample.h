@@ -13,6 +13,7 @@ struct sample_tls {
 	enum sample_level mode;
 	bool verify;
 	const char *ca_file;
+	uint64_t ca_hash;
 };
 struct sample_account {
 	const char *system_id, *password;
@@ -102,9 +103,7 @@ static int sample_address(struct str value, struct err *e)
 static const struct conf_item sample_tls_rows[] = {
 	CONF_ENUM(struct sample_tls, mode, sample_levels, LEVEL_INFO, "How TLS is used."),
 	CONF_BOOL(struct sample_tls, verify, true, "Check the far side's certificate."),
-	CONF_PATH(
-		struct sample_tls, ca_file, NULL, "Trusted certificates.", .flags = CONF_READABLE),
-	CONF_END
+	CONF_FILE(struct sample_tls, ca_file, ca_hash, "Trusted certificates."), CONF_END
 };
 static const struct conf_item sample_account_rows[] = {
 	CONF_STR(struct sample_account, system_id, NULL, "Its name.",

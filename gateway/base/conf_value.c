@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { SECRET_MOST = 64 * 1024, SHOWN_MOST = 60 };
+enum { SECRET_MOST = 64 * 1024, SHOWN_MOST = 60, FILE_READ_MOST = 16 << 20 };
 
 /* ---- numbers with units ------------------------------------------------------------------- */
 
@@ -477,12 +477,52 @@ static bool text_fits(struct conf_load *l, const struct conf_item *i, const conf
 	return false;
 }
 
+/* Of a file's content, never 0; 0 and errno: it cannot be read. What it holds may be secret. */
+static uint64_t file_hash(const char *path)
+{
+	char *bytes = mem_raw(64 * 1024);
+	uint64_t h = 1;
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY), error;
+	ssize_t got;
+
+	for (size_t left = FILE_READ_MOST; fd >= 0 && left;) {
+		got = read(fd, bytes, 64 * 1024);
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0)
+			h = 0;
+		if (got <= 0)
+			break;
+		h = (h * 31 + str_hash(str_n(bytes, (size_t)got))) | 1;
+		left -= (size_t)got < left ? (size_t)got : left;
+	}
+	error = errno;
+	if (fd >= 0)
+		close(fd);
+	explicit_bzero(bytes, 64 * 1024);
+	mem_free(&bytes);
+	errno = error;
+	return fd < 0 ? 0 : h;
+}
+
+static void load_path(struct conf_load *l, const struct conf_item *i, char *base,
+	const config_setting_t *s, const char *label)
+{
+	const char *path = resolved(l, s->value.sval);
+	uint64_t hash = i->at2 ? file_hash(path) : 1;
+
+	if (!hash || ((i->flags & CONF_READABLE) && access(path, R_OK) != 0))
+		return conf_fault_setting(l, s, label, "cannot read %s: %s", path, strerror(errno));
+	conf_set_ptr(base, i->at, path);
+	if (i->at2)
+		memcpy(base + i->at2 - 1, &hash, sizeof hash);
+}
+
 static void load_text(struct conf_load *l, const struct conf_item *i, char *base,
 	const config_setting_t *s, const char *label)
 {
 	bool secret = i->kind == CONF_K_SECRET;
 	struct conf_file *file = conf_file_of(s);
-	const char *path;
 
 	if (s->type != CONFIG_TYPE_STRING)
 		return conf_wrong_type(l, s, label, "text in quotes", secret);
@@ -499,10 +539,7 @@ static void load_text(struct conf_load *l, const struct conf_item *i, char *base
 	}
 	if (!s->value.sval[0])
 		return conf_fault_setting(l, s, label, "is empty");
-	path = resolved(l, s->value.sval);
-	if ((i->flags & CONF_READABLE) && access(path, R_OK) != 0)
-		return conf_fault_setting(l, s, label, "cannot read %s: %s", path, strerror(errno));
-	conf_set_ptr(base, i->at, path);
+	load_path(l, i, base, s, label);
 }
 
 static void load_enum(struct conf_load *l, const struct conf_item *i, char *base,

@@ -15,9 +15,10 @@ struct tls_conf {
 	const char *mode; /* none | may | must | implicit (protocols say which they know) */
 	bool verify;
 	const char *ca_file, *cert_file, *key_file;
-	const char *server_name; /* SNI and the name checked; default: the host */
-	bool given;              /* the group was there */
-	const char *alpn;        /* set by the protocol: offered, or the only one taken ("h2") */
+	uint64_t ca_hash, cert_hash, key_hash; /* of what they held when loaded (CONF_FILE) */
+	const char *server_name;               /* SNI and the name checked; default: the host */
+	bool given;                            /* the group was there */
+	const char *alpn; /* set by the protocol: offered, or the only one taken ("h2") */
 };
 
 /* ca_file NULL: the system's store. host: the name to check and to send. */
@@ -42,5 +43,11 @@ void tls_client_free(struct tls_client **cp);
 struct tls_server *tls_server_new(const struct tls_conf *c, struct err *e);
 struct tls_server *tls_server_ref(struct tls_server *s);
 void tls_server_free(struct tls_server **sp);
+/* Can such a context be made? For the check of a configuration: a fault at `at` if not, which names
+ * the file. */
+void tls_check_client(const struct tls_conf *c, const struct conf_where *at, struct conf_faults *f);
+void tls_check_server(const struct tls_conf *c, const struct conf_where *at, struct conf_faults *f);
+/* `to` with the files of `from`: two settings that differ in their files alone are equal so. */
+void tls_conf_take_files(struct tls_conf *to, const struct tls_conf *from);
 
 #endif

@@ -221,16 +221,19 @@ static char *read_file(const char *path, struct err *e)
 	return buf_cstr(&b);
 }
 
-/* What the certificate's files hold now: they are renewed in place. */
-static uint64_t fingerprint(const struct settings *s)
+static void certificate_free(char **cert, char **key)
 {
-	char *cert = s->http.tls.given ? read_file(s->http.tls.cert_file, NULL) : NULL;
-	char *key = s->http.tls.given ? read_file(s->http.tls.key_file, NULL) : NULL;
-	uint64_t h = str_hash(str_of(cert)) * 31 + str_hash(str_of(key));
+	if (*key)
+		explicit_bzero(*key, strlen(*key));
+	mem_free(cert);
+	mem_free(key);
+}
 
-	mem_free(&cert);
-	mem_free(&key);
-	return h;
+static int read_certificate(const struct settings *s, char **cert_r, char **key_r, struct err *e)
+{
+	*cert_r = read_file(s->http.tls.cert_file, e);
+	*key_r = *cert_r ? read_file(s->http.tls.key_file, e) : NULL;
+	return *key_r ? 0 : -1;
 }
 
 static struct http_server *open_server(struct api *a, const struct settings *s, struct err *e)
@@ -249,21 +252,16 @@ static struct http_server *open_server(struct api *a, const struct settings *s, 
 	char *cert = NULL, *key = NULL;
 	struct http_server *server = NULL;
 
-	if (s->http.tls.given) {
-		cert = read_file(s->http.tls.cert_file, e);
-		key = cert ? read_file(s->http.tls.key_file, e) : NULL;
+	if (!s->http.tls.given || read_certificate(s, &cert, &key, e) == 0) {
 		c.cert = cert;
 		c.key = key;
-	}
-	if (!s->http.tls.given || key)
 		server = http_server_new(&c, e);
-	mem_free(&cert);
-	mem_free(&key);
+	}
+	certificate_free(&cert, &key);
 	if (!server) {
 		err_wrap(e, "http %s", s->http.listen);
 		return NULL;
 	}
-	a->certificate = fingerprint(s);
 	settings_swap(&a->served, s);
 	log_info("listening", F_STR("listener", "http"), F_STR("address", s->http.listen));
 	return server;
@@ -301,10 +299,29 @@ static bool same_server(const struct api *a, const struct settings *s)
 	const struct http_conf *is = &a->served->http, *to = &s->http;
 
 	return a->server && same_text(is->listen, to->listen) && is->tls.given == to->tls.given &&
-	       same_text(is->tls.cert_file, to->tls.cert_file) &&
-	       same_text(is->tls.key_file, to->tls.key_file) && a->certificate == fingerprint(s) &&
 	       is->body_most == to->body_most && is->connections == to->connections &&
 	       is->threads == to->threads;
+}
+
+static bool same_certificate(const struct tls_conf *a, const struct tls_conf *b)
+{
+	return same_text(a->cert_file, b->cert_file) && same_text(a->key_file, b->key_file) &&
+	       a->cert_hash == b->cert_hash && a->key_hash == b->key_hash;
+}
+
+static int renew_certificate(struct api *a, const struct settings *s, struct err *e)
+{
+	char *cert, *key;
+	int result = -1;
+
+	if (read_certificate(s, &cert, &key, e) == 0)
+		result = http_server_renew(a->server, cert, key, e);
+	certificate_free(&cert, &key);
+	if (result == 0) {
+		settings_swap(&a->served, s);
+		log_info("certificate renewed", F_STR("listener", "http"));
+	}
+	return result;
 }
 
 int api_reload(struct api *a, const struct settings *s, struct err *e)
@@ -316,7 +333,9 @@ int api_reload(struct api *a, const struct settings *s, struct err *e)
 	if (take_tokens(a, s, e) != 0)
 		return -1;
 	if (same_server(a, s))
-		return 0;
+		return same_certificate(&a->served->http.tls, &s->http.tls)
+			       ? 0
+			       : renew_certificate(a, s, e);
 	before = settings_ref(a->served);
 	/* Another address is opened before the old one is given up, if that can be. */
 	if (a->server && strcmp(before->http.listen, s->http.listen) != 0)

@@ -36,7 +36,6 @@ struct api {
 	struct plugin_face *faces; /* what plugins serve, an array */
 	size_t faces_n;
 	struct settings *served; /* that the server was opened with */
-	uint64_t certificate;    /* fingerprint of what its files held then */
 	struct stat_cell unsubscribe[UNSUBSCRIBE_RESULTS];
 	_Atomic mono_t unsubscribe_next; /* when one more is due */
 };

@@ -320,6 +320,17 @@ static void show_messages(const json_t *list)
 		puts("no messages");
 }
 
+static void print_reload(const json_t *ok)
+{
+	const char *changes = text_of(ok, "changes");
+	bool dry = json_is_true(json_object_get(ok, "dry_run"));
+
+	if (*changes)
+		printf("%s%s", dry ? "would change:\n" : "reloaded\n", changes);
+	else
+		puts(dry ? "nothing would change" : "reloaded\nnothing changed");
+}
+
 static void show(const char *verb, bool list, const json_t *ok)
 {
 	if (!strcmp(verb, "status"))
@@ -345,10 +356,7 @@ static void show(const char *verb, bool list, const json_t *ok)
 	else if (json_is_string(ok)) /* metrics, verbs of plugins */
 		fputs(json_string_value(ok), stdout);
 	else if (!strcmp(verb, "reload"))
-		printf("%s%s",
-			json_is_true(json_object_get(ok, "dry_run")) ? "would change:\n"
-								     : "reloaded\n",
-			*text_of(ok, "changes") ? text_of(ok, "changes") : "nothing changed\n");
+		print_reload(ok);
 }
 
 /* ---- restore: without the daemon ---- */

@@ -183,11 +183,9 @@ const struct conf_item token_rows[] = { CONF_WHERE(struct token_conf, at),
 		"How long a webhook is tried."),
 	CONF_INLINE(struct token_conf, common, account_rows), CONF_END };
 
-static const struct conf_item server_tls_rows[] = { CONF_PATH(struct tls_conf, cert_file, NULL,
-							    "Certificate chain (PEM).",
-							    .flags = CONF_READABLE),
-	CONF_PATH(struct tls_conf, key_file, NULL, "Private key (PEM).", .flags = CONF_READABLE),
-	CONF_END };
+static const struct conf_item server_tls_rows[] = { CONF_FILE(struct tls_conf, cert_file, cert_hash,
+							    "Certificate chain (PEM)."),
+	CONF_FILE(struct tls_conf, key_file, key_hash, "Private key (PEM)."), CONF_END };
 
 const struct conf_item http_rows[] = { CONF_WHERE(struct http_conf, at),
 	CONF_STR(struct http_conf, listen, "127.0.0.1:8080", "Address and port of the API."),
@@ -367,6 +365,8 @@ static void check_http(struct settings *s, struct conf_faults *f)
 			"without tokens the API may listen on a loopback address only");
 	if (h->tls.given && (!h->tls.cert_file || !h->tls.key_file))
 		conf_fault_at(f, &h->at, "tls", "needs cert_file and key_file");
+	else if (h->tls.given)
+		tls_check_server(&h->tls, &h->at, f);
 	for (size_t i = 0; i < h->tokens_n; i++) {
 		struct token_conf *t = &h->tokens[i];
 

@@ -324,6 +324,8 @@ static void call_set_way(CURL *h, const struct http_way *w, bool get)
 	SET(CURLOPT_SSL_VERIFYHOST, w->no_verify ? 0L : 2L);
 	if (w->ca_file)
 		SET(CURLOPT_CAINFO, w->ca_file);
+	if (w->ca_file)
+		SET(CURLOPT_CA_CACHE_TIMEOUT, 0L); /* it may be renewed in place */
 	if (w->cert_file)
 		SET(CURLOPT_SSLCERT, w->cert_file);
 	if (w->key_file)

@@ -40,12 +40,18 @@ struct http_daemon {
 	int fd;
 	uint16_t port;
 };
+/* Accepts no more; its connections have an earlier certificate. */
+struct http_elder {
+	struct http_elder *next;
+	struct MHD_Daemon *mhd;
+};
 
 struct http_server {
 	const struct http_route *routes;
 	struct http_limits limits;
 	struct http_daemon *daemons;
 	unsigned daemons_n;
+	struct http_elder *elders;
 	char said[160]; /* libmicrohttpd's last complaint while starting */
 	struct stat_cell by_class[CLASSES], seconds, open;
 
@@ -501,8 +507,8 @@ fail:
 	return -1;
 }
 
-static int daemon_start(struct http_server *s, struct http_daemon *d,
-	const struct http_server_conf *c, struct err *e)
+static int daemon_start(struct http_server *s, struct http_daemon *d, const char *cert_pem,
+	const char *key_pem, struct err *e)
 {
 	const struct http_limits *l = &s->limits;
 	unsigned flags =
@@ -514,8 +520,8 @@ static int daemon_start(struct http_server *s, struct http_daemon *d,
 		{ MHD_OPTION_END, 0, NULL },
 	};
 	char priorities[] = "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2:%SERVER_PRECEDENCE";
-	char *cert = c->cert ? mem_dup(str_of(c->cert)) : NULL;
-	char *key = c->key ? mem_dup(str_of(c->key)) : NULL;
+	char *cert = cert_pem ? mem_dup(str_of(cert_pem)) : NULL;
+	char *key = key_pem ? mem_dup(str_of(key_pem)) : NULL;
 	sigset_t all, old;
 
 	if (cert) {
@@ -591,7 +597,7 @@ struct http_server *http_server_new(const struct http_server_conf *c, struct err
 
 		if (listen_open(c->listen[s->daemons_n], d, e) < 0)
 			goto fail;
-		if (daemon_start(s, d, c, e) < 0) {
+		if (daemon_start(s, d, c->cert, c->key, e) < 0) {
 			close(d->fd);
 			goto fail;
 		}
@@ -600,6 +606,55 @@ struct http_server *http_server_new(const struct http_server_conf *c, struct err
 fail:
 	http_server_stop(&s, 0);
 	return NULL;
+}
+
+/* Ends those whose last connection is gone, or all. */
+static void elders_end(struct http_server *s, bool all)
+{
+	struct http_elder **at = &s->elders;
+
+	while (*at) {
+		struct http_elder *o = *at;
+		const union MHD_DaemonInfo *open =
+			MHD_get_daemon_info(o->mhd, MHD_DAEMON_INFO_CURRENT_CONNECTIONS);
+
+		if (!all && open && open->num_connections) {
+			at = &o->next;
+			continue;
+		}
+		*at = o->next;
+		MHD_stop_daemon(o->mhd);
+		mem_free(&o);
+	}
+}
+
+int http_server_renew(struct http_server *s, const char *cert, const char *key, struct err *e)
+{
+	struct http_daemon *d = mem_alloc(s->daemons_n * sizeof *d);
+	unsigned n;
+
+	elders_end(s, false);
+	for (n = 0; n < s->daemons_n; n++) {
+		d[n] = s->daemons[n];
+		if (daemon_start(s, &d[n], cert, key, e) < 0)
+			break;
+	}
+	for (unsigned i = 0; i < n; i++) {
+		/* The one that goes, behind which the other has been accepting for a moment. */
+		struct http_elder *o = mem_new(struct http_elder);
+
+		o->mhd = n == s->daemons_n ? s->daemons[i].mhd : d[i].mhd;
+		o->next = s->elders;
+		s->elders = o;
+		MHD_quiesce_daemon(o->mhd);
+	}
+	if (n == s->daemons_n) {
+		mem_free(&s->daemons);
+		s->daemons = d;
+		return 0;
+	}
+	mem_free(&d);
+	return -1;
 }
 
 uint16_t http_server_port(const struct http_server *s, unsigned i)
@@ -649,5 +704,6 @@ void http_server_stop(struct http_server **sp, dur_t grace)
 	pthread_mutex_unlock(&s->lock);
 	for (unsigned i = 0; i < s->daemons_n; i++)
 		MHD_stop_daemon(s->daemons[i].mhd);
+	elders_end(s, true);
 	server_unref(s);
 }

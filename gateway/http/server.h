@@ -61,6 +61,10 @@ struct http_server_conf {
 
 /* Accepts when it returns. */
 struct http_server *http_server_new(const struct http_server_conf *c, struct err *e);
+/* Another certificate (PEM text) for connections that come from now on, on the same ports, which
+ * are never closed; those that are there go on as they were. Of a server that has TLS. -1: nothing
+ * has changed. One thread at a time. */
+int http_server_renew(struct http_server *s, const char *cert, const char *key, struct err *e);
 uint16_t http_server_port(const struct http_server *s, unsigned listen_index);
 /* Stops accepting, lets what is open finish for at most grace, cuts off the rest. Blocks. Answers
  * still owed after that are taken and dropped. */

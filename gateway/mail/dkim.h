@@ -13,6 +13,7 @@
 struct dkim_conf {
 	struct conf_where at;
 	const char *domain, *selector, *key_file; /* PEM: RSA of 1024 bits or more, or Ed25519 */
+	uint64_t key_hash;                        /* of what that file held when loaded */
 	const char **headers; /* further ones to be signed, besides the usual (RFC 6376 §5.4.1) */
 	size_t headers_n;
 	bool relaxed_body; /* canonicalisation; that of headers is always relaxed */

@@ -94,9 +94,8 @@ static void tls_free(struct client *cl)
 	mem_free(&cl->tls);
 }
 
-static int tls_make(struct client *cl, struct err *e)
+static int tls_make(struct client *cl, const struct tls_conf *conf, struct err *e)
 {
-	const struct tls_conf *conf = &client_settings(cl)->link.tls;
 	unsigned n = cl->hosts = client_hosts(cl);
 	char host[256];
 	uint16_t port;
@@ -125,7 +124,7 @@ int client_open(struct channel *c, struct err *e)
 	unsigned n = (unsigned)c->conf->connections;
 
 	*cl = (struct client){ .c = c, .births = births };
-	if (tls_make(cl, e) != 0) {
+	if (tls_make(cl, &client_settings(cl)->link.tls, e) != 0) {
 		cl->c = NULL;
 		return -1;
 	}
@@ -201,13 +200,37 @@ void client_close(struct channel *c, dur_t grace)
 
 /* ---- reload ---- */
 
+/* Certificates that were renewed: what is bound stays, what connects from now on takes them. */
+static int tls_renew(struct client *cl, const struct tls_conf *conf)
+{
+	struct tls_client **before = cl->tls;
+	struct err e;
+
+	cl->tls = NULL;
+	if (tls_make(cl, conf, &e) != 0) {
+		log_error("certificate not taken over", F_STR("channel", cl->c->name), F_ERR(&e));
+		cl->tls = before;
+		return -1;
+	}
+	for (unsigned i = 0; i < cl->hosts; i++)
+		tls_client_free(&before[i]);
+	mem_free(&before);
+	return 0;
+}
+
 int client_adopt(struct channel *c, const void *v)
 {
 	const struct client_conf *conf = v;
 	struct client *cl = c->self;
+	struct client_link_conf link = conf->link;
 
-	if (!cl->c || cl->closing ||
-		!conf_equal(client_link_rows, &client_settings(cl)->link, &conf->link))
+	if (!cl->c || cl->closing)
+		return -1;
+	tls_conf_take_files(&link.tls, &client_settings(cl)->link.tls);
+	if (!conf_equal(client_link_rows, &client_settings(cl)->link, &link))
+		return -1;
+	if (!conf_equal(client_link_rows, &link, &conf->link) &&
+		tls_renew(cl, &conf->link.tls) != 0)
 		return -1;
 	if (conf->id_form != client_settings(cl)->id_form)
 		msgid_learner_init(&cl->learner, (enum msgid_form)conf->id_form);

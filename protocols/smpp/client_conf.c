@@ -222,6 +222,8 @@ static void check_client(const void *v, const struct conf_where *at, struct conf
 		conf_fault_at(f, at, "refused_first", "is longer than refused_most");
 	if (c->link.tls.key_file && !c->link.tls.cert_file)
 		conf_fault_at(f, at, "tls", "has key_file without cert_file");
+	else if (c->link.tls.given)
+		tls_check_client(&c->link.tls, at, f);
 	if (!c->link.tls.verify && c->link.tls.given)
 		conf_warn_at(f, at, "tls", "verify = false: anyone can be this SMSC");
 	if (c->link.bind == BIND_TRANSMITTER && c->receipts == RECEIPTS_ALL)
@@ -234,11 +236,11 @@ static void check_client(const void *v, const struct conf_where *at, struct conf
 
 static const struct conf_item tls_rows[] = { CONF_BOOL(struct tls_conf, verify, true,
 						     "Check the SMSC's certificate and name."),
-	CONF_PATH(struct tls_conf, ca_file, NULL,
-		"Authorities to trust (PEM); not given: the system's.", .flags = CONF_READABLE),
-	CONF_PATH(struct tls_conf, cert_file, NULL, "Our certificate (PEM), if it asks for one.",
-		.flags = CONF_READABLE),
-	CONF_PATH(struct tls_conf, key_file, NULL, "Its private key.", .flags = CONF_READABLE),
+	CONF_FILE(struct tls_conf, ca_file, ca_hash,
+		"Authorities to trust (PEM); not given: the system's."),
+	CONF_FILE(struct tls_conf, cert_file, cert_hash,
+		"Our certificate (PEM), if it asks for one."),
+	CONF_FILE(struct tls_conf, key_file, key_hash, "Its private key."),
 	CONF_STR(struct tls_conf, server_name, NULL, "Name to check and send; not given: host."),
 	CONF_END };
 

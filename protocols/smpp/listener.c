@@ -76,20 +76,21 @@ static const struct conf_item account_specific_rows[] = { CONF_WHERE(
 		"Refuse a service_type that services does not name."),
 	CONF_CHECK(struct server_account_conf, check_account), CONF_END };
 
-static const struct conf_item tls_rows[] = { CONF_PATH(struct tls_conf, cert_file, NULL,
+static const struct conf_item tls_rows[] = { CONF_FILE(struct tls_conf, cert_file, cert_hash,
 						     "Certificate chain (PEM).",
-						     .flags = CONF_READABLE | CONF_REQUIRED),
-	CONF_PATH(struct tls_conf, key_file, NULL, "Private key (PEM).",
-		.flags = CONF_READABLE | CONF_REQUIRED),
-	CONF_PATH(struct tls_conf, ca_file, NULL,
-		"Clients must have a certificate that these authorities signed (PEM).",
-		.flags = CONF_READABLE),
+						     .flags = CONF_REQUIRED),
+	CONF_FILE(
+		struct tls_conf, key_file, key_hash, "Private key (PEM).", .flags = CONF_REQUIRED),
+	CONF_FILE(struct tls_conf, ca_file, ca_hash,
+		"Clients must have a certificate that these authorities signed (PEM)."),
 	CONF_END };
 
 static void check_server(const void *conf, const struct conf_where *at, struct conf_faults *f)
 {
 	const struct server_conf *c = conf;
 
+	if (c->tls.given)
+		tls_check_server(&c->tls, at, f);
 	if (addr_listen_is_loopback(str_of(c->listen)))
 		return;
 	if (c->accounts_n == 0)

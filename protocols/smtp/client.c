@@ -153,22 +153,19 @@ static void stats_unregister(struct relay *r)
 		stat_unregister(all[i]);
 }
 
-static int tls_make(struct relay *r, struct err *e)
+static int tls_make(struct relay *r, const struct relay_link_conf *l, struct err *e)
 {
-	const struct relay_link_conf *l = &relay_settings(r)->link;
-	struct tls_conf conf = {
-		.verify = relay_verifies(l),
-		.ca_file = l->tls.ca_file,
-		.cert_file = l->tls.cert_file,
-		.key_file = l->tls.key_file,
-		.server_name = l->tls.server_name,
-		.given = true,
-	};
+	struct tls_conf conf = relay_tls(l);
+	struct tls_client *tls;
 
 	if (l->tls.mode == RELAY_TLS_NONE)
 		return 0;
-	r->tls = tls_client_new(&conf, l->host, e);
-	return r->tls ? 0 : -1;
+	tls = tls_client_new(&conf, l->host, e);
+	if (!tls)
+		return -1;
+	tls_client_free(&r->tls);
+	r->tls = tls;
+	return 0;
 }
 
 void relay_helo(struct relay *r)
@@ -196,7 +193,7 @@ int relay_open(struct channel *c, struct err *e)
 	*r = (struct relay){ .c = c, .end.fire = end_fired };
 	list_init(&r->returns);
 	list_init(&r->sites);
-	if (tls_make(r, e) != 0) {
+	if (tls_make(r, &relay_settings(r)->link, e) != 0) {
 		r->c = NULL;
 		return -1;
 	}
@@ -341,6 +338,30 @@ void relay_close(struct channel *c, dur_t grace)
 
 /* ---- reload ---- */
 
+/* Do the two differ in what the files of TLS hold, or in nothing? */
+static bool link_kept(const struct relay_link_conf *was, const struct relay_link_conf *is)
+{
+	struct relay_link_conf link = *is;
+
+	link.tls.ca_file = was->tls.ca_file;
+	link.tls.cert_file = was->tls.cert_file;
+	link.tls.key_file = was->tls.key_file;
+	link.tls.ca_hash = was->tls.ca_hash;
+	link.tls.cert_hash = was->tls.cert_hash;
+	link.tls.key_hash = was->tls.key_hash;
+	return conf_equal(relay_link_rows, was, &link);
+}
+
+/* Certificates that were renewed: sessions stay, what connects from now on takes them. */
+static int tls_renew(struct relay *r, const struct relay_link_conf *l, struct err *e)
+{
+	if (tls_make(r, l, e) != 0)
+		return -1;
+	list_each (it, &r->sites)
+		site_renew(CONTAINER(it, struct relay_site, link));
+	return 0;
+}
+
 int relay_adopt(struct channel *c, const void *v)
 {
 	const struct relay_conf *conf = v;
@@ -348,8 +369,7 @@ int relay_adopt(struct channel *c, const void *v)
 	struct dkim_signer *signer = NULL;
 	struct err e;
 
-	if (!r->c || r->closing ||
-		!conf_equal(relay_link_rows, &relay_settings(r)->link, &conf->link) ||
+	if (!r->c || r->closing || !link_kept(&relay_settings(r)->link, &conf->link) ||
 		!conf_equal(dns_rows, &relay_settings(r)->dns, &conf->dns) ||
 		relay_settings(r)->dane != conf->dane ||
 		relay_settings(r)->mta_sts != conf->mta_sts ||
@@ -361,6 +381,12 @@ int relay_adopt(struct channel *c, const void *v)
 		signer = dkim_signer_new(conf->dkim, conf->dkim_n, &e);
 		if (!signer)
 			return -1;
+	}
+	if (!conf_equal(relay_link_rows, &relay_settings(r)->link, &conf->link) &&
+		tls_renew(r, &conf->link, &e) != 0) {
+		if (signer)
+			dkim_signer_free(&signer);
+		return -1;
 	}
 	if (r->signer)
 		dkim_signer_free(&r->signer);

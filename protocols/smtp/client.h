@@ -47,6 +47,7 @@ struct relay_tls_conf {
 	int mode; /* enum relay_tls */
 	bool verify;
 	const char *ca_file, *cert_file, *key_file, *server_name;
+	uint64_t ca_hash, cert_hash, key_hash;
 };
 /* What makes a connection: a change of it means to connect again. */
 struct relay_link_conf {
@@ -87,6 +88,7 @@ const char *relay_tls_word(enum relay_tls m);
 bool relay_is_mx(const struct relay_conf *c);
 /* Is the far side's certificate to be checked? With "may" only when it is said. */
 bool relay_verifies(const struct relay_link_conf *l);
+struct tls_conf relay_tls(const struct relay_link_conf *l);
 
 /* ---- content (client_content.c) ---- */
 
@@ -343,6 +345,7 @@ void relay_check_closed(struct relay *r);
 struct relay_site *site_new(struct relay *r, struct str domain);
 void site_free(struct relay_site **sp);
 void site_take_smarthost(struct relay_site *s); /* its hosts, from the settings */
+void site_renew(struct relay_site *s);          /* after relay->tls was made anew */
 void site_open(struct relay_site *s);           /* connects, to learn if it works */
 void site_submit(struct relay_site *s, struct relay_job *j);
 void site_feed_later(struct relay_site *s);

@@ -42,6 +42,18 @@ bool relay_is_mx(const struct relay_conf *c)
 	return str_is(str_of(c->link.host), "mx");
 }
 
+struct tls_conf relay_tls(const struct relay_link_conf *l)
+{
+	return (struct tls_conf){
+		.verify = relay_verifies(l),
+		.ca_file = l->tls.ca_file,
+		.cert_file = l->tls.cert_file,
+		.key_file = l->tls.key_file,
+		.server_name = l->tls.server_name,
+		.given = true,
+	};
+}
+
 bool relay_verifies(const struct relay_link_conf *l)
 {
 	return l->tls.verify &&
@@ -58,6 +70,26 @@ static int check_word(struct str s, struct err *e)
 	return 0;
 }
 
+static void check_tls(
+	const struct relay_link_conf *l, const struct conf_where *at, struct conf_faults *f)
+{
+	struct tls_conf tls = relay_tls(l);
+
+	tls_check_client(&tls, at, f);
+}
+
+static void check_keys(
+	const struct relay_conf *c, const struct conf_where *at, struct conf_faults *f)
+{
+	struct err e;
+	struct dkim_signer *signer = c->dkim_n ? dkim_signer_new(c->dkim, c->dkim_n, &e) : NULL;
+
+	if (signer)
+		dkim_signer_free(&signer);
+	else if (c->dkim_n)
+		conf_fault_at(f, at, "dkim", "%s", e.text);
+}
+
 static void check_relay(const void *v, const struct conf_where *at, struct conf_faults *f)
 {
 	const struct relay_conf *c = v;
@@ -69,6 +101,9 @@ static void check_relay(const void *v, const struct conf_where *at, struct conf_
 		conf_fault_at(f, at, "refused_first", "is longer than refused_most");
 	if (l->tls.key_file && !l->tls.cert_file)
 		conf_fault_at(f, at, "tls", "has key_file without cert_file");
+	else if (l->tls.mode != RELAY_TLS_NONE)
+		check_tls(l, at, f);
+	check_keys(c, at, f);
 	if (!l->tls.verify && l->tls.mode > RELAY_TLS_MAY)
 		conf_warn_at(f, at, "tls", "verify = false: anyone can be this server");
 	if (c->dane && !(c->dns.trust_anchor && c->dns.trust_anchor[0]))
@@ -97,11 +132,9 @@ static const struct conf_item tls_rows[] = {
 	CONF_ENUM(T, mode, tls_words, RELAY_TLS_MAY, "When to use TLS."),
 	CONF_BOOL(T, verify, true,
 		"Check the server's certificate and name; with mode = \"may\" only when given."),
-	CONF_PATH(T, ca_file, NULL, "Authorities to trust (PEM); not given: the system's.",
-		.flags = CONF_READABLE),
-	CONF_PATH(T, cert_file, NULL, "Our certificate (PEM), if it asks for one.",
-		.flags = CONF_READABLE),
-	CONF_PATH(T, key_file, NULL, "Its private key.", .flags = CONF_READABLE),
+	CONF_FILE(T, ca_file, ca_hash, "Authorities to trust (PEM); not given: the system's."),
+	CONF_FILE(T, cert_file, cert_hash, "Our certificate (PEM), if it asks for one."),
+	CONF_FILE(T, key_file, key_hash, "Its private key."),
 	CONF_STR(T, server_name, NULL, "Name to check and send; not given: the host's."),
 	CONF_END
 };

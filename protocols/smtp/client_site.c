@@ -386,6 +386,21 @@ void site_free(struct relay_site **sp)
 	mem_free(sp);
 }
 
+void site_renew(struct relay_site *s)
+{
+	struct relay *r = s->relay;
+
+	if (s != r->smart) {
+		s->routed_until = 0; /* the way is looked up again, with the new */
+		return;
+	}
+	for (unsigned i = 0; i < s->hosts_n && r->tls; i++) {
+		tls_client_free(&s->hosts[i].tls);
+		s->hosts[i].tls =
+			i ? tls_client_named(r->tls, s->hosts[i].name) : tls_client_ref(r->tls);
+	}
+}
+
 void site_take_smarthost(struct relay_site *s)
 {
 	struct relay *r = s->relay;

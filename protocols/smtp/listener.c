@@ -77,13 +77,12 @@ static const struct conf_item tls_rows[] = { CONF_STR(struct tls_conf, mode, "ma
 						     "without it; implicit: TLS from the first "
 						     "octet; none.",
 						     .check = check_mode),
-	CONF_PATH(struct tls_conf, cert_file, NULL, "Certificate chain (PEM).",
-		.flags = CONF_READABLE | CONF_REQUIRED),
-	CONF_PATH(struct tls_conf, key_file, NULL, "Private key (PEM).",
-		.flags = CONF_READABLE | CONF_REQUIRED),
-	CONF_PATH(struct tls_conf, ca_file, NULL,
-		"Clients must have a certificate that these authorities signed (PEM).",
-		.flags = CONF_READABLE),
+	CONF_FILE(struct tls_conf, cert_file, cert_hash, "Certificate chain (PEM).",
+		.flags = CONF_REQUIRED),
+	CONF_FILE(
+		struct tls_conf, key_file, key_hash, "Private key (PEM).", .flags = CONF_REQUIRED),
+	CONF_FILE(struct tls_conf, ca_file, ca_hash,
+		"Clients must have a certificate that these authorities signed (PEM)."),
 	CONF_END };
 
 static const struct conf_item gateway_rows[] = { CONF_WHERE(struct smtpd_gateway_conf, at),
@@ -115,6 +114,8 @@ static void check_smtpd(const void *conf, const struct conf_where *at, struct co
 	if (c->bounce_other[0] && !found)
 		conf_fault_at(f, at, "bounce_other",
 			"needs bounce_account, one of this listener's accounts");
+	if (c->tls.given)
+		tls_check_server(&c->tls, at, f);
 	if (c->size_most < SMTPD_INLINE)
 		conf_fault_at(f, at, "size_most", "must be 32KiB or more");
 	if (addr_listen_is_loopback(str_of(c->listen)))
