@@ -392,16 +392,6 @@ static void esme_usr1(void *of)
 	buf_free(&out);
 }
 
-static FILE *esme_open(struct str path, struct err *e)
-{
-	FILE *f = fopen(path.p, "we");
-	if (!f)
-		err_set(e, ERR_ENV, "%s: %s", path.p, strerror(errno));
-	else
-		setvbuf(f, NULL, _IOFBF, 1 << 20);
-	return f;
-}
-
 static int esme_start(struct esme *m, struct err *e)
 {
 	struct esme_conf *c = &m->conf;
@@ -412,10 +402,9 @@ static int esme_start(struct esme *m, struct err *e)
 		return err_set(e, ERR_CONF, "--binds is 1 to 10000, --window 1 to 100000");
 	if (c->tls && !(m->tls = sim_tls_client(c->ca, c->cert, c->key, c->ca.n > 0, e)))
 		return -1;
-	if ((c->record.n && !(m->record = esme_open(c->record, e))) ||
-		(c->record_receipts.n &&
-			!(m->record_receipts = esme_open(c->record_receipts, e))) ||
-		(c->record_mo.n && !(m->record_mo = esme_open(c->record_mo, e))))
+	if (sim_record_open(&m->record, c->record, e) < 0 ||
+		sim_record_open(&m->record_receipts, c->record_receipts, e) < 0 ||
+		sim_record_open(&m->record_mo, c->record_mo, e) < 0)
 		return -1;
 	sim_loop_init(&m->loop);
 	sim_rng_seed(&m->rng, c->seed);
@@ -442,14 +431,6 @@ static int esme_start(struct esme *m, struct err *e)
 	return 0;
 }
 
-static bool esme_shut(FILE *f, struct str path)
-{
-	if (!f || fclose(f) == 0)
-		return true;
-	sim_say("%s: %s", path.p, strerror(errno));
-	return false;
-}
-
 int sim_esme_main(int argc, char **argv)
 {
 	static struct esme m;
@@ -464,14 +445,14 @@ int sim_esme_main(int argc, char **argv)
 		return SIM_USAGE;
 	}
 	sim_loop_run(&m.loop);
-	bool written = esme_shut(m.record, m.conf.record);
-	written &= esme_shut(m.record_receipts, m.conf.record_receipts);
-	written &= esme_shut(m.record_mo, m.conf.record_mo);
+	int written = sim_record_close(&m.record, m.conf.record);
+	written |= sim_record_close(&m.record_receipts, m.conf.record_receipts);
+	written |= sim_record_close(&m.record_mo, m.conf.record_mo);
 	struct buf out = BUF_INIT;
 	esme_summary(&m, &out);
 	printf("%s\n", buf_cstr(&out));
 	buf_free(&out);
-	if (!written)
+	if (written < 0)
 		return SIM_USAGE;
 	return esme_as_expected(&m) ? SIM_OK : SIM_FAILED;
 }

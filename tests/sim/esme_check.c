@@ -1,4 +1,5 @@
 /* The ESME's book-keeping: which ids were accepted, which receipts came, what does not add up. */
+#include "tests/sim/control.h"
 #include "tests/sim/esme.h"
 
 #include <stdlib.h>
@@ -182,32 +183,26 @@ static double over(uint64_t n, uint64_t from, uint64_t to)
 	return to > from ? (double)n * 1e9 / (double)(to - from) : 0;
 }
 
-static void put_n(struct buf *b, const char *name, uint64_t v)
-{
-	buf_printf(
-		b, "%s\"%s\":%llu", b->p[b->n - 1] == '{' ? "" : ",", name, (unsigned long long)v);
-}
-
 void esme_summary(struct esme *m, struct buf *b)
 {
 	const struct esme_stats *s = &m->stats;
 	uint64_t cpu = sim_cpu();
 	buf_char(b, '{');
-	put_n(b, "submitted", s->submitted);
-	put_n(b, "answered", s->answered);
-	put_n(b, "accepted", s->accepted);
-	put_n(b, "refused", s->refused);
-	put_n(b, "retried", s->retried);
-	put_n(b, "unanswered", m->outstanding);
-	put_n(b, "lost_in_flight", s->lost_in_flight);
-	put_n(b, "late", s->late);
-	put_n(b, "binds", s->binds);
-	put_n(b, "bind_refused", s->bind_refused);
-	put_n(b, "reconnects", s->reconnects);
-	put_n(b, "nacks", s->nacks);
-	put_n(b, "enquires", s->enquires);
-	put_n(b, "id_missing", s->id_missing);
-	put_n(b, "id_reused", s->id_reused);
+	sim_json_n(b, "submitted", s->submitted);
+	sim_json_n(b, "answered", s->answered);
+	sim_json_n(b, "accepted", s->accepted);
+	sim_json_n(b, "refused", s->refused);
+	sim_json_n(b, "retried", s->retried);
+	sim_json_n(b, "unanswered", m->outstanding);
+	sim_json_n(b, "lost_in_flight", s->lost_in_flight);
+	sim_json_n(b, "late", s->late);
+	sim_json_n(b, "binds", s->binds);
+	sim_json_n(b, "bind_refused", s->bind_refused);
+	sim_json_n(b, "reconnects", s->reconnects);
+	sim_json_n(b, "nacks", s->nacks);
+	sim_json_n(b, "enquires", s->enquires);
+	sim_json_n(b, "id_missing", s->id_missing);
+	sim_json_n(b, "id_reused", s->id_reused);
 	buf_c(b, ",\"status\":{");
 	for (unsigned i = 0; i < s->statuses; i++)
 		buf_printf(b, "%s\"0x%02x\":%llu", i ? "," : "", s->status[i].status,
@@ -215,20 +210,20 @@ void esme_summary(struct esme *m, struct buf *b)
 	buf_c(b, "},\"receipts\":{");
 	for (unsigned i = 1; i <= 8; i++)
 		if (s->by_state[i])
-			put_n(b, stat_words[i - 1].word, s->by_state[i]);
+			sim_json_n(b, stat_words[i - 1].word, s->by_state[i]);
 	buf_c(b, "}");
-	put_n(b, "finals", s->finals);
-	put_n(b, "intermediates", s->intermediates);
-	put_n(b, "wanted", s->wanted);
-	put_n(b, "missing", s->wanted - s->got);
-	put_n(b, "duplicates", s->duplicates);
-	put_n(b, "corrections", s->corrections);
-	put_n(b, "early", s->early);
-	put_n(b, "unknown", book_unknown(&m->book));
-	put_n(b, "unasked", book_unasked(&m->book));
-	put_n(b, "mismatched", s->mismatched);
-	put_n(b, "unparsed", s->unparsed);
-	put_n(b, "mo", s->mo);
+	sim_json_n(b, "finals", s->finals);
+	sim_json_n(b, "intermediates", s->intermediates);
+	sim_json_n(b, "wanted", s->wanted);
+	sim_json_n(b, "missing", s->wanted - s->got);
+	sim_json_n(b, "duplicates", s->duplicates);
+	sim_json_n(b, "corrections", s->corrections);
+	sim_json_n(b, "early", s->early);
+	sim_json_n(b, "unknown", book_unknown(&m->book));
+	sim_json_n(b, "unasked", book_unasked(&m->book));
+	sim_json_n(b, "mismatched", s->mismatched);
+	sim_json_n(b, "unparsed", s->unparsed);
+	sim_json_n(b, "mo", s->mo);
 	buf_c(b, ",\"latency\":");
 	sim_hist_json(b, &s->latency);
 	buf_c(b, ",\"receipt_latency\":");

@@ -467,8 +467,8 @@ static int http_start(struct http *h, struct err *e)
 		return err_set(e, ERR_CONF, "--connections is 1 to 10000, --batch 1 to 100000");
 	if (c->tls && !(h->tls = sim_tls_client(c->ca, STR_NONE, STR_NONE, c->ca.n > 0, e)))
 		return -1;
-	if (c->record.n && !(h->record = fopen(c->record.p, "we")))
-		return err_set(e, ERR_ENV, "%s: %s", c->record.p, strerror(errno));
+	if (sim_record_open(&h->record, c->record, e) < 0)
+		return -1;
 	sim_loop_init(&h->loop);
 	h->started = h->loop.now;
 	h->next_n = c->first;
@@ -532,10 +532,8 @@ int sim_http_main(int argc, char **argv)
 	http_summary(&h, &out);
 	printf("%s\n", buf_cstr(&out));
 	buf_free(&out);
-	if (h.record && fclose(h.record) != 0) {
-		sim_say("http: %s: %s", h.conf.record.p, strerror(errno));
+	if (sim_record_close(&h.record, h.conf.record) < 0)
 		return SIM_USAGE;
-	}
 	if (h.conf.expect_accepted && h.accepted != h.conf.count) {
 		sim_say("http: expected otherwise: %llu of %llu accepted",
 			(unsigned long long)h.accepted, (unsigned long long)h.conf.count);

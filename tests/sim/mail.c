@@ -269,8 +269,8 @@ static int mail_start(struct mail *m, struct err *e)
 			"octets");
 	if (c->file.n && mail_content_read(c, e) < 0)
 		return -1;
-	if (c->record.n && !(m->record = fopen(c->record.p, "we")))
-		return err_set(e, ERR_ENV, "%s: %s", c->record.p, strerror(errno));
+	if (sim_record_open(&m->record, c->record, e) < 0)
+		return -1;
 	m->shared = mmap(NULL, sizeof(*m->shared), PROT_READ | PROT_WRITE,
 		MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (m->shared == MAP_FAILED || pipe2(fd, O_CLOEXEC) < 0)
@@ -378,10 +378,8 @@ int sim_mail_main(int argc, char **argv)
 	mail_summary(&m, &out);
 	printf("%s\n", buf_cstr(&out));
 	buf_free(&out);
-	if (m.record && fclose(m.record) != 0) {
-		sim_say("mail: %s: %s", m.conf.record.p, strerror(errno));
+	if (sim_record_close(&m.record, m.conf.record) < 0)
 		return SIM_USAGE;
-	}
 	if (m.conf.expect_accepted && m.kinds[MAIL_ACCEPTED] != m.conf.count) {
 		sim_say("mail: expected otherwise: %llu of %llu accepted",
 			(unsigned long long)m.kinds[MAIL_ACCEPTED],

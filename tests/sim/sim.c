@@ -2,6 +2,7 @@
 #include "tests/sim/sim.h"
 #include "gateway/base/clock.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <sys/resource.h>
@@ -168,6 +169,40 @@ void sim_utf16be(struct buf *out, struct str utf8)
 		}
 		buf_be16(out, c < 0 ? '?' : (uint16_t)c);
 	}
+}
+
+int sim_record_open(FILE **f_r, struct str path, struct err *e)
+{
+	*f_r = NULL;
+	if (!path.n)
+		return 0;
+	*f_r = fopen(path.p, "we");
+	if (!*f_r)
+		return err_set(e, ERR_ENV, "%s: %s", path.p, strerror(errno));
+	setvbuf(*f_r, NULL, _IOFBF, 1 << 20);
+	return 0;
+}
+
+int sim_record_close(FILE **fp, struct str path)
+{
+	FILE *f = *fp;
+	*fp = NULL;
+	if (!f || fclose(f) == 0)
+		return 0;
+	sim_say("%s: %s", path.p, strerror(errno));
+	return -1;
+}
+
+void sim_stats_told(struct buf *stats, bool on_stdout, struct str file)
+{
+	FILE *f;
+	if (on_stdout)
+		printf("%s\n", buf_cstr(stats));
+	if (!file.n)
+		return;
+	f = fopen(file.p, "we");
+	if (!f || fprintf(f, "%s\n", buf_cstr(stats)) < 0 || fclose(f) != 0)
+		sim_say("%s: %s", file.p, strerror(errno));
 }
 
 void sim_say(const char *fmt, ...)

@@ -13,6 +13,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 
 enum { /* exit statuses */
 	SIM_OK = 0,
@@ -81,6 +82,13 @@ void sim_pattern(struct buf *out, struct str pattern, uint64_t n, struct sim_rng
 
 void sim_hex(struct buf *out, struct str bytes);
 void sim_utf16be(struct buf *out, struct str utf8);
+
+/* A file of lines to be written, buffered; path "": none, and *f_r is NULL. */
+int sim_record_open(FILE **f_r, struct str path, struct err *e);
+/* At the end; -1, and said on stderr, when not all of it could be written. */
+int sim_record_close(FILE **fp, struct str path);
+/* The counts at the end, on stdout and in a file, as far as asked for. */
+void sim_stats_told(struct buf *stats, bool on_stdout, struct str file);
 
 /* Says "posternsim: …" on stderr. */
 void sim_say(const char *fmt, ...) __attribute__((format(printf, 1, 2)));

@@ -383,10 +383,8 @@ static int smsc_start(struct smsc *m, struct err *e)
 		return -1;
 	if (c->control.n && smsc_control_start(m, e) < 0)
 		return -1;
-	if (c->record.n && !(m->record = fopen(c->record.p, "we")))
-		return err_set(e, ERR_ENV, "%s: %s", c->record.p, strerror(errno));
-	if (m->record)
-		setvbuf(m->record, NULL, _IOFBF, 1 << 20);
+	if (sim_record_open(&m->record, c->record, e) < 0)
+		return -1;
 	sim_loop_timer(&m->loop, &m->tick, smsc_tick, m, m->loop.now + SIM_MS);
 	sim_loop_timer(&m->loop, &m->second, smsc_second, m, m->loop.now + SIM_S);
 	sim_loop_signals(&m->loop, smsc_quit, smsc_usr1, m);
@@ -396,18 +394,10 @@ static int smsc_start(struct smsc *m, struct err *e)
 static int smsc_end(struct smsc *m)
 {
 	struct buf out = BUF_INIT;
-	if (m->record && (fflush(m->record) != 0 || fclose(m->record) != 0)) {
-		sim_say("%s: %s", m->conf.record.p, strerror(errno));
+	if (sim_record_close(&m->record, m->conf.record) < 0)
 		return SIM_USAGE;
-	}
 	smsc_stats_json(m, &out);
-	if (m->conf.stats_json)
-		printf("%s\n", buf_cstr(&out));
-	if (m->conf.stats_file.n) {
-		FILE *f = fopen(m->conf.stats_file.p, "we");
-		if (!f || fprintf(f, "%s\n", buf_cstr(&out)) < 0 || fclose(f) != 0)
-			sim_say("%s: %s", m->conf.stats_file.p, strerror(errno));
-	}
+	sim_stats_told(&out, m->conf.stats_json, m->conf.stats_file);
 	buf_free(&out);
 	return SIM_OK;
 }

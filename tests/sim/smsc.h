@@ -165,7 +165,6 @@ struct smsc {
 	uint64_t tokens_at, started;
 	FILE *record;
 	struct buf line;
-	struct arena *kept; /* values set while running */
 	struct smsc_stats stats;
 	char date10[64], date12[64]; /* of this second */
 	uint64_t date_of;

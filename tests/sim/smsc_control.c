@@ -1,6 +1,4 @@
-/* The SMSC's control socket: a line in, a line out; and its counts as JSON.
- *   stats | set OPTION VALUE | drop | mo from=…,to=…,… | quit
- */
+/* The SMSC's counts as JSON, and its control socket, which also takes mo from=…,to=…,… */
 #include "tests/sim/smsc.h"
 
 #include <string.h>
@@ -64,39 +62,30 @@ void smsc_stats_json(struct smsc *m, struct buf *b)
 	buf_char(b, '}');
 }
 
-static void control_line(void *of, struct str line, struct buf *out)
+static void control_stats(void *of, struct buf *out)
+{
+	smsc_stats_json(of, out);
+}
+
+static void control_drop(void *of)
+{
+	smsc_drop(of);
+}
+
+static int control_more(void *of, struct str verb, struct str rest, struct err *e)
 {
 	struct smsc *m = of;
-	struct str verb;
-	struct err e = { 0 };
-	int r = 0;
-	str_cut(&line, ' ', &verb);
-	line = str_trim(line);
-	if (str_is(verb, "stats")) {
-		smsc_stats_json(m, out);
-		buf_char(out, '\n');
-		return;
-	}
-	if (str_is(verb, "set")) {
-		struct str name, kept;
-		str_cut(&line, ' ', &name);
-		line = str_trim(line);
-		kept = arena_str(m->kept, line); /* options may keep a slice of it */
-		r = sim_opt_set(smsc_opts, &m->conf, name, kept, &e);
-	} else if (str_is(verb, "drop")) {
-		smsc_drop(m);
-	} else if (str_is(verb, "mo")) {
-		r = smsc_mo_parse(&m->conf, line, &e);
-	} else if (str_is(verb, "quit")) {
-		m->loop.stop = true;
-	} else {
-		r = err_set(&e, ERR_INPUT, "commands: stats, set OPTION VALUE, drop, mo …, quit");
-	}
-	buf_printf(out, "%s%s\n", r < 0 ? "error: " : "ok", r < 0 ? e.text : "");
+	return str_is(verb, "mo") ? smsc_mo_parse(&m->conf, rest, e) : 1;
 }
+
+static const struct sim_control_ops control_ops = { .opts = smsc_opts,
+	.stats = control_stats,
+	.drop = control_drop,
+	.more = control_more,
+	.commands = "stats, set OPTION VALUE, drop, mo …, quit" };
 
 int smsc_control_start(struct smsc *m, struct err *e)
 {
-	m->kept = arena_new();
-	return sim_control_start(&m->control, &m->loop, m->conf.control, control_line, m, e);
+	return sim_control_start(
+		&m->control, &m->loop, m->conf.control, &control_ops, m, &m->conf, e);
 }

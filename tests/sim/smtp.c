@@ -342,10 +342,8 @@ static int sink_start(struct sink *k, struct err *e)
 	k->listener.accepted = sink_accepted;
 	if (c->keep.n && mkdir(c->keep.p, 0700) < 0 && errno != EEXIST)
 		return err_set(e, ERR_ENV, "%s: %s", c->keep.p, strerror(errno));
-	if (c->record.n && !(k->record = fopen(c->record.p, "we")))
-		return err_set(e, ERR_ENV, "%s: %s", c->record.p, strerror(errno));
-	if (k->record)
-		setvbuf(k->record, NULL, _IOFBF, 1 << 20);
+	if (sim_record_open(&k->record, c->record, e) < 0)
+		return -1;
 	if (sim_listen(&k->loop, &k->listener, &c->listen, e) < 0)
 		return -1;
 	if (c->control.n && sink_control_start(k, e) < 0)
@@ -359,18 +357,10 @@ static int sink_start(struct sink *k, struct err *e)
 static int sink_end(struct sink *k)
 {
 	struct buf out = BUF_INIT;
-	if (k->record && (fflush(k->record) != 0 || fclose(k->record) != 0)) {
-		sim_say("%s: %s", k->conf.record.p, strerror(errno));
+	if (sim_record_close(&k->record, k->conf.record) < 0)
 		return SIM_USAGE;
-	}
 	sink_stats_json(k, &out);
-	if (k->conf.stats_json)
-		printf("%s\n", buf_cstr(&out));
-	if (k->conf.stats_file.n) {
-		FILE *f = fopen(k->conf.stats_file.p, "we");
-		if (!f || fprintf(f, "%s\n", buf_cstr(&out)) < 0 || fclose(f) != 0)
-			sim_say("%s: %s", k->conf.stats_file.p, strerror(errno));
-	}
+	sim_stats_told(&out, k->conf.stats_json, k->conf.stats_file);
 	buf_free(&out);
 	return SIM_OK;
 }

@@ -1,4 +1,4 @@
-/* The sink's counts as JSON, and its commands: stats | set OPTION VALUE | drop | quit. */
+/* The sink's counts as JSON, and its control socket. */
 #include "tests/sim/smtp.h"
 
 void sink_stats_json(struct sink *k, struct buf *b)
@@ -39,38 +39,26 @@ void sink_stats_json(struct sink *k, struct buf *b)
 		s->mails ? (double)cpu / 1e3 / (double)s->mails : 0);
 }
 
-static void control_line(void *of, struct str line, struct buf *out)
+static void control_stats(void *of, struct buf *out)
 {
 	struct sink *k = of;
-	struct str verb;
-	struct err e = { 0 };
-	int r = 0;
-	str_cut(&line, ' ', &verb);
-	line = str_trim(line);
-	if (str_is(verb, "stats")) {
-		if (k->record) /* who asks looks into it next */
-			fflush(k->record);
-		sink_stats_json(k, out);
-		buf_char(out, '\n');
-		return;
-	}
-	if (str_is(verb, "set")) {
-		struct str name;
-		str_cut(&line, ' ', &name);
-		line = str_trim(line);
-		/* options keep slices of it, for good */
-		r = sim_opt_set(sink_opts, &k->conf, name, str_n(mem_dup(line), line.n), &e);
-	} else if (str_is(verb, "drop")) {
-		sink_drop(k);
-	} else if (str_is(verb, "quit")) {
-		k->loop.stop = true;
-	} else {
-		r = err_set(&e, ERR_INPUT, "commands: stats, set OPTION VALUE, drop, quit");
-	}
-	buf_printf(out, "%s%s\n", r < 0 ? "error: " : "ok", r < 0 ? e.text : "");
+	if (k->record) /* who asks looks into it next */
+		fflush(k->record);
+	sink_stats_json(k, out);
 }
+
+static void control_drop(void *of)
+{
+	sink_drop(of);
+}
+
+static const struct sim_control_ops control_ops = { .opts = sink_opts,
+	.stats = control_stats,
+	.drop = control_drop,
+	.commands = "stats, set OPTION VALUE, drop, quit" };
 
 int sink_control_start(struct sink *k, struct err *e)
 {
-	return sim_control_start(&k->control, &k->loop, k->conf.control, control_line, k, e);
+	return sim_control_start(
+		&k->control, &k->loop, k->conf.control, &control_ops, k, &k->conf, e);
 }

@@ -300,8 +300,8 @@ static int hook_start(struct hook *h, struct err *e)
 {
 	if (h->conf.cert.n && !(h->tls = sim_tls_server(h->conf.cert, h->conf.key, e)))
 		return -1;
-	if (h->conf.record.n && !(h->record = fopen(h->conf.record.p, "we")))
-		return err_set(e, ERR_ENV, "%s: %s", h->conf.record.p, strerror(errno));
+	if (sim_record_open(&h->record, h->conf.record, e) < 0)
+		return -1;
 	sim_loop_init(&h->loop);
 	sim_rng_seed(&h->rng, h->conf.seed);
 	h->started = h->loop.now;
@@ -337,9 +337,7 @@ int sim_webhook_main(int argc, char **argv)
 	if (h.conf.stats_json)
 		printf("%s\n", buf_cstr(&out));
 	buf_free(&out);
-	if (h.record && fclose(h.record) != 0) {
-		sim_say("webhook: %s: %s", h.conf.record.p, strerror(errno));
+	if (sim_record_close(&h.record, h.conf.record) < 0)
 		return SIM_USAGE;
-	}
 	return SIM_OK;
 }
