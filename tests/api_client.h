@@ -13,6 +13,47 @@
 static struct api *api;
 static char got[1 << 20];
 
+/* The one file of rules that the plugin has. */
+static void api_rules(const char *text)
+{
+	char path[200];
+	FILE *f;
+
+	snprintf(path, sizeof path, "%s/policy.conf", fx.dir);
+	f = fopen(path, "we");
+	assert_non_null(f);
+	fputs(text, f);
+	fclose(f);
+}
+
+/* A gateway with that configuration, its API, and those rules for its plugin. */
+static void api_begin(const char *conf, const char *rules)
+{
+	static char files[160];
+	struct err e = { 0 };
+
+	fx_prepare();
+	snprintf(files, sizeof files, "%s/", fx.dir);
+	fx.files = files;
+	api_rules(rules);
+	fx_start(conf);
+	api = api_start(fx.g, &e);
+	if (!api)
+		fail_msg("%s", e.text);
+}
+
+static void api_end(void)
+{
+	char path[200];
+
+	api_stop_accepting(api);
+	fx_stop();
+	api_stop(&api);
+	snprintf(path, sizeof path, "%s/policy.conf", fx.dir);
+	unlink(path);
+	fx_forget();
+}
+
 static int dial(void)
 {
 	struct sockaddr_in to = { .sin_family = AF_INET,

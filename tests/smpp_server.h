@@ -4,116 +4,22 @@
 #ifndef POSTERN_TESTS_SMPP_SERVER_H
 #define POSTERN_TESTS_SMPP_SERVER_H
 
-#include "gateway/base/log.h"
-#include "gateway/base/mem.h"
-#include "gateway/base/stream.h"
 #include "gateway/base/waiter.h"
-#include "gateway/flow/gateway.h"
 #include "protocols/smpp/pdu.h"
+#include "tests/gateway_fixture.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdlib.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-#include <cmocka.h>
-
-/* ---- the gateway ---- */
-
-static struct {
-	char dir[64], conf[128];
-	struct gateway *g;
-	uint16_t port;
-	bool takes_all; /* deliver_sm that comes before an answer is taken and passed over */
-} fx;
-
-static inline void fx_log(void *ctx, struct str line) {}
-
-static inline struct settings *fx_settings(const char *listeners, const char *more)
+static const char *fx_rest(void)
 {
-	struct conf_faults f = { 0 };
-	struct settings *s;
-	FILE *out = fopen(fx.conf, "w");
-
-	assert_non_null(out);
-	fprintf(out,
-		"state = \"%s\"; loops = 2; shutdown_grace = \"3s\"; country = \"46\";\n"
-		"http = { listen = \"127.0.0.1:0\"; };\n"
-		"listeners = ( %s );\n"
-		"channels = ( { name = \"nul\"; type = \"null\"; receipts = true;\n"
-		"	media = [ \"sms\", \"viber\" ]; },\n"
-		"	{ name = \"bad\"; type = \"null\"; receipts = true; fail_receipt = 1.0; } "
-		");\n"
-		"routes = ( { media = \"sms\"; to = \"4671*\"; via = [ \"bad\" ]; },\n"
-		"	{ media = [ \"sms\", \"viber\" ]; to = \"46*\"; via = [ \"nul\" ]; } "
-		");\n%s\n",
-		fx.dir, listeners, more);
-	fclose(out);
-	chmod(fx.conf, 0600);
-	s = settings_load(fx.conf, &f);
-	if (!s)
-		conf_faults_print(&f, stderr);
-	conf_faults_free(&f);
-	return s;
-}
-
-/* The port that the first listener got. */
-static inline uint16_t fx_port(void)
-{
-	struct buf json = BUF_INIT;
-	const char *at;
-	unsigned port = 0;
-
-	gateway_status(fx.g, &json);
-	at = strstr(buf_cstr(&json), "\"port\":");
-	assert_non_null(at);
-	port = (unsigned)strtoul(at + 7, NULL, 10);
-	buf_free(&json);
-	return (uint16_t)port;
-}
-
-static inline void fx_start(const char *listeners)
-{
-	struct settings *s = fx_settings(listeners, "");
-	struct err e = { 0 };
-
-	assert_non_null(s);
-	fx.g = gateway_new(s, &e);
-	if (!fx.g || gateway_start(fx.g, &e) != 0)
-		fail_msg("%s", e.text);
-	fx.port = fx_port();
-}
-
-static inline void fx_begin(const char *listeners)
-{
-	str_copy(fx.dir, sizeof fx.dir, STR("/tmp/postern-smpp-XXXXXX"));
-	assert_non_null(mkdtemp(fx.dir));
-	snprintf(fx.conf, sizeof fx.conf, "%s/p.conf", fx.dir);
-	if (!getenv("SHOW_LOG"))
-		log_capture(fx_log, NULL);
-	fx_start(listeners);
-}
-
-static inline void fx_stop(void)
-{
-	gateway_stop(fx.g);
-	gateway_free(&fx.g);
-}
-
-static inline void fx_end(void)
-{
-	char cmd[128];
-
-	fx_stop();
-	log_capture(NULL, NULL);
-	snprintf(cmd, sizeof cmd, "rm -rf %s", fx.dir);
-	if (system(cmd) != 0)
-		fprintf(stderr, "%s is left\n", fx.dir);
+	return "channels = ( { name = \"nul\"; type = \"null\"; receipts = true;\n"
+	       "	media = [ \"sms\", \"viber\" ]; },\n"
+	       "	{ name = \"bad\"; type = \"null\"; receipts = true; fail_receipt = 1.0; } "
+	       ");\n"
+	       "routes = ( { media = \"sms\"; to = \"4671*\"; via = [ \"bad\" ]; },\n"
+	       "	{ media = [ \"sms\", \"viber\" ]; to = \"46*\"; via = [ \"nul\" ]; } "
+	       ");\n";
 }
 
 /* ---- an ESME ---- */
@@ -125,7 +31,7 @@ struct esme {
 	size_t eaten; /* of in, by the PDU shown last */
 };
 
-static inline struct esme esme_from(const char *address)
+static struct esme esme_from(const char *address)
 {
 	struct esme m = { .fd = socket(AF_INET, SOCK_STREAM, 0) };
 	struct timeval patience = { .tv_sec = 60 };
@@ -140,18 +46,18 @@ static inline struct esme esme_from(const char *address)
 	return m;
 }
 
-static inline struct esme esme_dial(void)
+static struct esme esme_dial(void)
 {
 	return esme_from("127.0.0.1");
 }
 
-static inline void esme_close(struct esme *m)
+static void esme_close(struct esme *m)
 {
 	close(m->fd);
 	buf_free(&m->in);
 }
 
-static inline void esme_write(struct esme *m, struct str bytes)
+static void esme_write(struct esme *m, struct str bytes)
 {
 	while (bytes.n) {
 		ssize_t n = send(m->fd, bytes.p, bytes.n, MSG_NOSIGNAL);
@@ -162,7 +68,7 @@ static inline void esme_write(struct esme *m, struct str bytes)
 }
 
 /* The next PDU; false at the end of the connection. Slices die with the next call. */
-static inline bool esme_read(struct esme *m, struct pdu *p)
+static bool esme_read(struct esme *m, struct pdu *p)
 {
 	uint32_t status;
 	size_t length = 0;
@@ -185,7 +91,7 @@ static inline bool esme_read(struct esme *m, struct pdu *p)
 	return true;
 }
 
-static inline uint32_t esme_send(struct esme *m, struct pdu *p)
+static uint32_t esme_send(struct esme *m, struct pdu *p)
 {
 	struct buf out = BUF_INIT;
 
@@ -196,7 +102,7 @@ static inline uint32_t esme_send(struct esme *m, struct pdu *p)
 	return p->sequence;
 }
 
-static inline void esme_header(struct esme *m, uint32_t command, uint32_t status, uint32_t sequence)
+static void esme_header(struct esme *m, uint32_t command, uint32_t status, uint32_t sequence)
 {
 	struct buf out = BUF_INIT;
 
@@ -205,7 +111,7 @@ static inline void esme_header(struct esme *m, uint32_t command, uint32_t status
 	buf_free(&out);
 }
 
-static inline void esme_told(struct esme *m, const struct pdu *p, uint32_t status)
+static void esme_told(struct esme *m, const struct pdu *p, uint32_t status)
 {
 	struct buf out = BUF_INIT;
 
@@ -215,7 +121,7 @@ static inline void esme_told(struct esme *m, const struct pdu *p, uint32_t statu
 }
 
 /* Sends and reads the answer to it. */
-static inline void esme_ask(struct esme *m, struct pdu *p, struct pdu *answer)
+static void esme_ask(struct esme *m, struct pdu *p, struct pdu *answer)
 {
 	uint32_t sequence = esme_send(m, p), command = p->command | SMPP_RESP;
 
@@ -233,7 +139,7 @@ static inline void esme_ask(struct esme *m, struct pdu *p, struct pdu *answer)
 		assert_int_equal(answer->command, command);
 }
 
-static inline uint32_t esme_bind_as(
+static uint32_t esme_bind_as(
 	struct esme *m, uint32_t command, const char *name, const char *password, uint8_t version)
 {
 	struct pdu answer, p = {
@@ -247,7 +153,7 @@ static inline uint32_t esme_bind_as(
 	return answer.status;
 }
 
-static inline struct esme esme_bound(const char *name)
+static struct esme esme_bound(const char *name)
 {
 	struct esme m = esme_dial();
 
@@ -256,7 +162,7 @@ static inline struct esme esme_bound(const char *name)
 	return m;
 }
 
-static inline struct pdu esme_submit(const char *to, const char *text)
+static struct pdu esme_submit(const char *to, const char *text)
 {
 	return (struct pdu){
 		.command = SMPP_SUBMIT_SM,
@@ -266,7 +172,7 @@ static inline struct pdu esme_submit(const char *to, const char *text)
 	};
 }
 
-static inline uint64_t esme_id(struct str id)
+static uint64_t esme_id(struct str id)
 {
 	uint64_t v = 0;
 
@@ -276,7 +182,7 @@ static inline uint64_t esme_id(struct str id)
 }
 
 /* Submits and gives the id. */
-static inline uint64_t esme_accepted(struct esme *m, struct pdu *p)
+static uint64_t esme_accepted(struct esme *m, struct pdu *p)
 {
 	struct pdu answer;
 
@@ -286,7 +192,7 @@ static inline uint64_t esme_accepted(struct esme *m, struct pdu *p)
 	return esme_id(answer.resp.message_id);
 }
 
-static inline uint32_t esme_refused(struct esme *m, struct pdu *p)
+static uint32_t esme_refused(struct esme *m, struct pdu *p)
 {
 	struct pdu answer;
 
@@ -295,7 +201,7 @@ static inline uint32_t esme_refused(struct esme *m, struct pdu *p)
 }
 
 /* The connection ends, maybe after some more PDUs. */
-static inline void esme_ends(struct esme *m)
+static void esme_ends(struct esme *m)
 {
 	struct pdu p;
 
@@ -304,7 +210,7 @@ static inline void esme_ends(struct esme *m)
 	esme_close(m);
 }
 
-static inline bool esme_is_silent(struct esme *m)
+static bool esme_is_silent(struct esme *m)
 {
 	struct timeval little = { .tv_usec = 150000 }, patience = { .tv_sec = 60 };
 	char c;
@@ -316,16 +222,6 @@ static inline bool esme_is_silent(struct esme *m)
 	n = recv(m->fd, &c, 1, MSG_PEEK);
 	setsockopt(m->fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
 	return n < 0;
-}
-
-/* What the store has of a message. The caller frees it. */
-static inline struct store_view fx_view(uint64_t id)
-{
-	struct store_view v;
-	struct err e = { 0 };
-
-	assert_int_equal(store_find(gateway_store(fx.g), id, true, &v, &e), 1);
-	return v;
 }
 
 #endif

@@ -4,147 +4,35 @@
 #ifndef POSTERN_TESTS_SMTP_SERVER_H
 #define POSTERN_TESTS_SMTP_SERVER_H
 
-#include "gateway/base/log.h"
-#include "gateway/base/mem.h"
 #include "gateway/base/stat.h"
-#include "gateway/base/stream.h"
-#include "gateway/flow/gateway.h"
+#include "tests/gateway_fixture.h"
 
-#include <errno.h>
 #include <netinet/tcp.h>
 #include <openssl/ssl.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdlib.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-#include <cmocka.h>
-
-/* no test uses all of it */
-#pragma GCC diagnostic ignored "-Wunused-function"
-
-/* ---- the gateway ---- */
-
-static struct {
-	char dir[64], conf[128];
-	struct gateway *g;
-	uint16_t port;
-} fx;
-
-static void fx_log(void *ctx, struct str line) {}
 
 /* Mail to *.example is taken, to bad.example refused by its channel, to down.example nobody carries
  * it just now; SMS to 46… */
-static struct settings *fx_settings(const char *listeners)
+static const char *fx_rest(void)
 {
-	struct conf_faults f = { 0 };
-	struct settings *s;
-	FILE *out = fopen(fx.conf, "w");
-
-	assert_non_null(out);
-	fprintf(out,
-		"state = \"%s\"; loops = 2; shutdown_grace = \"3s\"; country = \"46\";\n"
-		"http = { listen = \"127.0.0.1:0\"; };\n"
-		"mail = { hostname = \"mx.shop.example\"; secret = \"0123456789abcdef\";\n"
-		"	bounce_domain = \"b.shop.example\"; };\n"
-		"listeners = ( %s );\n"
-		"channels = ( { name = \"nul\"; type = \"null\"; media = [ \"sms\", \"email\" ]; "
-		"},\n"
-		"	{ name = \"bad\"; type = \"null\"; refuse = 1.0; },\n"
-		"	{ name = \"down\"; type = \"smtp\"; host = \"127.0.0.1\"; port = 9; } );\n"
-		"routes = ( { media = \"email\"; to = \"*@bad.example\"; via = [ \"bad\" ]; },\n"
-		"	{ media = \"email\"; to = \"*@down.example\"; via = [ \"down\" ]; },\n"
-		"	{ media = \"email\"; to = [ \"*.example\", \"*.invalid\" ]; via = [ "
-		"\"nul\" ]; },\n"
-		"	{ media = \"sms\"; to = \"46*\"; via = [ \"nul\" ]; } );\n",
-		fx.dir, listeners);
-	fclose(out);
-	chmod(fx.conf, 0600);
-	s = settings_load(fx.conf, &f);
-	if (!s)
-		conf_faults_print(&f, stderr);
-	conf_faults_free(&f);
-	return s;
-}
-
-/* The port that the first listener got. */
-static uint16_t fx_port(void)
-{
-	struct buf json = BUF_INIT;
-	const char *at;
-	unsigned port = 0;
-
-	gateway_status(fx.g, &json);
-	at = strstr(buf_cstr(&json), "\"port\":");
-	assert_non_null(at);
-	port = (unsigned)strtoul(at + 7, NULL, 10);
-	buf_free(&json);
-	return (uint16_t)port;
-}
-
-static void fx_start(const char *listeners)
-{
-	struct settings *s = fx_settings(listeners);
-	struct err e = { 0 };
-
-	assert_non_null(s);
-	fx.g = gateway_new(s, &e);
-	if (!fx.g || gateway_start(fx.g, &e) != 0)
-		fail_msg("%s", e.text);
-	fx.port = fx_port();
-}
-
-static void fx_folder(void)
-{
-	str_copy(fx.dir, sizeof fx.dir, STR("/tmp/postern-smtp-XXXXXX"));
-	assert_non_null(mkdtemp(fx.dir));
-	snprintf(fx.conf, sizeof fx.conf, "%s/p.conf", fx.dir);
-	if (!getenv("SHOW_LOG"))
-		log_capture(fx_log, NULL);
-}
-
-static void fx_begin(const char *listeners)
-{
-	fx_folder();
-	fx_start(listeners);
-}
-
-static void fx_end(void)
-{
-	char cmd[128];
-
-	gateway_stop(fx.g);
-	gateway_free(&fx.g);
-	log_capture(NULL, NULL);
-	snprintf(cmd, sizeof cmd, "rm -rf %s", fx.dir);
-	if (system(cmd) != 0)
-		fprintf(stderr, "%s is left\n", fx.dir);
-}
-
-static void fx_reload(const char *listeners)
-{
-	struct settings *s = fx_settings(listeners);
-	struct buf changes = BUF_INIT;
-	struct err e = { 0 };
-
-	assert_non_null(s);
-	if (gateway_reload(fx.g, s, false, &changes, &e) != 0)
-		fail_msg("%s", e.text);
-	buf_free(&changes);
+	return "mail = { hostname = \"mx.shop.example\"; secret = \"0123456789abcdef\";\n"
+	       "	bounce_domain = \"b.shop.example\"; };\n"
+	       "channels = ( { name = \"nul\"; type = \"null\"; media = [ \"sms\", \"email\" ]; "
+	       "},\n"
+	       "	{ name = \"bad\"; type = \"null\"; refuse = 1.0; },\n"
+	       "	{ name = \"down\"; type = \"smtp\"; host = \"127.0.0.1\"; port = 9; } );\n"
+	       "routes = ( { media = \"email\"; to = \"*@bad.example\"; via = [ \"bad\" ]; },\n"
+	       "	{ media = \"email\"; to = \"*@down.example\"; via = [ \"down\" ]; },\n"
+	       "	{ media = \"email\"; to = [ \"*.example\", \"*.invalid\" ]; via = [ "
+	       "\"nul\" ]; },\n"
+	       "	{ media = \"sms\"; to = \"46*\"; via = [ \"nul\" ]; } );\n";
 }
 
 /* The message with that id, the caller's. */
 static struct message *fx_message(uint64_t id)
 {
-	struct store_view v;
-	struct message *m;
-	struct err e;
+	struct store_view v = fx_view(id);
+	struct message *m = message_ref(v.msg);
 
-	if (store_find(gateway_store(fx.g), id, true, &v, &e) != 1)
-		fail_msg("message %lu is not in the store", id);
-	m = message_ref(v.msg);
 	store_view_free(&v);
 	return m;
 }

@@ -331,6 +331,34 @@ int addr_net_check(struct str s, struct err *e)
 				 STR_ARG(s));
 }
 
+/* RFC 1035 §2.3.1, an underscore tolerated */
+int addr_domain_check(struct str s, struct err *e)
+{
+	struct str rest = s, label;
+
+	if (s.n == 0)
+		return 0;
+	if (s.n > 253)
+		return err_set(e, ERR_CONF, "a domain has at most 253 characters");
+	while (str_cut(&rest, '.', &label)) {
+		if (label.n == 0 || label.n > 63)
+			goto bad;
+		for (size_t i = 0; i < label.n; i++) {
+			char c = label.p[i];
+
+			if (!(c >= 'a' && c <= 'z') && !(c >= 'A' && c <= 'Z') &&
+				!(c >= '0' && c <= '9') && c != '-' && c != '_')
+				goto bad;
+		}
+	}
+	if (s.p[s.n - 1] != '.')
+		return 0;
+bad:
+	return err_set(e, ERR_CONF,
+		"\"%.*s\" is not a domain (letters, digits and hyphens, in its ASCII form)",
+		STR_ARG(s));
+}
+
 uint64_t addr_key(const struct sockaddr *sa)
 {
 	uint8_t b[16];

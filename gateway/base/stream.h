@@ -118,7 +118,8 @@ bool addr_listen_is_loopback(struct str listen);
 int addr_listen_check(struct str s, struct err *e);
 int addr_far_check(struct str s, struct err *e);
 int addr_own_check(struct str s, struct err *e);
-int addr_net_check(struct str s, struct err *e); /* an address or network */
+int addr_net_check(struct str s, struct err *e);    /* an address or network */
+int addr_domain_check(struct str s, struct err *e); /* a name that DNS can have, in ASCII, or "" */
 /* The key under which an address's misdeeds are counted: IPv4 /32, IPv6 /64. */
 uint64_t addr_key(const struct sockaddr *sa);
 #endif

@@ -15,37 +15,16 @@
 
 static void start(const char *more)
 {
-	static char files[160], conf[2000];
-	struct err e = { 0 };
-	char path[200];
-	FILE *f;
+	static char conf[2000];
 
-	fx_prepare();
-	snprintf(files, sizeof files, "%s/", fx.dir);
-	fx.files = files;
-	snprintf(path, sizeof path, "%s/policy.conf", fx.dir);
-	f = fopen(path, "we");
-	assert_non_null(f);
-	fputs("policy = { consent_default = \"all\"; unverified = true; };", f);
-	fclose(f);
 	snprintf(conf, sizeof conf, "%s%s", HEAD, more);
 	log_set_level(LOG_ERROR);
-	fx_start(conf);
-	api = api_start(fx.g, &e);
-	if (!api)
-		fail_msg("%s", e.text);
+	api_begin(conf, "policy = { consent_default = \"all\"; unverified = true; };");
 }
 
 static int end(void **state)
 {
-	char path[200];
-
-	api_stop_accepting(api);
-	fx_stop();
-	api_stop(&api);
-	snprintf(path, sizeof path, "%s/policy.conf", fx.dir);
-	unlink(path);
-	fx_forget();
+	api_end();
 	return 0;
 }
 

@@ -1,29 +1,6 @@
 /* dkim = ( { … } ): rows of its elements. See dkim.h. */
+#include "gateway/base/stream.h"
 #include "gateway/mail/dkim.h"
-
-/* A name that DNS can have below a domain, or that domain; in its ASCII form. */
-static int check_name(struct str s, struct err *e)
-{
-	struct str rest = s, label;
-
-	while (s.n <= 253 && str_cut(&rest, '.', &label)) {
-		if (label.n == 0 || label.n > 63)
-			goto bad;
-		for (size_t i = 0; i < label.n; i++) {
-			char c = label.p[i];
-
-			if (!(c >= 'a' && c <= 'z') && !(c >= 'A' && c <= 'Z') &&
-				!(c >= '0' && c <= '9') && c != '-' && c != '_')
-				goto bad;
-		}
-	}
-	if (s.n <= 253)
-		return 0;
-bad:
-	return err_set(e, ERR_CONF,
-		"\"%.*s\" is no name in DNS (letters, digits and hyphens, in its ASCII form)",
-		STR_ARG(s));
-}
 
 static int check_header(struct str s, struct err *e)
 {
@@ -36,10 +13,10 @@ static int check_header(struct str s, struct err *e)
 
 const struct conf_item dkim_rows[] = { CONF_WHERE(struct dkim_conf, at),
 	CONF_STR(struct dkim_conf, domain, NULL, "The domain that signs (d=).",
-		.flags = CONF_REQUIRED, .check = check_name, .example = "shop.example"),
+		.flags = CONF_REQUIRED, .check = addr_domain_check, .example = "shop.example"),
 	CONF_STR(struct dkim_conf, selector, NULL,
 		"Its key's name (s=): the public key stands at SELECTOR._domainkey.DOMAIN.",
-		.flags = CONF_REQUIRED, .check = check_name, .example = "mail1"),
+		.flags = CONF_REQUIRED, .check = addr_domain_check, .example = "mail1"),
 	CONF_FILE(struct dkim_conf, key_file, key_hash,
 		"Private key in PEM, without a passphrase: RSA of 1024 bits or more, or Ed25519.",
 		.flags = CONF_REQUIRED),

@@ -1,36 +1,9 @@
 /* mail = { … }: its rows, and what must hold between them. See mail.h. */
+#include "gateway/base/stream.h"
 #include "gateway/mail/mail.h"
 #include "gateway/model/address.h"
 
 enum { SECRET_LEAST = 16 };
-
-/* A name that DNS can have (RFC 1035 §2.3.1, an underscore tolerated), in its ASCII form. */
-static int check_domain(struct str s, struct err *e)
-{
-	struct str rest = s, label;
-
-	if (s.n == 0)
-		return 0;
-	if (s.n > 253)
-		return err_set(e, ERR_CONF, "a domain has at most 253 characters");
-	while (str_cut(&rest, '.', &label)) {
-		if (label.n == 0 || label.n > 63)
-			goto bad;
-		for (size_t i = 0; i < label.n; i++) {
-			char c = label.p[i];
-
-			if (!(c >= 'a' && c <= 'z') && !(c >= 'A' && c <= 'Z') &&
-				!(c >= '0' && c <= '9') && c != '-' && c != '_')
-				goto bad;
-		}
-	}
-	if (s.p[s.n - 1] != '.')
-		return 0;
-bad:
-	return err_set(e, ERR_CONF,
-		"\"%.*s\" is not a domain (letters, digits and hyphens, in its ASCII form)",
-		STR_ARG(s));
-}
 
 static int check_sender(struct str s, struct err *e)
 {
@@ -88,7 +61,7 @@ const struct conf_item mail_rows[] = { CONF_WHERE(struct mail_conf, at),
 		.check = check_sender, .example = "no-reply@shop.example"),
 	CONF_STR(struct mail_conf, hostname, "",
 		"Our name in Message-ID, Received and reports; \"\": the host's name.",
-		.check = check_domain),
+		.check = addr_domain_check),
 	CONF_SECRET(struct mail_conf, secret,
 		"Key of the signed tokens in return paths and unsubscribe links; without it there "
 		"are none.",
@@ -96,7 +69,7 @@ const struct conf_item mail_rows[] = { CONF_WHERE(struct mail_conf, at),
 	CONF_STR(struct mail_conf, bounce_domain, "",
 		"Domain of return paths (TOKEN@ this), whose mail comes to a listener of ours; "
 		"\"\": the sender's own address.",
-		.check = check_domain),
+		.check = addr_domain_check),
 	CONF_STR(struct mail_conf, unsubscribe_url, "",
 		"What stands before the token in unsubscribe links; its requests must reach the "
 		"API's /u/. \"\": none.",

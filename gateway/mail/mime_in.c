@@ -4,6 +4,8 @@
 
 #include <gmime/gmime.h>
 
+enum { LINE_MOST = 998 };
+
 struct mime_entity mime_split(struct str s)
 {
 	size_t at = 0;
@@ -17,6 +19,23 @@ struct mime_entity mime_split(struct str s)
 		at = end;
 	}
 	return (struct mime_entity){ s, str_n(s.p + s.n, 0) };
+}
+
+bool mime_is_lines(struct str s)
+{
+	size_t line = 0;
+
+	for (size_t i = 0; i < s.n; i++) {
+		char c = s.p[i];
+
+		if (c == '\0' || (c == '\n' && (!i || s.p[i - 1] != '\r')) ||
+			(c == '\r' && (i + 1 == s.n || s.p[i + 1] != '\n')))
+			return false;
+		line = c == '\n' ? 0 : line + 1;
+		if (line > LINE_MOST + 1) /* and its CR */
+			return false;
+	}
+	return true;
 }
 
 bool mime_next_lines(struct str s, size_t *at, struct str *lines_r)

@@ -20,6 +20,9 @@ struct mime_entity {
 	struct str body;
 };
 struct mime_entity mime_split(struct str octets);
+/* Could a line protocol carry it, were it 7-bit: CRLF only, no NUL, no line too long (RFC 5322
+ * §2.1.1)? */
+bool mime_is_lines(struct str octets);
 
 /* The first field of that name, unfolded, blanks at its ends gone. False: there is none. The slice
  * points into scratch when it was folded. */

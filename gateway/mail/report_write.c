@@ -207,24 +207,6 @@ static void put_human(struct buf *b, const struct dsn *d)
 
 /* ---- the original ------------------------------------------------------------------------ */
 
-/* Could it travel as a part: CRLF only, no NUL, no line too long? */
-static bool is_carried(struct str s)
-{
-	size_t line = 0;
-
-	for (size_t i = 0; i < s.n; i++) {
-		char c = s.p[i];
-
-		if (c == '\0' || (c == '\n' && (!i || s.p[i - 1] != '\r')) ||
-			(c == '\r' && (i + 1 == s.n || s.p[i + 1] != '\n')))
-			return false;
-		line = c == '\n' ? 0 : line + 1;
-		if (line > LINE_MOST + 1)
-			return false;
-	}
-	return true;
-}
-
 /* A header whose lines are whole and of legal length, whatever it was. */
 static void put_header_lines(struct buf *b, struct str header)
 {
@@ -273,7 +255,7 @@ static void choose_boundary(const struct dsn *d, char out[40])
 void dsn_build(const struct dsn *d, struct buf *b)
 {
 	char boundary[40];
-	bool only_header = d->header_only || !is_carried(d->original);
+	bool only_header = d->header_only || !mime_is_lines(d->original);
 	bool eightbit = !is_ascii(only_header ? mime_split(d->original).header : d->original);
 	struct buf scratch = BUF_INIT;
 	struct str id;

@@ -16,27 +16,9 @@ static bool is_7bit(struct str s)
 	return true;
 }
 
-/* Could a line protocol carry it, once it has 7 bits: CRLF only, no NUL, no line too long? */
-static bool is_lines(struct str s)
-{
-	size_t line = 0;
-
-	for (size_t i = 0; i < s.n; i++) {
-		char c = s.p[i];
-
-		if (c == '\0' || (c == '\n' && (!i || s.p[i - 1] != '\r')) ||
-			(c == '\r' && (i + 1 == s.n || s.p[i + 1] != '\n')))
-			return false;
-		line = c == '\n' ? 0 : line + 1;
-		if (line > 999)
-			return false;
-	}
-	return true;
-}
-
 static bool is_clean(struct str s)
 {
-	return is_7bit(s) && is_lines(s);
+	return is_7bit(s) && mime_is_lines(s);
 }
 
 /* QP writes line ends of its own: only where all are CRLF does it give the same octets back. */

@@ -26,46 +26,24 @@ static const char rules[] =
 	" { name = \"card\"; kind = \"legal\"; when = \"card.activated\";"
 	" steps = ( { after = \"2 h\"; send = \"back\"; via = \"sms\"; } ); } );";
 
-static void write_rules(const char *word)
+static const char *rules_with(const char *word)
 {
-	char path[200];
-	struct str rest = str_of(rules);
-	ptrdiff_t at = str_find(rest, STR("WORD"));
-	FILE *f;
+	static char text[sizeof rules + 100];
+	ptrdiff_t at = str_find(str_of(rules), STR("WORD"));
 
-	snprintf(path, sizeof path, "%s/policy.conf", fx.dir);
-	f = fopen(path, "we");
-	assert_non_null(f);
-	fprintf(f, "%.*s%s%s", (int)at, rules, word, rules + at + 4);
-	fclose(f);
+	snprintf(text, sizeof text, "%.*s%s%s", (int)at, rules, word, rules + at + 4);
+	return text;
 }
 
 static void start(void)
 {
-	static char files[160];
-	struct err e = { 0 };
-
-	fx_prepare();
-	snprintf(files, sizeof files, "%s/", fx.dir);
-	fx.files = files;
-	write_rules("Saved");
-	fx_start(CONF);
-	api = api_start(fx.g, &e);
-	if (!api)
-		fail_msg("%s", e.text);
+	api_begin(CONF, rules_with("Saved"));
 }
 
 static int end(void **state)
 {
-	char path[200];
-
 	fault_init("");
-	api_stop_accepting(api);
-	fx_stop();
-	api_stop(&api);
-	snprintf(path, sizeof path, "%s/policy.conf", fx.dir);
-	unlink(path);
-	fx_forget();
+	api_end();
 	return 0;
 }
 

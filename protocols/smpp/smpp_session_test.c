@@ -31,18 +31,6 @@ static void wait_for(dur_t d)
 	}
 }
 
-static void reload(const char *listeners)
-{
-	struct settings *s = fx_settings(listeners, "");
-	struct buf changes = BUF_INIT;
-	struct err e = { 0 };
-
-	assert_non_null(s);
-	if (gateway_reload(fx.g, s, false, &changes, &e) != 0)
-		fail_msg("%s", e.text);
-	buf_free(&changes);
-}
-
 static void unbind(struct esme *m)
 {
 	struct pdu answer, p = { .command = SMPP_UNBIND };
@@ -232,7 +220,7 @@ static void test_hashed_password(void **state)
 	snprintf(conf, sizeof conf,
 		LISTENER(SHOP "," AWAY "," MUTE ", { system_id = \"hash\"; password = \"%s\"; }"),
 		crypt("a secret", "$6$ab$"));
-	reload(conf);
+	fx_reload(conf);
 	m = esme_dial();
 	assert_int_equal(
 		esme_bind_as(&m, SMPP_BIND_TRANSCEIVER, "hash", "a secret", 0x34), ESME_ROK);
@@ -579,8 +567,8 @@ static void test_reload(void **state)
 	struct pdu p;
 
 	/* mute goes, shop gets a smaller window and stays, a new one comes */
-	reload(LISTENER("{ system_id = \"shop\"; password = \"secret\"; window = 5; },"
-			"{ system_id = \"new\"; password = \"secret\"; }"));
+	fx_reload(LISTENER("{ system_id = \"shop\"; password = \"secret\"; window = 5; },"
+			   "{ system_id = \"new\"; password = \"secret\"; }"));
 	read_to(&mute, &p, SMPP_UNBIND);
 	esme_header(&mute, SMPP_UNBIND | SMPP_RESP, 0, p.sequence);
 	esme_ends(&mute);
@@ -593,7 +581,7 @@ static void test_reload(void **state)
 		esme_bind_as(&m, SMPP_BIND_TRANSCEIVER, "mute", "secret", 0x34), ESME_RINVPASWD);
 	esme_ends(&m);
 	/* another password ends its sessions; a peer that says nothing is closed on all the same */
-	reload(LISTENER("{ system_id = \"shop\"; password = \"other\"; }"));
+	fx_reload(LISTENER("{ system_id = \"shop\"; password = \"other\"; }"));
 	read_to(&shop, &p, SMPP_UNBIND);
 	wait_for(6 * DUR_S);
 	esme_ends(&shop);
@@ -601,7 +589,7 @@ static void test_reload(void **state)
 	m = esme_dial();
 	assert_int_equal(esme_bind_as(&m, SMPP_BIND_TRANSCEIVER, "shop", "other", 0x34), ESME_ROK);
 	unbind(&m);
-	reload(LISTENER(SHOP "," AWAY "," MUTE));
+	fx_reload(LISTENER(SHOP "," AWAY "," MUTE));
 }
 
 static uint16_t port_of(const char *listener)
@@ -690,17 +678,17 @@ static void test_tls(void **state)
 		"%s, { name = \"secure\"; type = \"smpp\"; listen = \"[::1]:0\";"
 		" tls = { cert_file = \"%s\"; key_file = \"%s\"; }; accounts = ( " SHOP " ); }",
 		LISTENER(SHOP "," AWAY "," MUTE), c.cert_file, c.key_file);
-	reload(conf);
+	fx_reload(conf);
 	port = port_of("secure");
 	first = tls_session(port);
 	cert_free(&c);
 	c = cert_make(fx.dir, "server", &ca, "DNS:localhost,IP:::1", -1, 10);
-	reload(conf);
+	fx_reload(conf);
 	assert_int_equal(port_of("secure"), port);
 	assert_true(tls_session(port) != first);
-	/* a file that is no certificate: the one in use stays */
+	/* a file that is no certificate is a fault: the one in use stays */
 	assert_int_equal(truncate(c.cert_file, 10), 0);
-	reload(conf);
+	assert_null(fx_settings(conf));
 	assert_true(tls_session(port) != first);
 	/* no TLS where TLS is spoken */
 	fd = dial6(port);
@@ -710,7 +698,7 @@ static void test_tls(void **state)
 	close(fd);
 	cert_free(&c);
 	cert_free(&ca);
-	reload(LISTENER(SHOP "," AWAY "," MUTE));
+	fx_reload(LISTENER(SHOP "," AWAY "," MUTE));
 }
 
 static void *stop_run(void *arg)
@@ -761,7 +749,7 @@ static struct settings *try_conf(const char *listeners)
 	int saved = dup(2), null = open("/dev/null", O_WRONLY);
 
 	dup2(null, 2);
-	s = fx_settings(listeners, "");
+	s = fx_settings(listeners);
 	dup2(saved, 2);
 	close(saved);
 	close(null);
@@ -809,7 +797,7 @@ static void test_configuration(void **state)
 			fail_msg("taken: %s", bad[i]);
 	}
 	for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
-		struct settings *s = fx_settings(good[i], "");
+		struct settings *s = fx_settings(good[i]);
 
 		if (!s)
 			fail_msg("refused: %s", good[i]);
