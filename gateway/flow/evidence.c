@@ -122,7 +122,7 @@ void evidence_stats(struct gateway *g, bool on)
 			stat_unregister(&g->evidence[i]);
 	if (on)
 		stat_register(&g->evidence_lost, STAT_COUNTER, "postern_evidence_unmatched_total",
-			"Of that, about messages that are not, or no longer, known.", NULL);
+			"Evidence about messages that are not, or no longer, known.", NULL);
 	else
 		stat_unregister(&g->evidence_lost);
 }
