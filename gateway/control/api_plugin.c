@@ -555,7 +555,8 @@ void api_plugin_routes(struct api *a, struct http_route *routes, unsigned *n)
 	stat_register(&f->field, kind, "postern_plugin_" what, help, "plugin", name, NULL)
 		S(requests, STAT_COUNTER, "requests_total", "Requests, each item counted.");
 		S(refused, STAT_COUNTER, "throttled_total", "Requests refused: over a limit.");
-		S(late, STAT_COUNTER, "late_total", "Requests answered at their deadline, before their work was done.");
+		S(late, STAT_COUNTER, "late_total",
+			"Requests answered at their deadline, before their work was done.");
 		S(took, STAT_HISTOGRAM, "request_seconds", "From a request to its answer.");
 #undef S
 	}
