@@ -496,6 +496,30 @@ static bool check_index(struct compiler *c, struct node *n)
 
 /* ---- conditions ----------------------------------------------------------------------------- */
 
+/* received_any('7 days') in place of a condition: > 0. The tree has it as if it were written so. */
+static void ask_whether(struct compiler *c, struct node *n)
+{
+	struct node *call = arena_new_of(c->arena, struct node);
+	struct node *none = arena_new_of(c->arena, struct node);
+
+	*call = *n;
+	*none = (struct node){ .kind = N_CONST,
+		.type = VALUE_INT,
+		.depth = 1,
+		.at = n->end,
+		.end = n->end,
+		.v = value_int(0) };
+	*n = (struct node){ .kind = N_GT,
+		.type = VALUE_BOOL,
+		.depth = call->depth + 1,
+		.at = n->at,
+		.end = n->end,
+		.n = 2 };
+	n->kids = arena_alloc(c->arena, 2 * sizeof *n->kids);
+	n->kids[0] = call;
+	n->kids[1] = none;
+}
+
 static bool is_condition(struct compiler *c, struct node *n)
 {
 	struct str s = written(c, n);
@@ -503,6 +527,10 @@ static bool is_condition(struct compiler *c, struct node *n)
 
 	if (n->type == VALUE_BOOL)
 		return true;
+	if (n->kind == N_CALL && (n->fn == FILTER_RECEIVED || n->fn == FILTER_RECEIVED_ANY)) {
+		ask_whether(c, n);
+		return true;
+	}
 	if (is_number(n))
 		hint = "; compare it, for example with > 0";
 	else if (is_moment(n))

@@ -348,6 +348,8 @@ static const struct {
 	{ "first_time('purchase.completed')", false },
 	{ "received('come-back', '30 days') == 2", true },
 	{ "received_any() == 1", true },
+	{ "received_any('7 days')", true },
+	{ "not received('come-back', '30 days') or member.vip", true },
 	/* precedence and short cuts */
 	{ "true or false and false", true },
 	{ "(true or false) and false", false },

@@ -423,7 +423,7 @@ static struct value text_or_none(struct str s)
 	return s.n ? value_text(s) : VALUE_NONE;
 }
 
-static const char *first_system(const struct work *w)
+const char *member_first_system(const struct work *w)
 {
 	const struct rules_conf *c = w->rules ? w->rules->conf : NULL;
 
@@ -468,7 +468,7 @@ struct value member_value(struct work *w, struct member *m, unsigned slot)
 	case MEMBER_SLOT_state:
 		return value_text(str_of(member_state_word(m->state)));
 	case MEMBER_SLOT_status:
-		return text_or_none(member_status(w, m, first_system(w)));
+		return text_or_none(member_status(w, m, member_first_system(w)));
 	case MEMBER_SLOT_statuses:
 		return all_statuses(w, m);
 	case MEMBER_SLOT_first_name:

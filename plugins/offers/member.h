@@ -179,6 +179,8 @@ int member_erase(struct work *w, struct member *m, struct str cause);
 struct value member_value(struct work *w, struct member *m, unsigned slot);
 /* "member.status" and its kin: the status in a system, STR_NONE. */
 struct str member_status(struct work *w, const struct member *m, const char *system);
+/* The system of "member.status" where none is named. */
+const char *member_first_system(const struct work *w);
 /* 1: it is another now, 0: it was that already. */
 int member_set_status(struct work *w, struct member *m, struct str system, struct str value);
 /* The same without writing it: true when it is another now, and to be saved. */

@@ -156,10 +156,9 @@ static int take_status(struct work *w, struct member *m, const struct event *e)
 {
 	struct str system = text(e, ATTR_system);
 	struct str value = text(e, e->type == EVENT_STATUS_CHANGED ? ATTR_to : ATTR_value);
-	const struct rules_conf *c = w->rules ? w->rules->conf : NULL;
 
 	if (!system.n)
-		system = str_of(c && c->members.statuses_n ? c->members.statuses[0] : "status");
+		system = str_of(member_first_system(w));
 	return member_set_status(w, m, system, value) < 0 ? -1 : 0;
 }
 

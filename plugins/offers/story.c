@@ -363,6 +363,11 @@ static int lose(struct teller *t, struct member *m, struct str kind_word)
 	struct work *w = &t->w->w;
 	enum contact_kind kind;
 
+	if (str_is(kind_word, "status")) {
+		if (!member_status_put(w, m, str_of(member_first_system(w)), STR_NONE))
+			return 0;
+		return member_save(w, m);
+	}
 	if (str_is(kind_word, "push"))
 		kind = CONTACT_DEVICE;
 	else if (!contact_parse(kind_word, &kind))

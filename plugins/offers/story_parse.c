@@ -282,9 +282,11 @@ static bool take_member(struct parser *p, struct clause *c)
 		if (skip(p, "no")) {
 			enum contact_kind kind;
 
-			if (!contact_parse(p->token, &kind) && !is_word(p, "push"))
+			if (!contact_parse(p->token, &kind) && !is_word(p, "push") &&
+				!is_word(p, "status"))
 				return fault(p,
-					"\"no %.*s\": phone, email, viber, social or push is meant",
+					"\"no %.*s\": phone, email, viber, social, push or status "
+					"is meant",
 					STR_ARG(p->token));
 			pair_add(p, c, (struct story_pair){ .name = STR("no"), .value = p->token });
 			next(p);

@@ -303,21 +303,43 @@ static void test_told_in_words_and_json(void **state)
 	rules_unref(&r);
 }
 
-/* The files under conf/examples/offers load as they stand, and their stories come true. */
-static void test_CF_1_the_installed_examples(void **state)
+static void loads_with_stories(const char *folder, size_t stories)
 {
 	struct conf_faults f = { 0 };
-	struct rules *r = rules_load("conf/examples/offers/", MEDIA_ANY, &f);
+	struct rules *r = rules_load(folder, MEDIA_ANY, &f);
 	struct buf b = BUF_INIT;
 
 	if (r)
-		assert_true(stories_run(r, &f) >= 9);
+		assert_true(stories_run(r, &f) >= stories);
 	conf_faults_text(&f, &b);
 	if (!r || f.errors)
 		fail_msg("%s", buf_cstr(&b));
 	buf_free(&b);
 	conf_faults_free(&f);
 	rules_unref(&r);
+}
+
+/* The files under conf/examples/offers load as they stand, and their stories come true. */
+static void test_CF_1_the_installed_examples(void **state)
+{
+	loads_with_stories("conf/examples/offers/", 9);
+}
+
+/* Those of the specification, too, with nothing but the texts that they name beside them. */
+static void test_CF_1_the_examples_of_the_specification(void **state)
+{
+	loads_with_stories("tests/data/examples/", 2);
+}
+
+static void test_the_member_has_a_status(void **state)
+{
+	comes_true(TEXTS
+		"offers = ( { name = \"o\"; when = \"card.activated\"; only_if = \"member.status "
+		"!= "
+		"'staff'\"; actions = ( { do = \"send\"; template = \"one\"; via = \"sms\"; } );"
+		"stories = ( \"day 0 card.activated; expect one\","
+		"\"member status=staff; day 0 card.activated; expect nothing\","
+		"\"member no status; day 0 card.activated; expect nothing\" ); } );");
 }
 
 static void test_a_few_hundred_are_quick(void **state)
@@ -375,6 +397,8 @@ int main(void)
 		cmocka_unit_test(test_failing_stories_are_faults_with_place_and_history),
 		cmocka_unit_test(test_told_in_words_and_json),
 		cmocka_unit_test(test_CF_1_the_installed_examples),
+		cmocka_unit_test(test_CF_1_the_examples_of_the_specification),
+		cmocka_unit_test(test_the_member_has_a_status),
 		cmocka_unit_test(test_a_few_hundred_are_quick),
 	};
 

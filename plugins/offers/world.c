@@ -131,6 +131,7 @@ int world_member(struct world *w, struct str ext, uint64_t *id_r)
 	if (member_create(work, ext, MEMBER_REGISTERED, &m) < 0)
 		return failed(w);
 	m->registered = w->now - 366 * DUR_DAY;
+	member_status_put(work, m, str_of(member_first_system(work)), STR(WORLD_STATUS));
 	if (member_save(work, m) < 0 || put_contact(w, m, CONTACT_PHONE, phone, "") < 0 ||
 		put_contact(w, m, CONTACT_EMAIL,
 			arena_printf(work->arena, "member%u@example.com", n), "") < 0 ||
