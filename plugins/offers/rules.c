@@ -4,10 +4,13 @@
 #include "plugins/offers/rules_private.h"
 #include "plugins/offers/pin.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <unistd.h>
 
-static const char *const globs[] = { "policy.conf", "offers.d/*.conf", "tasks.d/*.conf",
+/* A pattern need not match anything: without policy.conf the defaults hold. */
+static const char *const globs[] = { "policy[.]conf", "offers.d/*.conf", "tasks.d/*.conf",
 	"templates.d/*.conf", "mailings.d/*.conf", "content.d/*.conf", NULL };
 
 static struct rules *rules_finish(struct arena *a, void *conf, const char *dir, unsigned media,
@@ -33,8 +36,14 @@ struct rules *rules_load(const char *dir, unsigned media, struct conf_faults *f)
 {
 	struct arena *a = arena_new();
 	size_t before = f->errors;
+	const char *policy;
 	void *conf;
 
+	policy = arena_printf(
+		a, "%s%spolicy.conf", dir, dir[0] && !str_ends(str_of(dir), STR("/")) ? "/" : "");
+	if (access(policy, F_OK) != 0 && errno == ENOENT)
+		conf_warn(f, policy, 1,
+			"is not there: the defaults hold, without quiet hours and caps");
 	conf_load_globs(dir, globs, rules_rows, sizeof(struct rules_conf), a, &conf, f);
 	return rules_finish(a, conf, dir, media, f, before);
 }

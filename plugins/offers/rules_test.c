@@ -40,6 +40,14 @@ static void put_file(const char *name, const char *text)
 	assert_int_equal(fclose(f), 0);
 }
 
+static void drop_file(const char *name)
+{
+	char path[128];
+
+	snprintf(path, sizeof path, "%s/%s", folder, name);
+	assert_int_equal(remove(path), 0);
+}
+
 static int make_folder(void **state)
 {
 	char sub[96];
@@ -618,6 +626,67 @@ static void test_a_reload_tells_what_changes(void **state)
 	conf_faults_free(&f);
 }
 
+/* Without policy.conf the defaults hold, which is said; what else is wrong is said as well. */
+static void test_the_policy_may_be_absent(void **state)
+{
+	struct conf_faults f = { 0 }, bad = { 0 };
+	struct buf said = BUF_INIT;
+	struct rules *r;
+
+	(void)state;
+	put_file("offers.d/t.conf", "offer = { name = \"one\"; when = \"card.assigned\";"
+				    " actions = ( { do = \"receipt\"; text = \"Hello.\"; } ); };");
+	drop_file("policy.conf");
+	r = rules_load(folder, MEDIA_ANY, &f);
+	conf_faults_text(&f, &said);
+	assert_non_null(r);
+	assert_int_equal(f.errors, 0);
+	assert_non_null(strstr(buf_cstr(&said), "policy.conf:1: warning: is not there"));
+	rules_unref(&r);
+	put_file("offers.d/t.conf", "offer = { name = \"one\"; when = \"card.asigned\"; };");
+	assert_null(rules_load(folder, MEDIA_ANY, &bad));
+	buf_reset(&said);
+	conf_faults_text(&bad, &said);
+	assert_non_null(strstr(buf_cstr(&said), "did you mean \"card.assigned\"?"));
+	put_file("policy.conf", ground);
+	conf_faults_free(&f);
+	conf_faults_free(&bad);
+	buf_free(&said);
+}
+
+/* A few characters that cost parts are named; a text of such characters is what it is. */
+static void test_MV_7_costly_characters_are_named(void **state)
+{
+	static const struct {
+		const char *text, *says;
+	} c[] = {
+		{ "0123456789012345678901234567890123456789012345678901234567890123456789 – ok",
+			"2 parts because of – (U+2013 EN DASH); without such characters 1" },
+		{ "0123456789 – ok", NULL },
+		{ "Скоро сгорят ваши баллы: потратьте их до конца месяца в любом магазине сети, "
+		  "пожалуйста",
+			NULL },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof c / sizeof *c; i++) {
+		struct conf_faults f = { 0 };
+		struct buf said = BUF_INIT, text = BUF_INIT;
+		struct rules *r;
+
+		buf_printf(&text, "templates = { x = { en = { sms = \"%s\"; }; }; };", c[i].text);
+		r = load(buf_cstr(&text), &f);
+		assert_non_null(r);
+		conf_faults_text(&f, &said);
+		if (c[i].says ? !strstr(buf_cstr(&said), c[i].says) : said.n > 0)
+			fail_msg("%s: %s", c[i].text, buf_cstr(&said));
+		rules_unref(&r);
+		conf_faults_free(&f);
+		buf_free(&said);
+		buf_free(&text);
+	}
+}
+
 static void test_the_tables_are_sound(void **state)
 {
 	struct err e = { 0 };
@@ -640,6 +709,8 @@ int main(void)
 		cmocka_unit_test(test_QH_countries_of_the_policy),
 		cmocka_unit_test(test_FC_6_a_counter_is_not_lost_by_renaming),
 		cmocka_unit_test(test_a_reload_tells_what_changes),
+		cmocka_unit_test(test_the_policy_may_be_absent),
+		cmocka_unit_test(test_MV_7_costly_characters_are_named),
 	};
 
 	return cmocka_run_group_tests(tests, make_folder, drop_folder);

@@ -3,6 +3,8 @@
  */
 #include "plugins/offers/template_sample.h"
 
+#include "gateway/model/gsm7.h"
+#include "gateway/model/unicode.h"
 #include "plugins/offers/template_private.h"
 
 /* ---- values made up ------------------------------------------------------------------------- */
@@ -211,6 +213,40 @@ static void note_links(const struct template *t, uint32_t *links)
 		}
 }
 
+/* A few characters that make a whole SMS UCS-2, and longer by that, are seldom meant. */
+static void warn_costly(const struct rendering *r, const struct language_texts *v,
+	const struct conf_where *at, struct conf_faults *f)
+{
+	static const struct text_options usual = { 0 };
+	struct str s = rendering_get(r, FIELD_TEXT);
+	struct buf plain = BUF_INIT, name = BUF_INIT;
+	struct text_plan plan;
+	size_t all = 0, odd = 0;
+	char what[64];
+	struct err e = { 0 };
+	int32_t c;
+
+	for (; (c = str_utf8_next(&s)) != -1; all++) {
+		bool known = c >= 0 && gsm7_code_default((uint32_t)c) != GSM7_NONE;
+
+		odd += !known;
+		buf_utf8(&plain, known ? (uint32_t)c : '?');
+	}
+	if (odd * 4 <= all && text_plan(&plan, buf_view(&plain), &usual, &e) == 0 &&
+		plan.parts < r->parts) {
+		unicode_describe(r->costly, what, sizeof what);
+		buf_utf8(&name, r->costly);
+		conf_warn_at(f, at, NULL,
+			"sms in the language \"%s\": %u parts because of %s (U+%04X %s); without "
+			"such "
+			"characters %u",
+			v->language, r->parts, buf_cstr(&name), (unsigned)r->costly, what,
+			plan.parts);
+	}
+	buf_free(&plain);
+	buf_free(&name);
+}
+
 static void try_one(const struct template *t, const struct sample *s, const struct conf_where *at,
 	struct rendering *r, struct conf_faults *f)
 {
@@ -218,9 +254,14 @@ static void try_one(const struct template *t, const struct sample *s, const stru
 
 	for (size_t i = 0; i < t->n; i++)
 		for (unsigned m = 0; m < MEDIA_COUNT; m++) {
-			if (!(t->v[i].has & MEDIA_BIT(m)) ||
-				!template_render_in(t, &t->v[i], (enum media)m, &reader, r) ||
-				r->fault == RENDER_MISSING || r->fault == RENDER_MISSING_FAIL)
+			if (!(t->v[i].has & MEDIA_BIT(m)))
+				continue;
+			if (!template_render_in(t, &t->v[i], (enum media)m, &reader, r)) {
+				if (m == MEDIA_SMS && r->costly)
+					warn_costly(r, &t->v[i], at, f);
+				continue;
+			}
+			if (r->fault == RENDER_MISSING || r->fault == RENDER_MISSING_FAIL)
 				continue;
 			conf_fault_at(f, at, NULL, "%s in the language \"%s\": %s",
 				media_word((enum media)m), t->v[i].language, r->why);
