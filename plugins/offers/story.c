@@ -741,7 +741,8 @@ bool clause_tell(struct teller *t, const struct clause *c)
 		return true;
 	if (!clause_time(t, c, &at))
 		return false;
-	if (world_until(t->w, at) < 0)
+	/* What comes due at the moment of an event does so after it (CN-30). */
+	if ((c->what == STORY_EVENT ? world_before(t->w, at) : world_until(t->w, at)) < 0)
 		return story_store_fails(t, c);
 	t->nominal = t->w->now;
 	switch (c->what) {

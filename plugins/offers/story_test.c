@@ -331,6 +331,15 @@ static void test_CF_1_the_examples_of_the_specification(void **state)
 	loads_with_stories("tests/data/examples/", 2);
 }
 
+static void test_CN_30_a_cancel_at_the_moment_that_is_due(void **state)
+{
+	comes_true(TEXTS CHAIN("stop",
+		"\"day 0 registration.completed; day 14 purchase.completed; day 60 expect "
+		"nothing\","
+		"\"day 0 registration.completed; day 14 at 12:00 purchase.completed; day 60 expect "
+		"nothing\""));
+}
+
 static void test_the_member_has_a_status(void **state)
 {
 	comes_true(TEXTS
@@ -398,6 +407,7 @@ int main(void)
 		cmocka_unit_test(test_told_in_words_and_json),
 		cmocka_unit_test(test_CF_1_the_installed_examples),
 		cmocka_unit_test(test_CF_1_the_examples_of_the_specification),
+		cmocka_unit_test(test_CN_30_a_cancel_at_the_moment_that_is_due),
 		cmocka_unit_test(test_the_member_has_a_status),
 		cmocka_unit_test(test_a_few_hundred_are_quick),
 	};

@@ -338,6 +338,15 @@ int world_until(struct world *w, wall_t t)
 	return 0;
 }
 
+int world_before(struct world *w, wall_t t)
+{
+	if (t > w->now && world_until(w, t - 1) < 0)
+		return -1;
+	if (t > w->now)
+		w->now = t;
+	return 0;
+}
+
 /* ---- what happens ---- */
 
 int world_event(struct world *w, struct event *e, struct reply *r)

@@ -62,6 +62,8 @@ struct work *world_unit(struct world *w);
 int world_settle(struct world *w);
 /* Timers fire and messages leave until that moment, which it is then. */
 int world_until(struct world *w, wall_t t);
+/* The same, but what is due at that very moment does not yet. */
+int world_before(struct world *w, wall_t t);
 /* An event that is received now. 1: it was worked on; 0: it was known. Takes the event. */
 int world_event(struct world *w, struct event *e, struct reply *r);
 /* News of a message that left. Of a cascade, whose attempt failed: the next one leaves instead. */
