@@ -108,7 +108,7 @@ struct value counter_value(struct offers_source *s, const struct counter *c)
 	if (c->conf->every > 0)
 		return value_int(value > 0 && value % c->conf->every == 0 && s->e && counts(s, c) &&
 				 source_holds(s, c->only_if));
-	return value_int(is_sum(c) ? value / DECIMAL_ONE : value);
+	return is_sum(c) ? value_decimal(value) : value_int(value);
 }
 
 /* ---- undoing ---- */

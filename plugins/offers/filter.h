@@ -84,6 +84,8 @@ struct filter_env {
 	/* Is there one called so? If not, *near_r may be set to the most similar one. NULL: all is
 	 * known (tests). */
 	bool (*known)(void *ctx, enum filter_word kind, struct str word, struct str *near_r);
+	/* Is that counter a sum of decimals? NULL: none is. */
+	bool (*sums)(void *ctx, struct str counter);
 	void *ctx;
 	const struct zone *zone; /* of datetime literals without an offset; NULL: UTC */
 };

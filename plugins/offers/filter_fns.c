@@ -184,6 +184,9 @@ static bool check_outside(struct compiler *c, struct node *n)
 		if (a != A_PERIOD)
 			n->args[i] = arg->v;
 	}
+	if (ok && n->fn == FILTER_COUNTER && c->env->sums &&
+		c->env->sums(c->env->ctx, n->kids[0]->text))
+		n->type = VALUE_DECIMAL;
 	if (n->fn == FILTER_BALANCE && n->n < 2)
 		n->args[1] = value_bool(false);
 	return ok;

@@ -223,10 +223,27 @@ static bool known(void *ctx, enum filter_word kind, struct str word, struct str 
 	return n.distance == 0;
 }
 
+/* As counter_value() has it: what is said of every n-th one is a number. */
+static bool sums(void *ctx, struct str counter)
+{
+	const struct rules *r = ctx;
+
+	for (size_t i = 0; i < r->conf->counters_n; i++) {
+		const struct counter_conf *c = &r->conf->counters[i];
+
+		if (str_is(counter, c->name))
+			return strcmp(c->of, "actions") != 0 && c->sum[0] && !c->every &&
+			       !c->every_amount[0];
+	}
+	return false;
+}
+
 const struct filter *rules_filter(struct rules *r, const struct scope *scope,
 	const struct conf_where *at, const char *key, const char *text, struct conf_faults *f)
 {
-	struct filter_env env = { .scope = scope, .known = known, .ctx = r, .zone = r->zone };
+	struct filter_env env = {
+		.scope = scope, .known = known, .sums = sums, .ctx = r, .zone = r->zone
+	};
 	struct filter_faults faults = { 0 };
 	const struct filter *made;
 

@@ -624,7 +624,9 @@ static bool wants_counter(struct teller *t, const struct clause *c, const struct
 	const struct counter *counter = rules_counter(t->w->rules, v->name);
 	struct offers_source s;
 	struct member *m = load(t);
+	struct buf b = BUF_INIT;
 	struct value value;
+	int64_t got;
 
 	if (!counter)
 		return fails(t, c, "there is no counter \"%.*s\"", STR_ARG(v->name));
@@ -633,9 +635,15 @@ static bool wants_counter(struct teller *t, const struct clause *c, const struct
 	source_init(&s, &t->w->w, m, NULL, t->o);
 	value = counter_value(&s, counter);
 	source_done(&s);
-	if (value.type == VALUE_INT && value.i == v->number)
+	got = value.type == VALUE_INT       ? value.i * DECIMAL_ONE
+	      : value.type == VALUE_DECIMAL ? value.i
+					    : 0;
+	if (got == v->number)
 		return true;
-	return fails(t, c, "the counter is %ld", value.type == VALUE_INT ? value.i : 0);
+	decimal_put(&b, got);
+	fails(t, c, "the counter is %s", buf_cstr(&b));
+	buf_free(&b);
+	return false;
 }
 
 static bool wants_status(struct teller *t, const struct clause *c, const struct wish *v)

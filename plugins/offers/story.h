@@ -68,7 +68,7 @@ struct wish {
 	enum story_wish what;
 	struct str name, text; /* template, counter or system; text or value */
 	unsigned count;        /* of messages */
-	int64_t number;        /* of a balance: ten-thousandths */
+	int64_t number;        /* of a counter or balance: ten-thousandths */
 	int media, hold;       /* -1: any */
 };
 struct clause {

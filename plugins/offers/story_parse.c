@@ -384,9 +384,10 @@ static bool take_reason(struct parser *p, int *hold_r)
 	return fault(p, "\"%.*s\" is no reason for suppressing", STR_ARG(p->token));
 }
 
+/* In ten-thousandths. */
 static bool take_number(struct parser *p, int64_t *n_r)
 {
-	if (!str_i64(p->token, n_r))
+	if (!decimal_parse(p->token, n_r))
 		return fault(p, "\"%.*s\" is no number", STR_ARG(p->token));
 	next(p);
 	return true;
@@ -445,13 +446,8 @@ static bool take_wish(struct parser *p, struct wish *v)
 	}
 	if (skip(p, "balance")) {
 		v->what = WISH_BALANCE;
-		if (!take_value(p, &v->name, NULL) ||
-			!(skip(p, "=") || fault(p, "\"=\" is missing")))
-			return false;
-		if (!decimal_parse(p->token, &v->number))
-			return fault(p, "\"%.*s\" is no amount", STR_ARG(p->token));
-		next(p);
-		return true;
+		return take_value(p, &v->name, NULL) &&
+		       (skip(p, "=") || fault(p, "\"=\" is missing")) && take_number(p, &v->number);
 	}
 	return take_message(p, v);
 }

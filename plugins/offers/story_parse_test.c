@@ -97,7 +97,7 @@ static void test_wishes(void **state)
 	assert_true(str_is(v[0].name, "come-back"));
 	assert_int_equal(v[1].hold, -1);
 	assert_int_equal(v[1].name.n, 0);
-	assert_int_equal(v[2].number, -1);
+	assert_int_equal(v[2].number, -1 * DECIMAL_ONE);
 	assert_true(str_is(v[3].name, "tier"));
 	assert_true(str_is(v[4].text, "silver"));
 }

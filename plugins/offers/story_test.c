@@ -331,6 +331,19 @@ static void test_CF_1_the_examples_of_the_specification(void **state)
 	loads_with_stories("tests/data/examples/", 2);
 }
 
+static void test_counters_of_sums(void **state)
+{
+	comes_true(TEXTS
+		"counters = { spent = { of = \"purchase.completed\"; sum = \"event.total\"; "
+		"per = \"member\"; undo_on_refund = true; }; };"
+		"offers = ( { name = \"o\"; when = \"purchase.completed\"; actions = ( { do = "
+		"\"receipt\"; text = \"Hello.\"; only_if = \"counter('spent') "
+		"between 30.25 and 30.75\"; } ); stories = ( \"day 0 "
+		"purchase.completed receipt=1 total=30.50; expect receipt 'Hello.', counter "
+		"spent = 30.50; day 1 purchase.refunded refunds=1 total=30.50; day 2 "
+		"purchase.refunded refunds=1 total=30.50; expect counter spent = 0\" ); } );");
+}
+
 static void test_CN_30_a_cancel_at_the_moment_that_is_due(void **state)
 {
 	comes_true(TEXTS CHAIN("stop",
@@ -407,6 +420,7 @@ int main(void)
 		cmocka_unit_test(test_told_in_words_and_json),
 		cmocka_unit_test(test_CF_1_the_installed_examples),
 		cmocka_unit_test(test_CF_1_the_examples_of_the_specification),
+		cmocka_unit_test(test_counters_of_sums),
 		cmocka_unit_test(test_CN_30_a_cancel_at_the_moment_that_is_due),
 		cmocka_unit_test(test_the_member_has_a_status),
 		cmocka_unit_test(test_a_few_hundred_are_quick),
