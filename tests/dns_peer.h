@@ -5,8 +5,7 @@
  *
  * Types: MX, A, AAAA, TXT, CNAME, TLSA (hex); FAIL answers SERVFAIL, SILENT nothing. A name below
  * none of the rows does not exist. With a key (dns_sign_zone) what is at or below one zone is
- *signed; that there is nothing is not, so that it is bogus there. One record of a type and name,
- *then.
+ * signed; that there is nothing is not, so that it is bogus there.
  */
 #ifndef POSTERN_TESTS_DNS_PEER_H
 #define POSTERN_TESTS_DNS_PEER_H
@@ -123,8 +122,23 @@ static inline bool dns_is_signed(const char *name)
 	return names.key && n >= m && strcasecmp(name + n - m, names.zone) == 0;
 }
 
-/* RDATA of the RRSIG of one record. */
-static inline void dns_sign(struct buf *out, const char *name, unsigned type, struct str rdata)
+enum { DNS_SET = 32, DNS_NOTHING_FOR = 120 };
+struct dns_set { /* the records of one name and type, in canonical order (RFC 4034 §6.3) */
+	struct buf data[DNS_SET];
+	unsigned n;
+};
+
+static inline int dns_data_order(const void *x, const void *y)
+{
+	const struct buf *a = x, *b = y;
+	int rc = memcmp(a->p, b->p, a->n < b->n ? a->n : b->n);
+
+	return rc ? rc : (a->n > b->n) - (a->n < b->n);
+}
+
+/* RDATA of the RRSIG of records. */
+static inline void dns_sign(
+	struct buf *out, const char *name, unsigned type, const struct dns_set *set)
 {
 	struct buf b = BUF_INIT;
 	unsigned char der[128];
@@ -145,12 +159,14 @@ static inline void dns_sign(struct buf *out, const char *name, unsigned type, st
 	buf_be16(out, dns_key_tag());
 	dns_put_name(out, str_of(names.zone));
 	buf_add(&b, out->p + head, out->n - head);
-	dns_put_name(&b, str_of(name));
-	buf_be16(&b, (uint16_t)type);
-	buf_be16(&b, 1);
-	buf_be32(&b, names.ttl);
-	buf_be16(&b, (uint16_t)rdata.n);
-	buf_str(&b, rdata);
+	for (unsigned i = 0; i < set->n; i++) {
+		dns_put_name(&b, str_of(name));
+		buf_be16(&b, (uint16_t)type);
+		buf_be16(&b, 1);
+		buf_be32(&b, names.ttl);
+		buf_be16(&b, (uint16_t)set->data[i].n);
+		buf_str(&b, buf_view(&set->data[i]));
+	}
 	CHECK(EVP_DigestSignInit(ctx, NULL, EVP_sha256(), NULL, names.key) == 1);
 	CHECK(EVP_DigestSign(ctx, der, &der_n, (unsigned char *)b.p, b.n) == 1);
 	sig = d2i_ECDSA_SIG(NULL, &at, (long)der_n);
@@ -179,21 +195,29 @@ static inline void dns_sign_zone(const char *zone, const char *anchor_file)
 	buf_free(&key);
 }
 
-/* One record, and its signature. */
-static inline unsigned dns_put_record(
-	struct buf *b, const char *name, unsigned type, struct str rdata)
+/* Records, and their signature; the set is empty then. */
+static inline unsigned dns_put_set(
+	struct buf *b, const char *name, unsigned type, struct dns_set *set)
 {
 	struct buf sig = BUF_INIT;
+	unsigned n = set->n;
 
-	buf_be16(b, 0xc00c);
-	buf_be16(b, (uint16_t)type);
-	buf_be16(b, 1);
-	buf_be32(b, names.ttl);
-	buf_be16(b, (uint16_t)rdata.n);
-	buf_str(b, rdata);
-	if (!dns_is_signed(name))
-		return 1;
-	dns_sign(&sig, name, type, rdata);
+	qsort(set->data, n, sizeof *set->data, dns_data_order);
+	for (unsigned i = 0; i < n; i++) {
+		buf_be16(b, 0xc00c);
+		buf_be16(b, (uint16_t)type);
+		buf_be16(b, 1);
+		buf_be32(b, names.ttl);
+		buf_be16(b, (uint16_t)set->data[i].n);
+		buf_str(b, buf_view(&set->data[i]));
+	}
+	if (n && dns_is_signed(name))
+		dns_sign(&sig, name, type, set);
+	for (unsigned i = 0; i < n; i++)
+		buf_free(&set->data[i]);
+	set->n = 0;
+	if (!sig.n)
+		return n;
 	buf_be16(b, 0xc00c);
 	buf_be16(b, DNS_T_RRSIG);
 	buf_be16(b, 1);
@@ -201,7 +225,7 @@ static inline unsigned dns_put_record(
 	buf_be16(b, (uint16_t)sig.n);
 	buf_str(b, buf_view(&sig));
 	buf_free(&sig);
-	return 2;
+	return n + 1;
 }
 
 /* False: no answer at all. */
@@ -210,8 +234,8 @@ static inline bool dns_answer_to(struct str q, struct buf *b)
 	char name[DNS_NAME];
 	size_t used;
 	unsigned type, answers = 0, rcode = 3;
-	struct buf data = BUF_INIT;
-	bool edns;
+	struct dns_set set = { 0 }, alias = { 0 };
+	bool edns, soa;
 
 	if (q.n < 17 || !dns_name_parse(str_skip(q, 12), name, &used) || q.n < 12 + used + 4)
 		return false;
@@ -226,28 +250,39 @@ static inline bool dns_answer_to(struct str q, struct buf *b)
 			rcode = rcode == 3 ? 0 : rcode;
 		if (strcasecmp(r->name, name) != 0)
 			continue;
-		if (!strcmp(r->type, "SILENT")) {
-			buf_free(&data);
+		if (!strcmp(r->type, "SILENT"))
 			return false;
-		}
 		rcode = !strcmp(r->type, "FAIL") ? 2 : 0;
 		if (rcode || (is != type && is != 5))
 			continue;
-		buf_reset(&data);
-		dns_put_data(&data, is, r->data);
-		answers += dns_put_record(b, name, is, buf_view(&data));
+		{
+			struct dns_set *to = is == 5 ? &alias : &set;
+
+			CHECK(to->n < DNS_SET);
+			dns_put_data(&to->data[to->n++], is, r->data);
+		}
 	}
+	answers += dns_put_set(b, name, 5, &alias);
 	if (type == DNS_T_DNSKEY && names.key && strcasecmp(name, names.zone) == 0) {
-		buf_reset(&data);
-		dns_key_data(&data);
-		answers += dns_put_record(b, name, type, buf_view(&data));
+		dns_key_data(&set.data[set.n++]);
 		rcode = 0;
 	}
-	buf_free(&data);
+	answers += dns_put_set(b, name, type, &set);
+	soa = !answers && (rcode == 0 || rcode == 3) && !dns_is_signed(name);
+	if (soa) { /* for how long there is nothing (RFC 2308 §3) */
+		dns_put_name(b, STR("example"));
+		buf_be16(b, 6);
+		buf_be16(b, 1);
+		buf_be32(b, DNS_NOTHING_FOR);
+		buf_be16(b, 22);
+		buf_be16(b, 0);
+		for (int i = 0; i < 5; i++)
+			buf_be32(b, DNS_NOTHING_FOR);
+	}
 	b->p[2] = (char)0x85; /* a response, with authority */
 	b->p[3] = (char)(0x80 | rcode);
 	put_be16(b->p + 6, (uint16_t)answers);
-	put_be16(b->p + 8, 0);
+	put_be16(b->p + 8, soa);
 	edns = be16(q.p + 10) != 0;
 	put_be16(b->p + 10, edns);
 	if (edns) { /* OPT: we know DNSSEC */

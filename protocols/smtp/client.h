@@ -217,6 +217,7 @@ struct relay_host {
 	int mode;               /* enum relay_tls */
 	mono_t no_tls_until;    /* "may", and its TLS does not work */
 	const char *trust;      /* by what its certificate is known: "dane", "mta-sts", "ca", "" */
+	const char *must;       /* what raised mode to "must", in words, or NULL: the settings */
 };
 
 struct relay_session {
@@ -226,8 +227,7 @@ struct relay_session {
 	struct stream *stream;
 	unsigned index;
 	enum session_state state;
-	unsigned host;        /* which of the site's … */
-	struct relay_host to; /* … as it was when it began */
+	struct relay_host to; /* one of the site's, as it was when it began */
 	struct timer timer;
 	mono_t deadline; /* of what is awaited */
 	mono_t idle_since;
@@ -355,6 +355,9 @@ unsigned site_most(const struct relay_site *s); /* connections */
 struct relay_job *site_next(struct relay_site *s);
 struct relay_job *site_take(struct relay_site *s); /* whatever its rate */
 void site_put_back(struct relay_site *s, struct relay_job *j);
+/* Where its host stands now among the site's, which may be others than when it began; hosts_n: it
+ * is none of them any more. */
+unsigned site_host_of(const struct relay_session *s);
 void site_session_ready(struct relay_session *s);
 void site_uncount(struct relay_session *s);
 /* It ended: before it was ready, or broken while it worked; refused: by words of the far side. */

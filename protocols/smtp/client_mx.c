@@ -93,6 +93,14 @@ void site_unroute(struct relay_site *s)
 	next_free(s);
 }
 
+static void must(struct relay_host *h, const char *why)
+{
+	if (h->mode >= RELAY_TLS_MUST)
+		return;
+	h->mode = RELAY_TLS_MUST;
+	h->must = why;
+}
+
 /* How the host's certificate is known, if by anything. With DANE TLS is a must; where no record
  * can be used, without checking (RFC 7672 §2.2). */
 static void host_trust(
@@ -111,9 +119,8 @@ static void host_trust(
 			v[i] = (struct tls_tlsa){ found->tlsa[i].usage, found->tlsa[i].selector,
 				found->tlsa[i].matching, found->tlsa[i].data.p,
 				found->tlsa[i].data.n };
-		if (h->mode < RELAY_TLS_MUST)
-			h->mode = RELAY_TLS_MUST;
-		h->tls = tls_client_dane(r->tls, h->name, s->domain, v, found->tlsa_n);
+		must(h, "its TLSA records want it");
+		h->tls = tls_client_dane(r->tls, found->base, s->domain, v, found->tlsa_n);
 		if (h->tls)
 			h->trust = "dane";
 	}
@@ -163,8 +170,7 @@ static void policy_apply(struct relay_site *s, const struct sts_policy *p)
 			tls_client_free(&h->tls);
 			h->tls = tls_client_strict(r->tls, h->name);
 			h->trust = "mta-sts";
-			if (h->mode < RELAY_TLS_MUST)
-				h->mode = RELAY_TLS_MUST;
+			must(h, "the domain's MTA-STS policy wants it");
 		}
 		if (kept != i) {
 			s->next[kept] = *h;

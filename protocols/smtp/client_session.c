@@ -387,6 +387,7 @@ static void after_hello(struct relay_session *s)
 {
 	struct relay_host *h = &s->to;
 	mono_t now = loop_now(s->relay->c->loop);
+	char why[120];
 
 	if (!s->tls && h->tls && h->mode != RELAY_TLS_NONE && s->starttls &&
 		now >= h->no_tls_until) {
@@ -396,8 +397,9 @@ static void after_hello(struct relay_session *s)
 		return;
 	}
 	if (!s->tls && h->mode >= RELAY_TLS_MUST) {
-		session_failed(
-			s, true, "STARTTLS is not offered, and tls.mode = \"must\" wants it");
+		snprintf(why, sizeof why, "STARTTLS is not offered, and %s",
+			h->must ? h->must : "tls.mode = \"must\" wants it");
+		session_failed(s, true, why);
 		return;
 	}
 	if (settings(s)->link.user[0] && s->state != SESSION_AUTH)
@@ -520,7 +522,7 @@ static void session_down(struct stream *stream, void *owner, const struct err *w
 		/* RFC 7435: what was only opportunistic does without. */
 		if (h->mode == RELAY_TLS_MAY && !relay_verifies(&settings(s)->link)) {
 			struct relay_site *site = s->site;
-			unsigned host = s->host;
+			unsigned host = site_host_of(s);
 
 			no_tls(s);
 			log_warn("TLS does not work, going on without",
@@ -530,7 +532,8 @@ static void session_down(struct stream *stream, void *owner, const struct err *w
 			if (site->relay->closing)
 				relay_check_closed(site->relay);
 			else
-				peer_open(site, host);
+				peer_open(site,
+					host < site->hosts_n ? host : site->turn % site->hosts_n);
 			break;
 		}
 		session_failed(s, true, why->text);
@@ -598,7 +601,6 @@ void peer_open(struct relay_site *site, unsigned host)
 
 	s->relay = r;
 	s->site = site;
-	s->host = host;
 	s->to = *h;
 	if (h->tls)
 		s->to.tls = tls_client_ref(h->tls);

@@ -219,15 +219,28 @@ void site_uncount(struct relay_session *x)
 	x->counted = false;
 }
 
+unsigned site_host_of(const struct relay_session *x)
+{
+	const struct relay_site *s = x->site;
+	unsigned i = 0;
+
+	while (i < s->hosts_n &&
+		(strcmp(s->hosts[i].at, x->to.at) != 0 || s->hosts[i].port != x->to.port ||
+			strcmp(s->hosts[i].name, x->to.name) != 0))
+		i++;
+	return i;
+}
+
 void site_session_ready(struct relay_session *x)
 {
 	struct relay_site *s = x->site;
+	unsigned host = site_host_of(x);
 
 	s->ready_n++;
 	s->up = s->proven = true;
 	s->failed_hosts = 0;
-	if (s->turn != x->host) {
-		s->turn = x->host;
+	if (host < s->hosts_n && s->turn != host) {
+		s->turn = host;
 		s->turn_until = loop_now(s->relay->c->loop) + TURN_LIFE;
 	}
 	if (s->ready_n == s->sessions_n || s->not_before <= loop_now(s->relay->c->loop))
@@ -288,6 +301,7 @@ void site_session_failed(struct relay_session *x, const char *why, bool refused)
 	struct relay *r = s->relay;
 	bool early = x->state < SESSION_READY, worked = x->done != 0;
 	bool login = x->login, next = false;
+	unsigned host = site_host_of(x);
 	char words[240];
 
 	str_copy(words, sizeof words, str_of(why));
@@ -295,8 +309,8 @@ void site_session_failed(struct relay_session *x, const char *why, bool refused)
 	x->state = SESSION_OVER;
 	if (r->closing || (!early && worked)) {
 		/* What had worked will work again. */
-	} else if (early && x->host == s->turn && ++s->failed_hosts < tries(s)) {
-		s->turn = (x->host + 1) % s->hosts_n;
+	} else if (early && host == s->turn && ++s->failed_hosts < tries(s)) {
+		s->turn = (host + 1) % s->hosts_n;
 		s->turn_until = loop_now(r->c->loop) + TURN_LIFE;
 		next = true;
 	} else {

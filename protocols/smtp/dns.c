@@ -69,6 +69,28 @@ static void ask_timer(struct timer *t)
 	ask_end(a, &none);
 }
 
+/* The last name of a chain of aliases, as dns_name_parse() would have it; false: there is none. */
+static bool canonical_read(const struct ub_result *r, char name_r[DNS_NAME])
+{
+	struct str name = str_of(r->canonname ? r->canonname : ""), asked = str_of(r->qname);
+
+	if (name.n && name.p[name.n - 1] == '.')
+		name.n--;
+	if (asked.n && asked.p[asked.n - 1] == '.')
+		asked.n--;
+	if (!name.n || name.n >= DNS_NAME || str_ieq(name, asked))
+		return false;
+	for (size_t i = 0; i < name.n; i++) {
+		char c = name.p[i];
+
+		if (c <= ' ' || c >= 0x7f || c == '\\')
+			return false;
+		name_r[i] = (char)(c >= 'A' && c <= 'Z' ? c + 32 : c);
+	}
+	name_r[name.n] = '\0';
+	return true;
+}
+
 static void answer_read(const struct ub_result *r, struct dns_answer *a, struct str *data)
 {
 	a->secure = r->secure != 0;
@@ -100,11 +122,14 @@ static void answered(void *arg, int error, struct ub_result *r)
 	struct dns_ask *a = arg;
 	struct dns_answer answer = { .found = DNS_FAILED };
 	struct str data[RECORDS_MOST];
+	char canonical[DNS_NAME];
 
 	if (error || !r)
 		str_copy(answer.why, sizeof answer.why, str_of(ub_strerror(error)));
 	else
 		answer_read(r, &answer, data);
+	if (answer.found == DNS_HAS && canonical_read(r, canonical))
+		answer.canonical = canonical;
 	/* Words of libraries and of far sides: nothing that could forge a line of the log. */
 	for (char *p = answer.why; *p; p++)
 		if ((unsigned char)*p < ' ' || (unsigned char)*p >= 0x7f)

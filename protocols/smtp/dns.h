@@ -25,7 +25,7 @@ struct dns *dns_new(struct loop *l, const struct dns_conf *c, struct err *e);
 /* Questions under way are forgotten: their callbacks do not come. */
 void dns_free(struct dns **dp);
 
-enum dns_type { DNS_A = 1, DNS_MX = 15, DNS_TXT = 16, DNS_AAAA = 28, DNS_TLSA = 52 };
+enum dns_type { DNS_A = 1, DNS_CNAME = 5, DNS_MX = 15, DNS_TXT = 16, DNS_AAAA = 28, DNS_TLSA = 52 };
 enum dns_found {
 	DNS_HAS,
 	DNS_HAS_NONE, /* the name exists, such records do not */
@@ -37,7 +37,8 @@ struct dns_answer {
 	enum dns_found found;
 	bool secure; /* validated; also of an answer that there is none */
 	unsigned n;
-	const struct str *data; /* die with the callback */
+	const struct str *data; /* die with the callback … */
+	const char *canonical;  /* … as does this: what the name is an alias of, or NULL */
 	dur_t ttl;
 	char why[160]; /* FAILED, BOGUS: in words */
 };

@@ -22,7 +22,9 @@ struct candidate {
 	unsigned n[2];
 	bool failed, secure;
 	struct dns_ask *tlsa_ask;
-	struct buf raw; /* what tlsa points into, copied */
+	char alias_of[DNS_NAME]; /* "": it is no alias */
+	char base[DNS_NAME];     /* whose TLSA records are asked for */
+	struct buf raw;          /* what tlsa points into, copied */
 	struct dns_tlsa tlsa[MX_TLSA];
 	unsigned tlsa_n;
 	bool dane;
@@ -42,6 +44,7 @@ struct mx_lookup {
 	struct candidate *candidate; /* MX_HOSTS */
 	unsigned candidates, open;   /* that count; questions not answered */
 	unsigned all;                /* candidates there are */
+	bool implied;                /* no MX: the domain is its own host */
 	struct mx_route route;
 };
 
@@ -101,6 +104,7 @@ static void route_take(struct mx_lookup *m, const struct candidate *c)
 			h->preference = c->preference;
 			h->secure = c->secure;
 			h->dane = c->dane;
+			h->base = c->base;
 			h->tlsa = c->tlsa;
 			h->tlsa_n = c->tlsa_n;
 		}
@@ -126,10 +130,33 @@ static void all_found(struct mx_lookup *m)
 		finish(m);
 	else if (failed)
 		fail(m, MX_LATER, "the addresses of its mail hosts cannot be found out now", "");
-	else if (m->candidates == 1 && strcmp(m->candidate[0].name, m->domain) == 0)
+	else if (m->family) /* it may have one of the other family */
+		fail(m, MX_LATER,
+			m->family == AF_INET ? "its mail hosts have no IPv4 address"
+					     : "its mail hosts have no IPv6 address",
+			"and `source` has no other");
+	else if (m->implied)
 		fail(m, MX_NO_DOMAIN, "has neither an MX nor an address", "");
 	else
 		fail(m, MX_LATER, "its mail hosts have no address", "");
+}
+
+static void tlsa_answered(void *owner, const struct dns_answer *a);
+
+static void tlsa_of(struct candidate *c, const char *base)
+{
+	struct mx_lookup *m = c->lookup;
+	char name[DNS_NAME + 16];
+
+	str_copy(c->base, sizeof c->base, str_of(base));
+	snprintf(name, sizeof name, "_%u._tcp.%s", m->dane, c->base);
+	c->tlsa_ask = dns_ask(m->dns, name, DNS_TLSA, tlsa_answered, c);
+}
+
+static void tlsa_end(struct mx_lookup *m)
+{
+	if (--m->open == 0)
+		all_found(m);
 }
 
 /* RFC 7672 §2.1: an answer that is not secure says nothing; none at all says "not now". */
@@ -149,16 +176,34 @@ static void tlsa_answered(void *owner, const struct dns_answer *a)
 			c->tlsa_n++;
 	if (c->dane && a->ttl < m->route.ttl)
 		m->route.ttl = a->ttl;
-	if (--m->open == 0)
-		all_found(m);
+	if (!c->dane && !c->barred && strcmp(c->base, c->name) != 0)
+		tlsa_of(c, c->name);
+	else
+		tlsa_end(m);
+}
+
+/* An alias in a secure zone of what is none: records at the alias itself count. */
+static void alias_answered(void *owner, const struct dns_answer *a)
+{
+	struct candidate *c = owner;
+
+	c->tlsa_ask = NULL;
+	c->barred = a->found == DNS_FAILED || a->found == DNS_BOGUS;
+	if (a->found == DNS_HAS && a->secure)
+		tlsa_of(c, c->name);
+	else
+		tlsa_end(c->lookup);
+}
+
+static bool may_have_tlsa(const struct candidate *c)
+{
+	return c->secure || (c->alias_of[0] && c->lookup->route.secure);
 }
 
 static void ask_tlsa(struct mx_lookup *m)
 {
-	char name[DNS_NAME + 16];
-
 	for (unsigned i = 0; m->dane && i < m->candidates; i++)
-		m->open += m->candidate[i].secure;
+		m->open += may_have_tlsa(&m->candidate[i]);
 	if (m->open == 0) {
 		all_found(m);
 		return;
@@ -166,10 +211,11 @@ static void ask_tlsa(struct mx_lookup *m)
 	for (unsigned i = 0; i < m->candidates; i++) {
 		struct candidate *c = &m->candidate[i];
 
-		if (!c->secure)
-			continue;
-		snprintf(name, sizeof name, "_%u._tcp.%s", m->dane, c->name);
-		c->tlsa_ask = dns_ask(m->dns, name, DNS_TLSA, tlsa_answered, c);
+		/* RFC 7672 §2.2.2: what an alias leads to first, then the alias. */
+		if (c->secure)
+			tlsa_of(c, c->alias_of[0] ? c->alias_of : c->name);
+		else if (may_have_tlsa(c))
+			c->tlsa_ask = dns_ask(m->dns, c->name, DNS_CNAME, alias_answered, c);
 	}
 }
 
@@ -189,6 +235,8 @@ static void address_answered(struct candidate *c, int k, const struct dns_answer
 		c->secure = a->secure && (c->n[!k] == 0 || c->secure) && m->route.secure;
 		if (a->ttl < m->route.ttl)
 			m->route.ttl = a->ttl;
+		if (a->canonical)
+			str_copy(c->alias_of, sizeof c->alias_of, str_of(a->canonical));
 	}
 	if (--m->open == 0)
 		ask_tlsa(m);
@@ -292,7 +340,7 @@ static void mx_answered(void *owner, const struct dns_answer *a)
 			fail(m, MX_LATER, "none of its MX records can be read", "");
 		break;
 	case DNS_HAS_NONE:
-		m->route.ttl = TTL_MOST;
+		m->implied = true; /* for as long as it is known that there is no MX */
 		m->candidate = mem_new(struct candidate);
 		candidate_add(m, m->domain, 0);
 		ask_addresses(m);

@@ -7,7 +7,7 @@
 #include "gateway/base/stream.h"
 #include "protocols/smtp/dns.h"
 
-enum { MX_HOSTS = 10, MX_EACH = 4, MX_ADDRESSES = 24, MX_TLSA = 8 };
+enum { MX_HOSTS = 10, MX_EACH = 4, MX_ADDRESSES = 24, MX_TLSA = 32 };
 
 enum mx_found {
 	MX_ROUTE,
@@ -24,7 +24,8 @@ struct mx_host {
 	/* Its TLSA records, when DANE is asked for and it has some that are validated: TLS is a
 	 * must then, and if any of them can be used, they alone say which certificate is right. */
 	bool dane;
-	const struct dns_tlsa *tlsa; /* dies with the callback */
+	const struct dns_tlsa *tlsa; /* dies with the callback, as does … */
+	const char *base;            /* … the name that they are of: `name`, or its alias's */
 	unsigned tlsa_n;
 };
 struct mx_route {

@@ -4,7 +4,9 @@
 
 static const char mail[] = "From: shop@us.example\r\nSubject: hi\r\n\r\nHello.\r\n";
 
-static char tlsa_name[64], tlsa_data[160]; /* as a test wishes */
+static char tlsa_name[64], tlsa_data[160];           /* as a test wishes */
+static char alias_tlsa_name[64], many_tlsa_name[64]; /* of the same data */
+static char many_tlsa[12][160];
 
 /* 127.0.0.1 is the peer; nobody listens on 127.0.0.2. */
 static const struct dns_row zone[] = {
@@ -43,6 +45,35 @@ static const struct dns_row zone[] = {
 	{ "mx.signed.example", "A", "127.0.0.1" },
 	{ tlsa_name, "TLSA", tlsa_data },
 	{ "other.signed.example", "MX", "10 mx.one.example" },
+	/* hosts by another name: with records there, with records at the alias only, and in a zone
+	 * that is not signed */
+	{ "aliased.signed.example", "MX", "10 alias.signed.example" },
+	{ "alias.signed.example", "CNAME", "mx.signed.example" },
+	{ "half.signed.example", "MX", "10 out.signed.example" },
+	{ "out.signed.example", "CNAME", "mx.one.example" },
+	{ alias_tlsa_name, "TLSA", tlsa_data },
+	{ "many.signed.example", "MX", "10 mx.many.signed.example" },
+	{ "mx.many.signed.example", "A", "127.0.0.1" },
+#define MANY(n)                                      \
+	{                                            \
+		many_tlsa_name, "TLSA", many_tlsa[n] \
+	}
+	MANY(0),
+	MANY(1),
+	MANY(2),
+	MANY(3),
+	MANY(4),
+	MANY(5),
+	MANY(6),
+	MANY(7),
+	MANY(8),
+	MANY(9),
+	MANY(10),
+	MANY(11),
+	{ "six.example", "AAAA", "2001:db8::6" },
+	{ "self.example", "MX", "10 self.example" },
+	{ "shrinks.example", "MX", "10 dead.two.example" },
+	{ "shrinks.example", "MX", "20 mx.one.example" },
 	{ "without.signed.example", "MX", "10 bare.signed.example" },
 	{ "bare.signed.example", "A", "127.0.0.1" },
 	{ NULL, NULL, NULL },
@@ -130,6 +161,20 @@ static void test_routes(void **state)
 	route_of("many.example", "::1");
 	assert_int_equal(look.route.n, 1);
 	assert_string_equal(look.route.host[0].at, "2001:db8::2");
+	/* that we have no IPv6 does not make it a domain without hosts */
+	route_of("six.example", "127.0.0.1");
+	assert_int_equal(look.route.found, MX_LATER);
+	route_of("six.example", "");
+	assert_int_equal(look.route.found, MX_ROUTE);
+	/* nor is one without an MX, whose MX has no address */
+	route_of("self.example", "");
+	assert_int_equal(look.route.found, MX_LATER);
+	/* that there is no MX holds as long as it says so, not as long as the address does */
+	names.ttl = 50000;
+	route_of("xn--bcher-kva.example", "");
+	names.ttl = 300;
+	assert_int_equal(look.route.found, MX_ROUTE);
+	assert_in_range(look.route.ttl / DUR_S, 60, DNS_NOTHING_FOR);
 	route_of("[192.0.2.7]", "");
 	assert_string_equal(look.route.host[0].at, "192.0.2.7");
 	route_of("[IPv6:2001:db8::7]", "");
@@ -159,6 +204,8 @@ static void begin(const char *const *scripts, const char *more)
 
 	peer_start(scripts);
 	snprintf(tlsa_name, sizeof tlsa_name, "_%u._tcp.mx.signed.example", peer.port);
+	snprintf(alias_tlsa_name, sizeof tlsa_name, "_%u._tcp.out.signed.example", peer.port);
+	snprintf(many_tlsa_name, sizeof tlsa_name, "_%u._tcp.mx.many.signed.example", peer.port);
 	snprintf(conf, sizeof conf,
 		QUICK
 		"dns = { servers = [ \"%s\" ]; timeout = \"2s\"; trust_anchor = \"%s\"; }; "
@@ -313,6 +360,52 @@ static void test_421_of_one_domain(void **state)
 	end();
 }
 
+/* The hosts are found anew, and are fewer, while one of them is being connected to. */
+static const struct dns_row shrunk[] = { { "shrinks.example", "MX", "20 mx.one.example" },
+	{ "mx.one.example", "A", "127.0.0.1" }, { NULL, NULL, NULL } };
+
+static void look_again(void *arg)
+{
+	struct relay_site *s = map_get(&flow.relay.domains, STR("shrinks.example"));
+
+	assert_non_null(s);
+	s->routed_until = 0;
+	site_feed_later(s);
+}
+
+static void hosts_are_one(void *arg)
+{
+	struct relay_site *s = map_get(&flow.relay.domains, STR("shrinks.example"));
+
+	*(unsigned *)arg = s ? s->hosts_n : 0;
+}
+
+static void test_hosts_become_fewer(void **state)
+{
+	unsigned at, n = 0;
+
+	names.ttl = 0;
+	begin(SCRIPTS("> 220 x\n< EHLO\n> 250-x\n> 250 STARTTLS\n< STARTTLS\n> 220 go\nsleep "
+		      "1500\nraw nonsense\r\n\nclose",
+		      "session\nmails"),
+		"");
+	flow_window_is(true);
+	at = to("a@shrinks.example");
+	for (int i = 0; i < 5000 && !__atomic_load_n(&peer.connections, __ATOMIC_RELAXED); i++)
+		usleep(1000);
+	names.rows = shrunk;
+	loop_call(flow.loop, look_again, NULL);
+	for (int i = 0; i < 5000 && n != 1; i++) {
+		usleep(1000);
+		loop_call(flow.loop, hosts_are_one, &n);
+	}
+	assert_int_equal(n, 1);
+	assert_int_equal(flow_fate(at).verdict, VERDICT_SENT);
+	names.rows = zone;
+	names.ttl = 300;
+	end();
+}
+
 /* ---- MTA-STS ---- */
 
 #define POLICY(text)                                                                       \
@@ -358,6 +451,71 @@ static void test_mta_sts(void **state)
 	}
 }
 
+/* ---- MTA-STS: what is known ---- */
+
+static struct {
+	bool done, has;
+} sts_look_up;
+
+static void sts_found(void *owner, const struct sts_policy *p)
+{
+	sts_look_up.done = true;
+	sts_look_up.has = p != NULL;
+	loop_stop(flow.loop);
+}
+
+static bool has_policy(struct sts *s, const char *domain)
+{
+	sts_look_up.done = false;
+	sts_look(s, domain, sts_found, NULL);
+	loop_run(flow.loop);
+	assert_true(sts_look_up.done);
+	return sts_look_up.has;
+}
+
+/* A policy is fetched anew before its time is over, holds also when that fails, and is no other
+ * document that is found there. */
+static void test_sts_is_kept_fresh(void **state)
+{
+#define ANSWER(type, text)                                         \
+	"tls\n< GET\nraw HTTP/1.1 200 OK\\r\\nContent-Type: " type \
+	"\\r\\nConnection: close\\r\\n\\r\\n" text "\nsleep 100\nclose"
+#define SHORT "version: STSv1\\nmode: enforce\\nmx: mx.sts.example\\nmax_age: 4\\n"
+	const char *servers[] = { names.server };
+	struct dns_conf conf = { .servers = servers, .servers_n = 1, .timeout = 2 * DUR_S };
+	char endpoint[64];
+	struct sts_conf how = { .endpoint = endpoint, .ca_file = ca.cert_file };
+	struct dns *d;
+	struct sts *s;
+	struct err e;
+
+	peer.cert_file = good.cert_file;
+	peer.key_file = good.key_file;
+	peer_start(SCRIPTS(ANSWER("text/html", SHORT), ANSWER("text/plain; charset=utf-8", SHORT),
+		ANSWER("text/plain", "gone"), "close"));
+	snprintf(endpoint, sizeof endpoint, "https://127.0.0.1:%u", peer.port);
+	flow.loop = loop_new("sts");
+	d = dns_new(flow.loop, &conf, &e);
+	assert_non_null(d);
+	log_capture(flow_quiet, NULL);
+	s = sts_new(flow.loop, d, &how);
+	assert_false(has_policy(s, "sts.example")); /* HTML is none */
+	sts_free(&s);
+	s = sts_new(flow.loop, d, &how);
+	assert_true(has_policy(s, "sts.example"));
+	assert_int_equal(peer.connections, 2);
+	assert_true(has_policy(s, "sts.example"));
+	assert_int_equal(peer.connections, 2);
+	usleep(2200 * 1000); /* half of its time */
+	assert_true(has_policy(s, "sts.example"));
+	assert_int_equal(peer.connections, 3);
+	sts_free(&s);
+	dns_free(&d);
+	peer_stop();
+	loop_free(&flow.loop);
+	log_capture(NULL, NULL);
+}
+
 /* ---- DANE ---- */
 
 /* "USAGE SELECTOR MATCHING" of a certificate: SHA-256 of all of it. */
@@ -396,6 +554,36 @@ static void test_dane(void **state)
 			fail_msg("case %d: verdict %d: %s", i, o.verdict, o.words);
 		end();
 	}
+	/* Hosts by aliases: what they lead to has the records, or the alias itself. Without TLS
+	 * there, which the records want, nothing is sent. */
+	tlsa_of(&elsewhere, "030001");
+	peer.cert_file = elsewhere.cert_file;
+	peer.key_file = elsewhere.key_file;
+	for (int i = 0; i < 4; i++) {
+		const char *to = i / 2 ? "ann@half.signed.example" : "ann@aliased.signed.example";
+
+		begin(SCRIPTS(i % 2 ? "session\nmails" : TLS), "dane = true;");
+		flow_window_is(true);
+		o = gone(to);
+		if ((o.verdict == VERDICT_SENT) != (i % 2 == 0))
+			fail_msg("alias %d: verdict %d: %s", i, o.verdict, o.words);
+		if (i % 2 && !strstr(o.words, "TLSA"))
+			fail_msg("alias %d: %s", i, o.words);
+		end();
+	}
+	/* As many as authorities with many keys want, and the right one the last of them */
+	for (int i = 0; i < 12; i++) {
+		str_copy(many_tlsa[i], sizeof many_tlsa[i], str_of(tlsa_data));
+		snprintf(many_tlsa[i], 9, "020101%02x", 0x10 + i);
+		many_tlsa[i][8] = tlsa_data[8];
+	}
+	str_copy(many_tlsa[0], sizeof many_tlsa[0], str_of(tlsa_data));
+	begin(SCRIPTS(TLS), "dane = true;");
+	flow_window_is(true);
+	o = gone("ann@many.signed.example");
+	if (o.verdict != VERDICT_SENT)
+		fail_msg("of many: verdict %d: %s", o.verdict, o.words);
+	end();
 	/* Without DNSSEC there is no DANE; and where nobody knows, nothing is sent. */
 	peer.cert_file = elsewhere.cert_file;
 	peer.key_file = elsewhere.key_file;
@@ -467,7 +655,9 @@ int main(void)
 		T(test_busy_domain),
 		T(test_rate),
 		T(test_421_of_one_domain),
+		T(test_hosts_become_fewer),
 		T(test_mta_sts),
+		cmocka_unit_test(test_sts_is_kept_fresh),
 		T(test_dane),
 	};
 	const char *only = getenv("ONLY");

@@ -14,12 +14,14 @@
 enum { KNOWN_MOST = 2000, FILE_MOST = 64 * 1024 };
 #define FETCH_TIME (20 * DUR_S)
 #define FAIL_LIFE  (5 * DUR_MIN) /* before a policy that could not be had is asked for again */
+#define FRESH_MOST DUR_DAY       /* before one that holds is fetched anew (RFC 8461 §3.3) */
 
 struct known {
 	char *domain;
 	char id[STS_ID]; /* of the policy that is known, "" none */
 	struct sts_policy policy;
 	mono_t until;      /* it holds */
+	mono_t fresh;      /* it is not fetched again, unless its id changes */
 	mono_t not_before; /* that it is fetched again */
 };
 
@@ -78,10 +80,15 @@ static struct known *known_of(struct sts *s, const char *domain)
 
 	if (k)
 		return k;
-	if (s->known.count >= KNOWN_MOST) { /* any one goes */
+	if (s->known.count >= KNOWN_MOST) { /* one that does not hold goes, else any one */
 		size_t i = 0;
+		mono_t now = loop_now(s->loop);
 
-		k = map_next(&s->known, &i);
+		while ((k = map_next(&s->known, &i)) && k->id[0] && now < k->until)
+			;
+		i = 0;
+		if (!k)
+			k = map_next(&s->known, &i);
 		map_del(&s->known, str_of(k->domain));
 		mem_free(&k->domain);
 		mem_free(&k);
@@ -92,6 +99,17 @@ static struct known *known_of(struct sts *s, const char *domain)
 	return k;
 }
 
+/* RFC 8461 §3.2: so that what users put there is not taken for the domain's word. */
+static bool is_plain_text(const struct http_reply *r)
+{
+	struct str value, type = STR_NONE;
+
+	if (!http_reply_header(r, "Content-Type", &value))
+		return true;
+	str_cut(&value, ';', &type);
+	return str_ieq(str_trim(type), STR("text/plain"));
+}
+
 static void fetched(void *owner, const struct http_reply *r)
 {
 	struct sts_ask *a = owner;
@@ -99,18 +117,24 @@ static void fetched(void *owner, const struct http_reply *r)
 	mono_t now = loop_now(a->sts->loop);
 	struct sts_policy p;
 	struct err e;
+	bool good = false;
 
 	a->call = NULL;
-	if (r->status == 200 && sts_policy_parse(r->body, &p, &e) == 0) {
+	if (!r->status)
+		e = r->why;
+	else if (r->status != 200)
+		err_set(&e, ERR_INPUT, "HTTP status %u", r->status);
+	else if (!is_plain_text(r))
+		err_set(&e, ERR_INPUT, "it is not text/plain");
+	else if (sts_policy_parse(r->body, &p, &e) == 0)
+		good = true;
+	if (good) {
 		k->policy = p;
 		k->until = now + p.max_age;
+		k->fresh = now + (p.max_age / 2 < FRESH_MOST ? p.max_age / 2 : FRESH_MOST);
 		str_copy(k->id, sizeof k->id, str_of(a->id));
 	} else {
 		k->not_before = now + FAIL_LIFE;
-		if (!r->status)
-			e = r->why;
-		else if (r->status != 200)
-			err_set(&e, ERR_INPUT, "HTTP status %u", r->status);
 		log_warn("MTA-STS policy cannot be had", F_STR("domain", a->domain), F_ERR(&e),
 			F_BOOL("known_from_before", k->id[0] && now < k->until));
 	}
@@ -157,7 +181,7 @@ static void record_answered(void *owner, const struct dns_answer *r)
 	/* None, several (RFC 8461 §3.1), one that is known, one that cannot be had: what is known.
 	 */
 	if (records != 1 || (k && now < k->not_before) ||
-		(k && now < k->until && strcmp(k->id, a->id) == 0))
+		(k && now < k->fresh && strcmp(k->id, a->id) == 0))
 		answer(a);
 	else
 		fetch(a);
