@@ -97,6 +97,7 @@ void sim_conn_flush(struct sim_conn *c)
 			return;
 		}
 		c->out_done += (size_t)n;
+		c->sent += (uint64_t)n;
 	}
 	size_t left = c->out.n - c->out_done;
 	if (left == 0) {

@@ -57,6 +57,7 @@ struct sim_conn {
 	struct buf out; /* append here, then sim_conn_dirty() */
 	size_t out_done;
 	uint32_t events;
+	uint64_t sent; /* octets that the kernel has taken */
 	bool connecting, handshake, is_dirty, is_dead, is_full, finish, quickack;
 	struct sim_conn *next_dirty, *next_dead, *next, **at;
 };

@@ -33,6 +33,28 @@ static void session_secure(struct mail_session *s)
 	sim_conn_secure(s->conn, s->sink->tls);
 }
 
+/* The answers to mails that the kernel did not get, of those in `told`. */
+static unsigned told_in_vain(const struct mail_session *s)
+{
+	unsigned n = 0;
+	uint64_t end;
+	for (size_t i = 0; i < s->told.n; i += sizeof(end)) {
+		memcpy(&end, s->told.p + i, sizeof(end));
+		n += end > s->conn->sent;
+	}
+	return n;
+}
+
+/* The answer to a mail is behind what is to be sent now. */
+static void note_told(struct mail_session *s)
+{
+	uint64_t end = s->conn->sent + s->conn->out.n - s->conn->out_done;
+	if (!told_in_vain(s))
+		buf_reset(&s->told);
+	buf_add(&s->told, &end, sizeof(end));
+	s->for_mail = false;
+}
+
 static void session_say(struct mail_session *s)
 {
 	if (s->conn->is_dead)
@@ -42,6 +64,8 @@ static void session_say(struct mail_session *s)
 		buf_str(&s->conn->out, buf_view(&s->reply));
 		buf_c(&s->conn->out, "\r\n");
 		buf_reset(&s->reply);
+		if (s->for_mail)
+			note_told(s);
 		sim_conn_dirty(s->conn);
 	} else if (s->closing) { /* in the middle of it, without a word */
 		sim_conn_close(s->conn, "dropped");
@@ -181,6 +205,7 @@ static void session_free(struct mail_session *s)
 	mem_free(&s->user);
 	EVP_MD_CTX_free(s->digest);
 	buf_free(&s->reply);
+	buf_free(&s->told);
 	buf_free(&s->head);
 	buf_free(&s->content);
 	buf_free(&s->auth.bare);
@@ -197,6 +222,7 @@ static void session_closed(struct sim_conn *c, const char *why)
 	struct sink *k = s->sink;
 	k->stats.tls_failed += c->handshake;
 	k->open--;
+	k->stats.unanswered += told_in_vain(s) + s->for_mail;
 	s->gone = true;
 	s->waiting = false;
 	if (!s->in_wheel) {

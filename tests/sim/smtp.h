@@ -108,6 +108,8 @@ struct mail_session {
 	bool waiting, in_wheel, closing, gone, secure_next;
 	uint64_t due, heard, mails, number;
 	struct buf reply; /* to be said when due */
+	bool for_mail;    /* it is the answer to a mail that was taken */
+	struct buf told;  /* where in what is sent such answers end, that may not have left yet */
 	char *from, *params, *user;
 	struct sink_rcpt *rcpt;
 	unsigned rcpts, rcpts_cap;
@@ -123,7 +125,8 @@ struct mail_session {
 struct sink_stats {
 	uint64_t connections, refused_connections, tls, tls_failed, auths, auths_failed, mails,
 		recipients, recipients_refused, mails_refused, greylisted, throttled, drops, octets,
-		bare, plaintext_after_starttls, chunks, commands, resets, unknown, unanswered,
+		bare, plaintext_after_starttls, chunks, commands, resets, unknown,
+		unanswered, /* taken, and the answer never left */
 		most_connected, first_mail, last_mail;
 	struct {
 		unsigned code;

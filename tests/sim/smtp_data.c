@@ -206,6 +206,7 @@ void sink_content_done(struct mail_session *s)
 		k->stats.drops++;
 		sink_say_later(s, wait, true, "%s", "");
 	} else {
+		s->for_mail = true;
 		sink_say_later(
 			s, wait, false, "250 2.0.0 Taken as %llu", (unsigned long long)s->number);
 	}
