@@ -235,7 +235,9 @@ static void test_suppressions(void **state)
 	hear(v);
 	suppressions();
 	assert_non_null(strstr(got, "\"address\":\"angry@b.example\",\"media\":\"email\",\"row\":"
-				    "\"*\",\"reason\":\"complaint\""));
+				    "\"Advertisement\",\"reason\":\"complaint\""));
+	assert_non_null(strstr(got, "\"row\":\"CommunicationOffer\",\"reason\":\"complaint\""));
+	assert_null(strstr(got, "\"row\":\"*\",\"reason\":\"complaint\""));
 }
 
 int main(void)

@@ -314,8 +314,47 @@ int member_lock_consent(struct work *w, struct member *m, int row, int channel, 
 
 /* ---- addresses ---- */
 
+/* As member_agrees() takes the same words of a member: of what is marketing, both rows of
+ * advertising together are all of it; what a service or the law has to say they do not concern. */
+static bool rows_cover(unsigned blocked, enum row row, enum class class)
+{
+	const unsigned advertising = 1u << ROW_OFFER | 1u << ROW_ADVERT;
+
+	if (class == CLASS_LEGAL)
+		return false;
+	if (class == CLASS_MARKETING)
+		return blocked & 1u << row || (blocked & advertising) == advertising;
+	return blocked & 1u << row & ~advertising;
+}
+
+/* 1: blocked, 0, -1. */
+int address_blocked(
+	struct work *w, struct str address, enum media media, enum row row, enum class class)
+{
+	struct sql_stmt *st = db_st(w->db, ST_BLOCKED);
+	unsigned rows = 0;
+	bool whole = false;
+	int got;
+
+	if (!st)
+		return work_failed(w, "looking up a suppression");
+	sql_text(st, 1, address);
+	sql_int(st, 2, media);
+	sql_int(st, 3, w->now);
+	while ((got = sql_step(st)) == 1) {
+		int64_t of = sql_col(st, 0);
+
+		whole |= of < 0;
+		if (of >= 0 && of < ROW_COUNT)
+			rows |= 1u << of;
+	}
+	sql_reset(st);
+	return got < 0 ? work_failed(w, "looking up a suppression")
+		       : whole || rows_cover(rows, row, class);
+}
+
 /* What waits for the address: to its known owners, and to it as such. */
-static int withdraw_address(struct work *w, struct str address, enum media media, int row)
+static int withdraw_address(struct work *w, struct str address, enum media media)
 {
 	uint64_t owner[17];
 	char digest[ADDRESS_DIGEST];
@@ -333,11 +372,17 @@ static int withdraw_address(struct work *w, struct str address, enum media media
 		struct waiting *v;
 		int n = waiting(w, owner[o], owner[o] ? owner[o] : address_subject(address), &v);
 
-		for (int i = 0; i < n; i++)
-			if (v[i].media == (int)media && (row < 0 || v[i].row == row) &&
-				(!v[i].address.n || str_is(v[i].address, digest)) &&
-				withdraw(w, v[i].msg) < 0)
+		for (int i = 0; i < n; i++) {
+			int is;
+
+			if (v[i].media != (int)media ||
+				(v[i].address.n && !str_is(v[i].address, digest)))
+				continue;
+			is = address_blocked(
+				w, address, media, (enum row)v[i].row, (enum class)v[i].class);
+			if (is < 0 || (is && withdraw(w, v[i].msg) < 0))
 				return -1;
+		}
 		if (n < 0)
 			return -1;
 	}
@@ -360,7 +405,7 @@ int address_block(struct work *w, struct str address, enum media media, int row,
 	sql_text_or_null(st, 7, proof);
 	if (sql_run(st) < 0)
 		return work_failed(w, "writing a suppression");
-	return withdraw_address(w, address, media, row);
+	return withdraw_address(w, address, media);
 }
 
 /* reason: only what was blocked for that; empty: for whatever. */
@@ -389,20 +434,4 @@ int address_unblock_for(
 	struct work *w, struct str address, enum media media, int row, struct str reason)
 {
 	return unblock(w, address, media, row, reason);
-}
-
-int address_blocked(struct work *w, struct str address, enum media media, enum row row)
-{
-	struct sql_stmt *st = db_st(w->db, ST_BLOCKED);
-	int got;
-
-	if (!st)
-		return work_failed(w, "looking up a suppression");
-	sql_text(st, 1, address);
-	sql_int(st, 2, media);
-	sql_int(st, 3, row);
-	sql_int(st, 4, w->now);
-	got = sql_step(st);
-	sql_reset(st);
-	return got < 0 ? work_failed(w, "looking up a suppression") : got;
 }

@@ -150,7 +150,8 @@ static void test_a_file_of_version_1_works(void **state)
 	}
 	assert_int_equal(member_agrees(&w, m, ROW_ADVERT, CLASS_MARKETING, MEDIA_SMS), 1);
 	assert_int_equal(member_agrees(&w, m, ROW_SYSTEM, CLASS_SERVICE, MEDIA_EMAIL), 0); /* off */
-	assert_int_equal(address_blocked(&w, STR("37120000009"), MEDIA_SMS, ROW_SYSTEM), 1);
+	assert_int_equal(
+		address_blocked(&w, STR("37120000009"), MEDIA_SMS, ROW_SYSTEM, CLASS_LEGAL), 1);
 	/* both chains fire their steps with the texts that they began with, and go on */
 	assert_int_equal(chain_next_due(&w, &due), 0);
 	assert_true(due > w.now);

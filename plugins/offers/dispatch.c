@@ -83,7 +83,7 @@ static int drop_blocked_devices(struct work *w, const struct sending *s, struct 
 	if (y->n < 2 || y->media != MEDIA_PUSH)
 		return 0;
 	for (unsigned i = 0; i < y->n; i++) {
-		int is = address_blocked(w, y->to[i].address, y->media, s->row);
+		int is = address_blocked(w, y->to[i].address, y->media, s->row, s->class);
 
 		if (is < 0)
 			return -1;

@@ -71,6 +71,20 @@ static int unsubscribe(struct work *w, const struct feedback *f, unsigned *known
 	return 0;
 }
 
+/* Who says "spam" has enough of advertising, and so has the address, whoever has it next. What a
+ * receipt or a code has to say they did not speak of. */
+static int complained(struct work *w, const struct feedback *f, unsigned *known_r)
+{
+	static const int rows[] = { ROW_OFFER, ROW_ADVERT };
+
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+		if (cell_for_all(w, f, rows[i], false, known_r) < 0 ||
+			address_block(w, f->address, f->media, rows[i], STR("complaint"), f->by,
+				f->proof) < 0)
+			return -1;
+	return 0;
+}
+
 int feedback_take(struct work *w, const struct feedback *f, unsigned *known_r)
 {
 	if (known_r)
@@ -88,10 +102,7 @@ int feedback_take(struct work *w, const struct feedback *f, unsigned *known_r)
 	case FEEDBACK_UNSUBSCRIBE:
 		return unsubscribe(w, f, known_r);
 	case FEEDBACK_COMPLAINT:
-		return cell_for_all(w, f, -1, false, known_r) < 0
-			       ? -1
-			       : address_block(w, f->address, f->media, -1, STR("complaint"), f->by,
-					 f->proof);
+		return complained(w, f, known_r);
 	case FEEDBACK_BOUNCE:
 		if (contact_mark_invalid(w, kind_of(f->media), f->address, STR("bounce")) < 0)
 			return -1;

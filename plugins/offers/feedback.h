@@ -14,7 +14,8 @@ enum feedback_kind {
 	FEEDBACK_START,       /* that is taken back; rows are as they were before */
 	FEEDBACK_UNSUBSCRIBE, /* of one row (row -1: of all marketing): one-click, a link, a button
 			       */
-	FEEDBACK_COMPLAINT,   /* "this is spam": the channel is off, and the address is blocked */
+	FEEDBACK_COMPLAINT,   /* "this is spam": no marketing any more, for all who have the
+				 address, and for the address; receipts and codes go on */
 	FEEDBACK_BOUNCE,      /* there is no such address: it is dead, for all who have it */
 	FEEDBACK_TOKEN_DEAD,  /* a push token was retired by its service */
 	FEEDBACK_BLOCKED,     /* blocked inside Viber or a social network */

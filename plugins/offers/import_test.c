@@ -192,8 +192,12 @@ static void test_CO_5_opt_out_list(void **state)
 	assert_int_equal(import_counts(im).refused, 1);
 	assert_int_equal(mf_number("SELECT count(*) FROM of_block"), 1001);
 	assert_int_equal(mf_number("SELECT sum(msg) FROM of_deed"), 71);
-	assert_int_equal(address_blocked(&mf.w, STR("37120000500"), MEDIA_SMS, ROW_ADVERT), 1);
-	assert_int_equal(address_blocked(&mf.w, STR("37120000500"), MEDIA_SMS, ROW_SYSTEM), 0);
+	assert_int_equal(
+		address_blocked(&mf.w, STR("37120000500"), MEDIA_SMS, ROW_ADVERT, CLASS_MARKETING),
+		1);
+	assert_int_equal(
+		address_blocked(&mf.w, STR("37120000500"), MEDIA_SMS, ROW_SYSTEM, CLASS_SERVICE),
+		0);
 	buf_free(&text);
 	import_free(&im);
 }

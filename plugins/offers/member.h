@@ -161,14 +161,18 @@ uint64_t address_subject(struct str address);
 /* What stands for an address in of_sent, so that it holds no personal data: hex digits. */
 enum { ADDRESS_DIGEST = 17 };
 void address_digest(struct str address, char out[ADDRESS_DIGEST]);
-/* Addresses without regard to who they belong to. row -1: all. What waits for them is withdrawn. */
+/* Addresses without regard to who they belong to. What waits for them and is blocked now is
+ * withdrawn. row -1: all, whatever its class. Of a row: what member_agrees() would refuse to who
+ * has refused that row, so never CLASS_LEGAL, and of ROW_OFFER and ROW_ADVERT only CLASS_MARKETING,
+ * of which both together are all. */
 int address_block(struct work *w, struct str address, enum media media, int row, struct str reason,
 	struct str by, struct str proof);
 /* 1: it was blocked. The second: only one that was blocked for that reason. */
 int address_unblock(struct work *w, struct str address, enum media media, int row);
 int address_unblock_for(
 	struct work *w, struct str address, enum media media, int row, struct str reason);
-int address_blocked(struct work *w, struct str address, enum media media, enum row row); /* 1 yes */
+int address_blocked(struct work *w, struct str address, enum media media, enum row row,
+	enum class class); /* 1 yes */
 int contact_mark_invalid(struct work *w, enum contact_kind kind, struct str value, struct str why);
 /* Everything of `from` becomes `to`'s: contacts, aliases, chains (the earlier anchor stays),
  * counters, past, lots. */

@@ -299,19 +299,21 @@ static void test_addresses_are_blocked(void **state)
 	snprintf(text, sizeof text, "INSERT INTO of_touch VALUES(%lld, %lld, 0, 24, 5, 0, 0)",
 		(long long)address_subject(phone), (long long)(mf.w.now / DUR_DAY));
 	assert_int_equal(sql_exec(mf.sql, text), 0);
-	assert_int_equal(address_blocked(&mf.w, phone, MEDIA_SMS, ROW_ADVERT), 0);
+	assert_int_equal(address_blocked(&mf.w, phone, MEDIA_SMS, ROW_ADVERT, CLASS_MARKETING), 0);
 	assert_int_equal(
 		address_block(&mf.w, phone, MEDIA_SMS, -1, STR("stop"), STR("test"), STR_NONE), 0);
-	assert_int_equal(address_blocked(&mf.w, phone, MEDIA_SMS, ROW_ADVERT), 1);
-	assert_int_equal(address_blocked(&mf.w, phone, MEDIA_VIBER, ROW_ADVERT), 0);
+	assert_int_equal(address_blocked(&mf.w, phone, MEDIA_SMS, ROW_ADVERT, CLASS_MARKETING), 1);
+	assert_int_equal(
+		address_blocked(&mf.w, phone, MEDIA_VIBER, ROW_ADVERT, CLASS_MARKETING), 0);
 	assert_int_equal(mf_number("SELECT count(*) FROM of_deed"), 2);
 	assert_int_equal(mf_number("SELECT sum(msg) FROM of_deed"), 21 + 24);
 	assert_int_equal(address_unblock(&mf.w, phone, MEDIA_SMS, -1), 1);
 	assert_int_equal(address_unblock(&mf.w, phone, MEDIA_SMS, -1), 0);
-	assert_int_equal(address_blocked(&mf.w, phone, MEDIA_SMS, ROW_ADVERT), 0);
+	assert_int_equal(address_blocked(&mf.w, phone, MEDIA_SMS, ROW_ADVERT, CLASS_MARKETING), 0);
 	address_block(&mf.w, phone, MEDIA_EMAIL, ROW_ADVERT, STR("complaint"), STR_NONE, STR_NONE);
-	assert_int_equal(address_blocked(&mf.w, phone, MEDIA_EMAIL, ROW_ADVERT), 1);
-	assert_int_equal(address_blocked(&mf.w, phone, MEDIA_EMAIL, ROW_OFFER), 0);
+	assert_int_equal(
+		address_blocked(&mf.w, phone, MEDIA_EMAIL, ROW_ADVERT, CLASS_MARKETING), 1);
+	assert_int_equal(address_blocked(&mf.w, phone, MEDIA_EMAIL, ROW_OFFER, CLASS_MARKETING), 0);
 }
 
 int main(void)

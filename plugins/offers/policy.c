@@ -287,7 +287,7 @@ static int judge_member(struct work *w, const struct policy_case *c, struct poli
 		}
 	}
 	if (c->address.n) {
-		is = address_blocked(w, c->address, c->media, c->row);
+		is = address_blocked(w, c->address, c->media, c->row, c->class);
 		if (is < 0)
 			return -1;
 		if (is)
@@ -467,7 +467,7 @@ static int explain_suppression(struct explaining *x)
 {
 	const struct policy_case *c = x->c;
 	struct sql_stmt *st = db_st(x->w->db, ST_BLOCKS_OF);
-	int rc, is = address_blocked(x->w, c->address, c->media, c->row);
+	int rc, is = address_blocked(x->w, c->address, c->media, c->row, c->class);
 
 	if (!st || is < 0)
 		return work_failed(x->w, "reading suppressions");
@@ -476,7 +476,9 @@ static int explain_suppression(struct explaining *x)
 	while ((rc = sql_step(st)) == 1) {
 		int64_t row = sql_col(st, 2);
 
-		if (sql_col(st, 1) != (int64_t)c->media || (row >= 0 && row != (int64_t)c->row))
+		if (sql_col(st, 1) != (int64_t)c->media ||
+			(row >= 0 && row != (int64_t)c->row && row != ROW_OFFER &&
+				row != ROW_ADVERT))
 			continue;
 		buf_printf(&x->b, "%s%.*s", x->b.n ? "; " : "", STR_ARG(sql_col_str(st, 3)));
 		if (sql_col_str(st, 5).n)
