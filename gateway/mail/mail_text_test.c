@@ -76,6 +76,10 @@ static const struct {
 		"boundary=B\r\n\r\n--B\r\n\r\none\r\n--Bee\r\ntwo\r\n--B--",
 		"one\n--Bee\ntwo", "", NULL, 0 },
 	{ "no end boundary", "Content-Type: multipart/mixed; boundary=B\r\n\r\n--B\r\n\r\none\r\n",
+		NULL, NULL, "the mail ends within its text: the closing boundary is missing", 0 },
+	{ "no end boundary, but behind the text",
+		"Content-Type: multipart/mixed; boundary=B\r\n\r\n--B\r\n\r\none\r\n--B\r\n"
+		"Content-Type: image/png\r\n\r\nx",
 		"one", "", NULL, 0 },
 	{ "signed",
 		"Content-Type: multipart/signed; "

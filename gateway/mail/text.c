@@ -140,6 +140,10 @@ static int look_into(struct find *f, struct str body, const struct mime_type *t,
 		}
 		if (look(f, part, depth + 1))
 			return -1;
+		/* Where no boundary follows, nobody knows how much of the text is missing. */
+		if ((f->plain.n || f->html.n) && part.p + part.n == body.p + body.n)
+			return err_set(f->e, ERR_INPUT,
+				"the mail ends within its text: the closing boundary is missing");
 		/* Of a signed or related mail only the first part is the mail. */
 		if (mime_is(t, "multipart", "signed") || mime_is(t, "multipart", "related"))
 			break;

@@ -56,6 +56,8 @@ static bool scram_is_honoured(const struct smtpd *srv)
 
 static bool may_log_in(const struct smtpd_session *s)
 {
+	if (s->srv->tls_mode == SMTPD_TLS_MUST)
+		return s->tls;
 	return s->tls || s->loopback || s->srv->conf->auth_in_clear;
 }
 
@@ -174,6 +176,15 @@ static struct account *decoy(struct smtpd *srv)
 			a = account_find(srv->l, str_of(c->user));
 	}
 	return a;
+}
+
+/* NULL: passwords are of other kinds. */
+static struct account *first_verifier(struct smtpd *srv)
+{
+	for (size_t i = 0; i < srv->conf->accounts_n; i++)
+		if (is_verifier(srv->conf->accounts[i].common.password))
+			return account_find(srv->l, str_of(srv->conf->accounts[i].user));
+	return NULL;
 }
 
 static void slow_free(struct slow *w)
@@ -332,15 +343,23 @@ static void make_done(struct chore *c)
 static void scram_begin(struct smtpd_session *s)
 {
 	struct smtpd_login *g = s->login;
-	struct account *a = account_find(s->srv->l, str_of(g->scram.user));
+	struct account *a = account_find(s->srv->l, str_of(g->scram.user)), *other;
 	const char *password = a ? a->conf->password : NULL;
 	struct keyed salt = salt_of(g->scram.user);
+	struct scram_verifier like;
 	struct slow *w;
 
 	str_copy(g->user, sizeof g->user, str_of(g->scram.user));
 	g->known = password && password[0] != '$';
 	g->verifier = (struct scram_verifier){ .rounds = SCRAM_ROUNDS, .salt_n = 16 };
-	memcpy(g->verifier.salt, salt.octets, 16);
+	/* Who is not there looks as those do who are: as many rounds, as long a salt. */
+	other = g->known ? NULL : first_verifier(s->srv);
+	if (other && scram_verifier_parse(str_of(other->conf->password), &like) &&
+		like.salt_n <= sizeof salt.octets) {
+		g->verifier.rounds = like.rounds;
+		g->verifier.salt_n = like.salt_n;
+	}
+	memcpy(g->verifier.salt, salt.octets, g->verifier.salt_n);
 	if (is_verifier(password)) {
 		g->known = scram_verifier_parse(str_of(password), &g->verifier);
 	} else if (g->known && is_made(a)) {

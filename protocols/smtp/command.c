@@ -268,6 +268,20 @@ static bool orcpt_value(struct smtp_command *c, struct str v)
 	return str_utf8_valid(v);
 }
 
+/* RFC 1870 §6.1: up to 20 digits, so more than any size there can be. */
+static bool size_value(struct smtp_command *c, struct str v)
+{
+	c->has_size = true;
+	if (v.n > SIZE_DIGITS)
+		return false;
+	for (size_t i = 0; i < v.n; i++)
+		if (v.p[i] < '0' || v.p[i] > '9')
+			return false;
+	if (!str_u64(v, &c->size))
+		c->size = UINT64_MAX;
+	return true;
+}
+
 /* Returns its bit, 0: not known, -1: a bad value. */
 static int one_param(struct smtp_command *c, struct str name, struct str v, bool has)
 {
@@ -276,8 +290,7 @@ static int one_param(struct smtp_command *c, struct str name, struct str v, bool
 
 	if (c->verb == SMTP_MAIL && str_ieq(name, STR("SIZE"))) {
 		bit = P_SIZE;
-		ok = ok && v.n <= SIZE_DIGITS && str_u64(v, &c->size);
-		c->has_size = true;
+		ok = ok && size_value(c, v);
 	} else if (c->verb == SMTP_MAIL && str_ieq(name, STR("BODY"))) {
 		bit = P_BODY;
 		ok = ok && body_value(c, v);

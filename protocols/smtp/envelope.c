@@ -102,7 +102,7 @@ static const struct smtp_reply *may_begin(struct smtpd_session *s)
 		return &no_hello;
 	if (s->mail)
 		return &nested;
-	if (s->srv->tls_mode == SMTPD_TLS_MUST && !s->tls && !(a && !s->authed && s->loopback))
+	if (s->srv->tls_mode == SMTPD_TLS_MUST && !s->tls)
 		return &need_tls;
 	return a || takes_bounces(s->srv) ? NULL : &need_auth;
 }

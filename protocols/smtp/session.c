@@ -353,6 +353,7 @@ void smtpd_lost(struct smtpd_session *s, const struct smtp_reply *r)
 #define REPLY(name, code, status, text) static const struct smtp_reply name = { code, status, text }
 REPLY(early, 554, "5.5.0", "you spoke before the greeting");
 REPLY(long_line, 500, "5.5.2", "the line is too long");
+REPLY(long_auth, 500, "5.5.6", "the line is too long for a login"); /* RFC 4954 §6 */
 REPLY(bare_lf, 521, "5.5.2", "lines end with CR LF, and a lone CR or LF stands nowhere");
 REPLY(nul, 521, "5.5.2", "a NUL stands in no command");
 REPLY(pipelined, 521, "5.5.0", "nothing may follow that before its answer");
@@ -527,10 +528,9 @@ static void take_line(struct smtpd_session *s, struct str line)
 /* Returns the octets of a whole line at the beginning, 0: there is none yet. */
 static size_t cut_line(struct smtpd_session *s, struct str bytes, struct str *line_r)
 {
-	size_t most =
-		s->state == SMTPD_AUTH || (bytes.n >= 5 && str_ieq(str_n(bytes.p, 5), STR("AUTH ")))
-			? SASL_LINE_MOST + 64
-			: SMTPD_LINE;
+	bool auth = s->state == SMTPD_AUTH ||
+		    (bytes.n >= 5 && str_ieq(str_n(bytes.p, 5), STR("AUTH ")));
+	size_t most = auth ? SASL_LINE_MOST + 64 : SMTPD_LINE;
 	const char *lf = memchr(bytes.p, '\n', bytes.n < most ? bytes.n : most), *cr;
 	size_t n = lf ? (size_t)(lf - bytes.p) : bytes.n;
 
@@ -545,7 +545,7 @@ static size_t cut_line(struct smtpd_session *s, struct str bytes, struct str *li
 	}
 	if (!lf) {
 		if (bytes.n >= most)
-			smtpd_lost(s, &long_line);
+			smtpd_lost(s, auth ? &long_auth : &long_line);
 		return 0;
 	}
 	*line_r = str_n(bytes.p, n - 1);

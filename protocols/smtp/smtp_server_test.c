@@ -5,11 +5,13 @@
 #include "tests/certs.h"
 
 #include <crypt.h>
+#include <ifaddrs.h>
 
-#define LISTENER(accounts, more)                                                          \
-	"{ name = \"submission\"; type = \"smtp\"; listen = \"127.0.0.1:0\"; accounts = " \
+#define LISTENER_AT(at, accounts, more)                                              \
+	"{ name = \"submission\"; type = \"smtp\"; listen = \"" at "\"; accounts = " \
 	"( " accounts " ); " more " }"
-#define TRUSTED "{ user = \"crm\"; password = \"secret\"; trust = [ \"127.0.0.1\" ]; }"
+#define LISTENER(accounts, more) LISTENER_AT("127.0.0.1:0", accounts, more)
+#define TRUSTED                  "{ user = \"crm\"; password = \"secret\"; trust = [ \"127.0.0.1\" ]; }"
 #define LIMITS                                                                                    \
 	"size_most = \"100KiB\"; recipients_most = 3; errors_most = 6; idle_commands_most = 12; " \
 	"hops_most = 4; command_wait = \"20s\"; data_wait = \"10s\"; per_address = 4;"
@@ -132,6 +134,7 @@ static void test_replies(void **state)
 		{ "VRFY postmaster", "252 2.1.5" },
 		{ "HELP", "214 2.0.0" },
 		{ "MAIL FROM:<a@b.example> SIZE=102401", "552 5.3.4" },
+		{ "MAIL FROM:<a@b.example> SIZE=99999999999999999999", "552 5.3.4" },
 		{ "MAIL FROM:<a@b.example> SIZE=102400 BODY=8BITMIME", "250 2.1.0" },
 		{ "RCPT TO:<a@nowhere.org>", "550 5.1.2" },
 		{ "RCPT TO:<postmaster>", "550 5.1.1" },
@@ -208,6 +211,17 @@ static void test_broken_off(void **state)
 	say_n(&c, line, sizeof line);
 	expect(&c, "500 5.5.2");
 	expect_end(&c);
+	for (int i = 0; i < 2; i++) { /* with AUTH, and where its answer goes on */
+		c = greeted();
+		if (i)
+			ask(&c, "AUTH PLAIN", "334 ");
+		else
+			say(&c, "AUTH PLAIN ");
+		for (int n = 0; n < 4; n++)
+			say_n(&c, line, sizeof line);
+		expect(&c, "500 5.5.6");
+		expect_end(&c);
+	}
 	/* what follows DATA before its answer is no mail */
 	c = greeted();
 	envelope(&c, "a@b.example", "b@x.example");
@@ -512,6 +526,55 @@ static void test_scram(void **state)
 	}
 }
 
+/* The first answer to a name, up to its salt's length and its rounds. */
+static void challenge_of(const char *user, unsigned *rounds_r, size_t *salt_r)
+{
+	struct client c = from_somewhere();
+	struct buf raw = BUF_INIT, b = BUF_INIT;
+	struct str rest, field, salt = STR_NONE;
+	char line[512];
+
+	snprintf(line, sizeof line, "n,,n=%s,r=abcdefgh", user);
+	sasl_base64_encode(str_of(line), &b);
+	snprintf(line, sizeof line, "AUTH SCRAM-SHA-256 %s", buf_cstr(&b));
+	ask(&c, line, "334 ");
+	assert_true(sasl_base64_decode(str_of(c.reply + 4), &raw));
+	rest = buf_view(&raw);
+	*rounds_r = 0;
+	while (str_cut(&rest, ',', &field)) {
+		if (str_starts(field, STR("s=")))
+			salt = str_skip(field, 2);
+		if (str_starts(field, STR("i=")))
+			*rounds_r = (unsigned)strtoul(field.p + 2, NULL, 10);
+	}
+	*salt_r = salt.n;
+	ask(&c, "*", "501 5.7.0");
+	quit(&c);
+	buf_free(&raw);
+	buf_free(&b);
+}
+
+/* What SCRAM asks of a name that does not exist is what it asks of one that does. */
+static void test_scram_tells_no_names(void **state)
+{
+	/* "pencil", with a salt of 12 octets and other rounds than ours */
+	static const char conf[] =
+		LISTENER("{ user = \"v\"; password = \"SCRAM-SHA-256$8192:AAECAwQFBgcICQoL$"
+			 "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=:"
+			 "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\"; }",
+			"");
+	unsigned rounds, other;
+	size_t salt, other_salt;
+
+	fx_begin(conf);
+	challenge_of("v", &rounds, &salt);
+	assert_int_equal(rounds, 8192);
+	challenge_of("nobody", &other, &other_salt);
+	assert_int_equal(rounds, other);
+	assert_int_equal(salt, other_salt);
+	fx_end();
+}
+
 static void test_failures(void **state)
 {
 	struct client c = from_somewhere(), other;
@@ -564,16 +627,22 @@ static void test_reload(void **state)
 static char tls_conf[700];
 static struct test_cert ca, cert;
 
-static void make_tls(const char *mode)
+static void make_tls_at(const char *listen, const char *mode)
 {
 	fx_folder();
 	ca = cert_make(fx.dir, "ca", NULL, NULL, -1, 10);
 	cert = cert_make(fx.dir, "server", &ca, "DNS:localhost,IP:127.0.0.1", -1, 10);
 	snprintf(tls_conf, sizeof tls_conf,
-		LISTENER("{ user = \"plain\"; password = \"pencil\"; }",
+		LISTENER_AT("%s",
+			"{ user = \"plain\"; password = \"pencil\"; trust = [ \"127.0.0.9\" ]; }",
 			"tls = { mode = \"%s\"; cert_file = \"%s\"; key_file = \"%s\"; };"),
-		mode, cert.cert_file, cert.key_file);
+		listen, mode, cert.cert_file, cert.key_file);
 	fx_start(tls_conf);
+}
+
+static void make_tls(const char *mode)
+{
+	make_tls_at("127.0.0.1:0", mode);
 }
 
 static void end_tls(void)
@@ -607,7 +676,27 @@ static void test_starttls(void **state)
 	assert_true(str_find(message_get(m, FIELD_OCTETS), STR(" with ESMTPSA id ")) > 0);
 	message_unref(&m);
 	quit(&c);
-	/* a login in clear (from loopback) does not count any more, either */
+	/* slipped in before the handshake */
+	c = greeted();
+	say(&c, "STARTTLS\r\nEHLO evil\r\n");
+	expect(&c, "521 5.5.0");
+	expect_end(&c);
+	c = greeted();
+	ask(&c, "STARTTLS", "220 2.0.0");
+	say(&c, "NOOP\r\n"); /* is no handshake */
+	assert_false(next_reply(&c) && c.reply[0] == '2');
+	hang_up(&c);
+	end_tls();
+}
+
+/* With "may" who is on loopback logs in in clear; that does not count any more under TLS. */
+static void test_starttls_after_login(void **state)
+{
+	struct client c;
+	char line[256];
+
+	make_tls("may");
+	plain_line(line, "plain", "pencil");
 	c = greeted();
 	ask(&c, line, "235 2.7.0");
 	ask(&c, "STARTTLS", "220 2.0.0");
@@ -619,16 +708,90 @@ static void test_starttls(void **state)
 	ask(&c, line, "235 2.7.0");
 	send_mail(&c, "a@shop.example", "b@x.example", "x\r\n");
 	quit(&c);
-	/* slipped in before the handshake */
+	end_tls();
+}
+
+/* "must" is for all: neither loopback nor being trusted is an exception. */
+static void test_must(void **state)
+{
+	struct client c;
+	char line[256];
+
+	make_tls("must");
+	plain_line(line, "plain", "pencil");
 	c = greeted();
-	say(&c, "STARTTLS\r\nEHLO evil\r\n");
-	expect(&c, "521 5.5.0");
-	expect_end(&c);
-	c = greeted();
+	assert_null(strstr(c.reply, "AUTH"));
+	ask(&c, line, "538 5.7.11");
+	quit(&c);
+	c = dial_from("127.0.0.9"); /* whom it trusts */
+	expect(&c, "220 ");
+	ask(&c, "EHLO x", "250-");
+	ask(&c, "MAIL FROM:<a@shop.example>", "530 5.7.0");
+	ask(&c, "NOOP", "250 2.0.0");
 	ask(&c, "STARTTLS", "220 2.0.0");
-	say(&c, "NOOP\r\n"); /* is no handshake */
-	assert_false(next_reply(&c) && c.reply[0] == '2');
-	hang_up(&c);
+	start_tls(&c);
+	ask(&c, "EHLO x", "250-");
+	send_mail(&c, "a@shop.example", "b@x.example", "x\r\n");
+	quit(&c);
+	end_tls();
+}
+
+/* An address of this host that is not loopback; false: it has none. */
+static bool own_address(union addr *a_r)
+{
+	struct ifaddrs *all, *i;
+	bool found = false;
+
+	if (getifaddrs(&all) != 0)
+		return false;
+	for (i = all; i && !found; i = i->ifa_next) {
+		if (!i->ifa_addr || i->ifa_addr->sa_family != AF_INET ||
+			addr_is_loopback(i->ifa_addr))
+			continue;
+		memcpy(&a_r->in, i->ifa_addr, sizeof a_r->in);
+		found = true;
+	}
+	freeifaddrs(all);
+	return found;
+}
+
+/* Passwords are not taken in clear from elsewhere, nor offered, whatever they are. */
+static void test_auth_in_clear(void **state)
+{
+	struct timeval patience = { .tv_sec = 60 };
+	struct client c = { 0 };
+	union addr to;
+	char line[256];
+
+	if (!own_address(&to))
+		skip();
+	make_tls_at("0.0.0.0:0", "may");
+	to.in.sin_port = htons(fx.port);
+	plain_line(line, "plain", "pencil");
+	for (int tls = 0; tls < 2; tls++) {
+		c = (struct client){ .fd = socket(AF_INET, SOCK_STREAM, 0) };
+		setsockopt(c.fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+		assert_int_equal(connect(c.fd, &to.sa, sizeof to.in), 0);
+		expect(&c, "220 ");
+		ask(&c, "EHLO x", "250-");
+		assert_null(strstr(c.reply, "AUTH"));
+		if (!tls) {
+			ask(&c, line, "538 5.7.11");
+			ask(&c, "AUTH LOGIN", "538 5.7.11");
+			ask(&c, "AUTH SCRAM-SHA-256", "538 5.7.11");
+			ask(&c, "AUTH CRAM-MD5", "538 5.7.11");
+			ask(&c, "MAIL FROM:<a@shop.example>", "250 2.1.0"); /* bounces */
+			ask(&c, "RCPT TO:<b@x.example>", "550 5.7.1");
+		} else {
+			ask(&c, "STARTTLS", "220 2.0.0");
+			start_tls(&c);
+			ask(&c, "EHLO x", "250-");
+			assert_non_null(strstr(c.reply, "AUTH PLAIN LOGIN SCRAM-SHA-256"));
+			ask(&c, line, "235 2.7.0");
+			send_mail(&c, "a@shop.example", "b@x.example", "x\r\n");
+		}
+		quit(&c);
+	}
 	end_tls();
 }
 
@@ -680,9 +843,13 @@ int main(void)
 		L(test_plain),
 		L(test_login),
 		L(test_scram),
+		cmocka_unit_test(test_scram_tells_no_names),
 		L(test_failures),
 		L(test_reload),
 		cmocka_unit_test(test_starttls),
+		cmocka_unit_test(test_starttls_after_login),
+		cmocka_unit_test(test_must),
+		cmocka_unit_test(test_auth_in_clear),
 		cmocka_unit_test(test_implicit),
 		cmocka_unit_test(test_greeting_pause),
 	};
