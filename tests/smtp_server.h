@@ -12,19 +12,28 @@
 
 /* Mail to *.example is taken, to bad.example refused by its channel, to down.example nobody carries
  * it just now; SMS to 46… */
+static uint16_t fx_far_port; /* mail to *@far.example goes there; 0: to nobody */
+
 static const char *fx_rest(void)
 {
-	return "mail = { hostname = \"mx.shop.example\"; secret = \"0123456789abcdef\";\n"
-	       "	bounce_domain = \"b.shop.example\"; };\n"
-	       "channels = ( { name = \"nul\"; type = \"null\"; media = [ \"sms\", \"email\" ]; "
-	       "},\n"
-	       "	{ name = \"bad\"; type = \"null\"; refuse = 1.0; },\n"
-	       "	{ name = \"down\"; type = \"smtp\"; host = \"127.0.0.1\"; port = 9; } );\n"
-	       "routes = ( { media = \"email\"; to = \"*@bad.example\"; via = [ \"bad\" ]; },\n"
-	       "	{ media = \"email\"; to = \"*@down.example\"; via = [ \"down\" ]; },\n"
-	       "	{ media = \"email\"; to = [ \"*.example\", \"*.invalid\" ]; via = [ "
-	       "\"nul\" ]; },\n"
-	       "	{ media = \"sms\"; to = \"46*\"; via = [ \"nul\" ]; } );\n";
+	static char text[2000];
+
+	snprintf(text, sizeof text,
+		"mail = { hostname = \"mx.shop.example\"; secret = \"0123456789abcdef\";\n"
+		"	bounce_domain = \"b.shop.example\"; };\n"
+		"channels = ( { name = \"nul\"; type = \"null\"; media = [ \"sms\", \"email\" ]; "
+		"},\n"
+		"	{ name = \"bad\"; type = \"null\"; refuse = 1.0; },\n"
+		"	{ name = \"far\"; type = \"smtp\"; host = \"127.0.0.1\"; port = %u; },\n"
+		"	{ name = \"down\"; type = \"smtp\"; host = \"127.0.0.1\"; port = 9; } );\n"
+		"routes = ( { media = \"email\"; to = \"*@%s.example\"; via = [ \"far\" ]; },\n"
+		"	{ media = \"email\"; to = \"*@bad.example\"; via = [ \"bad\" ]; },\n"
+		"	{ media = \"email\"; to = \"*@down.example\"; via = [ \"down\" ]; },\n"
+		"	{ media = \"email\"; to = [ \"*.example\", \"*.invalid\" ]; via = [ "
+		"\"nul\" ]; },\n"
+		"	{ media = \"sms\"; to = \"46*\"; via = [ \"nul\" ]; } );\n",
+		fx_far_port ? fx_far_port : 9u, fx_far_port ? "far" : "none");
+	return text;
 }
 
 /* The message with that id, the caller's. */

@@ -233,6 +233,22 @@ static void sent_done(struct store_op *op)
 	mem_free(&o);
 }
 
+/* Its submitter wants to hear that it was handed on, and to whom; nothing else keeps that. */
+static void keep_answer(struct flow_channel *c, const struct flight *f, const struct outcome *out)
+{
+	struct store_op *ev;
+
+	if (f->d.msg->media != MEDIA_EMAIL || !(f->d.msg->wants & WANT_DELIVERED) ||
+		!(f->d.msg->flags & MSG_OCTETS) || !out->final_word || out->told || !out->words[0])
+		return;
+	ev = store_op_new(OP_EVENT, NULL, NULL);
+	ev->event.id = f->d.msg->id;
+	ev->event.channel = c->pub.number;
+	str_copy(ev->event.what, sizeof ev->event.what, STR("answer"));
+	memcpy(ev->event.words, out->words, sizeof out->words);
+	store_do(gateway_store(c->gw), ev);
+}
+
 static void record_sent(
 	struct flow_channel *c, struct flight *f, unsigned part, const struct outcome *out)
 {
@@ -248,6 +264,7 @@ static void record_sent(
 		o->slot = f->slot;
 		f->slot = 0;
 	}
+	keep_answer(c, f, out);
 	o->op.sent.id = f->d.msg->id;
 	o->op.sent.msg = message_ref(f->d.msg);
 	o->op.sent.place = f->place;
@@ -491,8 +508,8 @@ static void breaker_trip(struct flow_channel *c, const struct outcome *o)
 		wait = o->delay;
 	c->breaker = BREAKER_OPEN;
 	c->breaker_until = loop_now(c->pub.loop) + wait;
-	snprintf(c->why, sizeof c->why, "%s%s%s", reason_text(o->reason), o->words[0] ? ": " : "",
-		o->words);
+	snprintf(c->why, sizeof c->why, "%s%s%.100s", reason_text(o->reason),
+		o->words[0] ? ": " : "", o->words);
 	channel_judge(c);
 	log_warn("channel stopped", F_STR("channel", c->pub.name), F_STR("why", c->why),
 		F_DUR("again_in", wait));

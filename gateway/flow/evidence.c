@@ -227,6 +227,28 @@ struct fetch {
 	void *ctx;
 };
 
+/* What was said last of it: by a report that came ("5.1.1 dsn: 550 …", of which the far side's own
+ * is left), or in answer to an attempt. */
+static void last_words(const struct store_view *v, char out[OUTCOME_WORDS])
+{
+	for (unsigned i = v->history_n; i--;) {
+		const struct store_history *h = &v->history[i];
+		struct str s = str_of(h->words);
+
+		if (!s.n || strcmp(h->what, "sent") == 0)
+			continue;
+		/* a state's word is none of these where the state has words of its own */
+		for (int k = 0; k < EV_KINDS && s.n; k++) {
+			ptrdiff_t at = str_find(s, STR(": "));
+
+			if (strcmp(h->what, words[k]) == 0)
+				s = at < 0 ? STR_NONE : str_skip(s, (size_t)at + 2);
+		}
+		str_copy(out, OUTCOME_WORDS, s);
+		return;
+	}
+}
+
 static void fetch_call(struct chore *w)
 {
 	struct fetch *f = (struct fetch *)w;
@@ -236,7 +258,7 @@ static void fetch_call(struct chore *w)
 	if (store_find(gateway_store(f->g), f->id, true, &v, &e) != 1)
 		return;
 	f->m = v.msg ? message_ref(v.msg) : NULL;
-	memcpy(f->words, v.words, sizeof f->words);
+	last_words(&v, f->words);
 	store_view_free(&v);
 }
 

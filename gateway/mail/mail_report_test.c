@@ -178,7 +178,8 @@ static void words(void **state)
 		const char *file, *words;
 	} cases[] = {
 		{ "dsn-postfix-unknown",
-			"550 5.1.1 <anna@example.com>: Recipient address rejected: User unknown" },
+			"mail.example.com said: 550 5.1.1 <anna@example.com>: Recipient address "
+			"rejected: User unknown" },
 		{ "qmail",
 			"550 5.1.1 <anna@example.com>: Recipient address rejected: User unknown" },
 		{ "exim-unrouteable", "Unrouteable address" },

@@ -196,7 +196,7 @@ bool report_address(struct str v, char *out)
 
 struct recipient {
 	char original[REPORT_ADDRESS], final[REPORT_ADDRESS];
-	struct str action, status, diagnostic; /* in the buffer of the reader */
+	struct str action, status, diagnostic, remote; /* in the buffer of the reader */
 	bool seen;
 };
 
@@ -206,7 +206,9 @@ static void read_group(struct str group, struct buf *keep, struct recipient *r)
 	size_t at = 0;
 	struct str name, v;
 
-	*r = (struct recipient){ .action = STR_NONE, .status = STR_NONE, .diagnostic = STR_NONE };
+	*r = (struct recipient){
+		.action = STR_NONE, .status = STR_NONE, .diagnostic = STR_NONE, .remote = STR_NONE
+	};
 	while (mime_next_field(group, &at, &name, &v)) {
 		size_t from = keep->n;
 
@@ -224,6 +226,8 @@ static void read_group(struct str group, struct buf *keep, struct recipient *r)
 			r->status = v;
 		else if (str_ieq(name, STR("Diagnostic-Code")))
 			r->diagnostic = v;
+		else if (str_ieq(name, STR("Remote-MTA")))
+			r->remote = v;
 		else
 			continue;
 		r->seen = true;
@@ -295,6 +299,22 @@ void report_judge(struct mail_report *r, unsigned code, struct str words)
 		r->reason = REASON_EXPIRED;
 }
 
+/* "mx.far.example said: 550 no such user", as our own channels say it. */
+static void use_words(struct mail_report *r, struct str remote, struct str words)
+{
+	size_t n;
+
+	remote = str_trim(remote);
+	if (remote.n && remote.n <= 128 && words.n && str_index(remote, ' ') < 0) {
+		report_words(remote, r->words, sizeof r->words);
+		n = strlen(r->words);
+		n += str_copy(r->words + n, sizeof r->words - n, STR(" said: "));
+		report_words(words, r->words + n, sizeof r->words - n);
+	} else {
+		report_words(words, r->words, sizeof r->words);
+	}
+}
+
 /* "smtp; 550-5.1.1 …": a status that says more than the field's is the one. */
 static void use_recipient(struct mail_report *r, const struct recipient *x, struct str expected)
 {
@@ -316,7 +336,7 @@ static void use_recipient(struct mail_report *r, const struct recipient *x, stru
 	if (expected.n && str_ieq(str_of(x->final), expected))
 		address = x->final;
 	str_copy(r->recipient, sizeof r->recipient, str_of(address));
-	report_words(words, r->words, sizeof r->words);
+	use_words(r, typed_value(x->remote), words);
 	if (r->kind == MAIL_REPORT_FAILED || r->kind == MAIL_REPORT_DELAYED)
 		report_judge(r, code, words);
 }

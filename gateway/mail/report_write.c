@@ -117,6 +117,8 @@ static struct str host_of(struct str remote)
 {
 	size_t n = 0;
 
+	if (remote.n && remote.p[0] == '[') /* an address alone */
+		return str_n(remote.p, (size_t)(str_index(remote, ']') + 1));
 	while (n < remote.n && remote.p[n] != '[' && remote.p[n] != ' ' && remote.p[n] != ':' &&
 		remote.p[n] != '(')
 		n++;

@@ -31,7 +31,7 @@ bool reason_parse(struct str word, enum reason *r_r);
 /* What waits for it waits because of what its recipient agreed to or when it may be sent. */
 bool reason_is_policy(enum reason r);
 
-enum { OUTCOME_WORDS = 96, OUTCOME_ID = 72 };
+enum { OUTCOME_WORDS = 384, OUTCOME_ID = 72 };
 
 struct outcome {
 	enum verdict verdict;
@@ -45,7 +45,7 @@ struct outcome {
 	bool dead;                 /* FAILED: there is no such address, never write to it again */
 	dur_t delay;               /* wished by the far side (Retry-After), 0: none */
 	char err[24];              /* the far side's code where words hold it, too: "5.1.1"; "" */
-	char words[OUTCOME_WORDS]; /* the far side's own, "" */
+	char words[OUTCOME_WORDS]; /* the far side's own, ""; "HOST said: …" where there are many */
 	char far_id[OUTCOME_ID];   /* its id for the message, as it wrote it, "" */
 	char key[OUTCOME_ID];      /* canonical form under which its receipt is looked up */
 };

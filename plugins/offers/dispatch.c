@@ -72,7 +72,7 @@ static void way_stops(struct way *y, enum stage stage, enum hold_reason hold, co
 {
 	y->stage = stage;
 	y->hold = hold;
-	snprintf(y->words, sizeof y->words, "%s", words);
+	str_copy(y->words, sizeof y->words, str_of(words));
 }
 
 /* A device whose token is blocked does not hold the others. */

@@ -120,6 +120,26 @@ static void promised(const struct relay_job *j, struct outcome *o)
 		snprintf(o->key, sizeof o->key, "mail %lu", j->d->msg->id);
 }
 
+/* "mx.far.example[192.0.2.1]:25 said: 550 5.1.1 no such user": which server it was matters where
+ * there are many, and report.c tells it to submitters (RFC 3464 §2.3.5). */
+static void put_who(const struct relay_session *s, struct outcome *o)
+{
+	struct str host = STR_NONE;
+	union addr a;
+	uint16_t port = s->to.port;
+	const char *name = s->to.name;
+	char words[OUTCOME_WORDS];
+	size_t n;
+
+	addr_split(str_of(s->peer), &host, &port);
+	if (!name[0] || addr_parse(str_of(name), 0, &a))
+		name = s->far_name; /* better than an address */
+	memcpy(words, o->words, sizeof words);
+	snprintf(o->words, sizeof o->words, "%.80s[%.*s]:%u said: ", name, STR_ARG(host), port);
+	n = strlen(o->words);
+	str_copy(o->words + n, sizeof o->words - n, str_of(words));
+}
+
 static void decide_by(
 	struct relay_session *s, struct relay_job *j, const struct reply *r, enum relay_step at)
 {
@@ -132,6 +152,10 @@ static void decide_by(
 		stat_inc(r->code < 500 ? &s->relay->stats.replies4 : &s->relay->stats.replies5);
 	else if (s->dsn && j->envelope.notify & NOTIFY_SUCCESS)
 		promised(j, &o);
+	if (r->code >= 400 || j->envelope.notify & NOTIFY_SUCCESS)
+		put_who(s, &o);
+	else
+		o.words[0] = '\0'; /* nobody asks */
 	decide(s, j, &o);
 }
 

@@ -73,8 +73,8 @@ static const struct conf_item account_specific_rows[] = { CONF_WHERE(struct smtp
 	CONF_CHECK(struct smtpd_account_conf, check_account), CONF_END };
 
 static const struct conf_item tls_rows[] = { CONF_STR(struct tls_conf, mode, "may",
-						     "may: STARTTLS is offered; must: no mail "
-						     "without it; implicit: TLS from the first "
+						     "may: STARTTLS is offered; must: no login "
+						     "and no mail without it; implicit: TLS from the first "
 						     "octet; none.",
 						     .check = check_mode),
 	CONF_FILE(struct tls_conf, cert_file, cert_hash, "Certificate chain (PEM).",

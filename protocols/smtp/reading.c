@@ -145,7 +145,8 @@ static struct message *text_message(struct smtpd_rcpt *r, struct str text)
 {
 	struct smtpd_mail *m = r->mail;
 	struct draft *d = &m->s->srv->draft;
-	char given[SMTP_PATH_MOST + 16];
+	struct smtpd_rcpt named = *r;
+	struct buf *b = &m->s->srv->work2;
 
 	d->head = (struct message){
 		.media = r->media,
@@ -158,11 +159,11 @@ static struct message *text_message(struct smtpd_rcpt *r, struct str text)
 	draft_put(d, FIELD_TO, str_of(r->phone));
 	draft_put(d, FIELD_TEXT, text);
 	draft_put(d, FIELD_REVERSE, smtp_path_text(&m->from));
-	if (!r->orcpt) { /* a report must name what the sender wrote to */
-		snprintf(given, sizeof given, "rfc822;%s", r->to);
-		r->orcpt = mem_dup(str_of(given));
-	}
-	smtpd_put_envelope(d, m, r);
+	/* A report must name what the sender wrote to, besides its own mark: report.c. */
+	buf_reset(b);
+	buf_printf(b, "%s\n%s", r->orcpt ? r->orcpt : "", r->to);
+	named.orcpt = buf_cstr(b);
+	smtpd_put_envelope(d, m, &named);
 	smtpd_put_id(d, m, r);
 	return draft_seal(d);
 }

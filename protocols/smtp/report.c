@@ -27,7 +27,7 @@ struct telling {
 	struct message *m;       /* the message that the note is about */
 	struct mail_envelope envelope;
 	struct dsn d;
-	char status[16], reporter[256], words[160], diagnostic[OUTCOME_WORDS];
+	char status[16], reporter[256], words[160], said[OUTCOME_WORDS]; /* the far side's */
 	struct buf original, out;
 	char spooled[SPOOL_NAME];
 	uint64_t most; /* octets of an original that goes back whole */
@@ -301,9 +301,9 @@ static void status_of(struct telling *t)
 	} else if (t->d.action == DSN_FAILED) {
 		struct smtp_reply y = smtpd_reply_of(n->reason);
 
-		/* that it was temporary once does not count at its end */
-		snprintf(t->status, sizeof t->status, "5%s",
-			n->state == STATE_EXPIRED ? ".4.7" : y.status + 1);
+		/* What was given up after waiting may go another time: class 4 (RFC 3463 §2). */
+		str_copy(t->status, sizeof t->status,
+			n->state == STATE_EXPIRED ? STR("4.4.7") : str_of(y.status));
 	}
 	t->d.status = str_of(t->status);
 	if (n->state == STATE_QUEUED && n->reason == REASON_NONE)
@@ -317,6 +317,28 @@ static void status_of(struct telling *t)
 	t->d.words = str_of(t->words);
 }
 
+/* "HOST said: REPLY", or words of ours; only what goes with the action. */
+static void far_side(struct telling *t, const char *words)
+{
+	struct str said, mark = STR(" said: ");
+	ptrdiff_t at;
+	bool good;
+
+	str_copy(t->said, sizeof t->said, str_of(words));
+	said = str_of(t->said);
+	at = str_find(said, mark);
+	if (at > 0 && str_index(str_n(said.p, (size_t)at), ' ') < 0) {
+		t->d.remote = str_n(said.p, (size_t)at);
+		said = str_skip(said, (size_t)at + mark.n);
+	}
+	good = said.n && said.p[0] == '2';
+	if (good != (t->d.action == DSN_RELAYED || t->d.action == DSN_DELIVERED)) {
+		t->d.remote = STR_NONE;
+		return;
+	}
+	t->d.diagnostic = said;
+}
+
 static bool is_high(struct str s)
 {
 	for (size_t i = 0; i < s.n; i++)
@@ -325,14 +347,20 @@ static bool is_high(struct str s)
 	return false;
 }
 
-/* The recipient as the sender knows it: of a gateway, what it wrote to. */
-static struct str recipient_of(const struct telling *t)
+/* The recipient as the sender knows it, and its own mark for that. Of a gateway: what it wrote to,
+ * which stands on a line of its own behind the mark (reading.c). */
+static void recipient_of(const struct telling *t, struct str *to_r, struct str *orcpt_r)
 {
-	struct str orcpt = t->envelope.orcpt, type;
+	struct str rest = t->envelope.orcpt, mark;
 
-	if (t->m->media != MEDIA_EMAIL && str_cut(&orcpt, ';', &type) && orcpt.n)
-		return orcpt;
-	return message_get(t->m, FIELD_TO);
+	*to_r = message_get(t->m, FIELD_TO);
+	*orcpt_r = rest;
+	if (t->m->media == MEDIA_EMAIL)
+		return;
+	str_cut(&rest, '\n', &mark);
+	*orcpt_r = mark;
+	if (rest.n)
+		*to_r = rest;
 }
 
 static void fetched(void *ctx, struct message *m, const char *words)
@@ -360,18 +388,13 @@ static void fetched(void *ctx, struct message *m, const char *words)
 	t->d.until = t->d.action == DSN_DELAYED ? m->expires : 0;
 	str_copy(t->reporter, sizeof t->reporter, str_of(smtpd_hostname(t->srv)));
 	t->d.reporter = str_of(t->reporter);
-	t->d.recipient = recipient_of(t);
-	t->d.orcpt = t->envelope.orcpt;
+	recipient_of(t, &t->d.recipient, &t->d.orcpt);
 	t->d.envid = t->envelope.envid;
 	t->d.smtputf8 = t->envelope.smtputf8 && (is_high(t->d.to) || is_high(t->d.recipient));
 	/* RET speaks of failures (RFC 3461 §4.3). */
 	t->whole = t->envelope.ret == RET_FULL && t->d.action == DSN_FAILED;
 	status_of(t);
-	/* What was said when it ended; what a bounce said is another's. */
-	if (t->d.action == DSN_FAILED && t->n->kind == NOTE_RECEIPT) {
-		str_copy(t->diagnostic, sizeof t->diagnostic, str_of(words));
-		t->d.diagnostic = str_of(t->diagnostic);
-	}
+	far_side(t, words);
 	t->chore.reply = t->srv->l->loop;
 	t->chore.call = write_call;
 	t->chore.done = write_done;

@@ -3,9 +3,118 @@
 #include "tests/smtp_server.h"
 #include "gateway/mail/report.h"
 
+#include <pthread.h>
+#include <stdio.h>
+
 #define LISTENER                                                                              \
 	"{ name = \"submission\"; type = \"smtp\"; listen = \"127.0.0.1:0\"; accounts = ( { " \
-	"user = \"crm\"; password = \"secret\"; trust = [ \"127.0.0.1\" ]; } ); }"
+	"user = \"crm\"; password = \"secret\"; trust = [ \"127.0.0.1\" ]; } ); "             \
+	"gateways = ( { domain = \"sms.gw.example\"; from = \"Shop\"; } ); }"
+
+/* ---- a mail server further on ---- */
+
+/* Answers by the recipient's name, and notes what it was told. One connection at a time. */
+static struct {
+	int fd;
+	pthread_t thread;
+	bool dsn;
+	pthread_mutex_t lock;
+	struct buf lines;
+} far = { .lock = PTHREAD_MUTEX_INITIALIZER };
+
+static const char *far_answer(const char *line)
+{
+	if (strncmp(line, "EHLO", 4) == 0)
+		return far.dsn ? "250-mx.far.example\r\n250 DSN" : "250 mx.far.example";
+	if (strcmp(line, "DATA") == 0)
+		return "354 go on";
+	if (strncmp(line, "RCPT TO:<nobody", 15) == 0)
+		return "550-5.1.1 <nobody@far.example>: Recipient address rejected: the account "
+		       "that you tried\r\n550-5.1.1 to reach does not exist. Please look for "
+		       "typos in it, or for spaces that are\r\n550 5.1.1 not needed, and see "
+		       "https://support.far.example/?p=nobody";
+	if (strncmp(line, "RCPT TO:<busy", 13) == 0)
+		return "450 4.2.1 too busy, come back later";
+	return strcmp(line, ".") == 0 ? "250 2.0.0 queued as FAR1" : "250 2.1.0 well";
+}
+
+static void far_talk(FILE *in, int fd)
+{
+	char line[4096];
+	bool data = false;
+
+	dprintf(fd, "220 mx.far.example ESMTP\r\n");
+	while (fgets(line, sizeof line, in)) {
+		line[strcspn(line, "\r\n")] = '\0';
+		pthread_mutex_lock(&far.lock);
+		buf_c(&far.lines, line);
+		buf_char(&far.lines, '\n');
+		pthread_mutex_unlock(&far.lock);
+		if (data && strcmp(line, ".") != 0)
+			continue;
+		data = strcmp(line, "DATA") == 0;
+		dprintf(fd, "%s\r\n", far_answer(line));
+		if (strcmp(line, "QUIT") == 0)
+			break;
+	}
+}
+
+static void *far_thread(void *ctx)
+{
+	int fd;
+
+	while ((fd = accept(far.fd, NULL, NULL)) >= 0) {
+		FILE *in = fdopen(fd, "r");
+
+		far_talk(in, fd);
+		fclose(in);
+	}
+	return NULL;
+}
+
+static void far_begin(bool dsn)
+{
+	union addr a;
+	socklen_t n = sizeof a.in;
+
+	far.dsn = dsn;
+	far.fd = socket(AF_INET, SOCK_STREAM, 0);
+	assert_true(addr_parse(STR("127.0.0.1"), 0, &a));
+	assert_int_equal(bind(far.fd, &a.sa, sizeof a.in), 0);
+	assert_int_equal(listen(far.fd, 16), 0);
+	assert_int_equal(getsockname(far.fd, &a.sa, &n), 0);
+	fx_far_port = ntohs(a.in.sin_port);
+	assert_int_equal(pthread_create(&far.thread, NULL, far_thread, NULL), 0);
+}
+
+static void far_end(void)
+{
+	shutdown(far.fd, SHUT_RDWR);
+	pthread_join(far.thread, NULL);
+	close(far.fd);
+	buf_free(&far.lines);
+	fx_far_port = 0;
+}
+
+/* Waits for the line that begins so; the caller's, or fails. */
+static void far_heard(const char *begins, char *out, size_t cap)
+{
+	for (int i = 0; i < 4000; i++) {
+		struct str rest, line;
+
+		pthread_mutex_lock(&far.lock);
+		rest = buf_view(&far.lines);
+		while (str_cut(&rest, '\n', &line))
+			if (str_starts(line, str_of(begins))) {
+				str_copy(out, cap, line);
+				pthread_mutex_unlock(&far.lock);
+				return;
+			}
+		pthread_mutex_unlock(&far.lock);
+		usleep(5000);
+	}
+	fail_msg("\"%s\" was not said", begins);
+}
 
 static unsigned reports; /* so far */
 
@@ -162,6 +271,18 @@ static void test_delayed(void **state)
 	no_report();
 }
 
+static enum state state_of(uint64_t id)
+{
+	struct store_view v;
+	enum state s;
+	struct err e;
+
+	assert_int_equal(store_find(gateway_store(fx.g), id, false, &v, &e), 1);
+	s = v.state;
+	store_view_free(&v);
+	return s;
+}
+
 static void ends_unknown(uint64_t id, enum reason why)
 {
 	struct store_op *op = store_op_new(OP_FINAL, NULL, NULL);
@@ -188,6 +309,68 @@ static void test_unknown(void **state)
 	no_report();
 }
 
+static int begin_far(void **state)
+{
+	far_begin(false);
+	return begin(state);
+}
+
+static int begin_far_dsn(void **state)
+{
+	far_begin(true);
+	return begin(state);
+}
+
+static int end_far(void **state)
+{
+	end(state);
+	far_end();
+	return 0;
+}
+
+/* Who said what, whole, in the order of RFC 3464 §2.3: of a refusal, of what was handed on, of what
+ * was tried until its time was over. */
+static void test_far_words(void **state)
+{
+	struct message *m;
+
+	one_mail("", "nobody@far.example", "");
+	m = next_report();
+	has(m, "\r\nFinal-Recipient: rfc822; nobody@far.example\r\nAction: failed\r\n"
+	       "Status: 5.1.1\r\nRemote-MTA: dns; mx.far.example\r\n"
+	       "Diagnostic-Code: smtp; 550 5.1.1 <nobody@far.example>: Recipient address\r\n "
+	       "rejected: ");
+	has(m, "\r\n https://support.far.example/?p=nobody\r\nLast-Attempt-Date: ");
+	has(m, "The answer of mx.far.example[127.0.0.1]:");
+	message_unref(&m);
+	one_mail("", "ok@far.example", " NOTIFY=SUCCESS");
+	m = next_report();
+	has(m, "\r\nAction: relayed\r\nStatus: 2.0.0\r\nRemote-MTA: dns; mx.far.example\r\n"
+	       "Diagnostic-Code: smtp; 250 2.0.0 queued as FAR1\r\n");
+	message_unref(&m);
+	one_mail("", "ok@far.example", "");
+	one_mail("", "busy@far.example", " NOTIFY=DELAY,FAILURE");
+	for (int i = 0; i < 400 && fx_stat("postern_smtp_dsn_total") == reports; i++) {
+		clock_shift(10 * DUR_MIN);
+		usleep(20000);
+	}
+	m = next_report();
+	has(m, "\r\nAction: delayed\r\nStatus: 4.");
+	has(m, "\r\nRemote-MTA: dns; mx.far.example\r\nDiagnostic-Code: smtp; 450 4.2.1 too "
+	       "busy, come back later\r\n");
+	has(m, "\r\nWill-Retry-Until: ");
+	message_unref(&m);
+	for (int i = 0; i < 4000 && fx_stat("postern_smtp_dsn_total") == reports; i++) {
+		clock_shift(DUR_HOUR);
+		usleep(20000);
+	}
+	m = next_report();
+	/* given up, and sending may succeed another time: class 4 (RFC 3463 §2) */
+	has(m, "\r\nAction: failed\r\nStatus: 4.4.7\r\nRemote-MTA: dns; mx.far.example\r\n"
+	       "Diagnostic-Code: smtp; 450 4.2.1 too busy, come back later\r\n");
+	message_unref(&m);
+}
+
 static void far_report(const char *token, const char *action, const char *status)
 {
 	struct client c = dial_from("127.0.9.1"); /* nobody's account */
@@ -203,8 +386,9 @@ static void far_report(const char *token, const char *action, const char *status
 		"Content-Type: multipart/report; report-type=delivery-status; boundary=b\r\n\r\n"
 		"--b\r\n\r\nwords\r\n--b\r\nContent-Type: message/delivery-status\r\n\r\n"
 		"Reporting-MTA: dns; far.example\r\n\r\nFinal-Recipient: rfc822; b@x.example\r\n"
-		"Action: %s\r\nStatus: %s\r\n\r\n--b--\r\n",
-		action, status);
+		"Action: %s\r\nStatus: %s\r\nRemote-MTA: dns; last.example\r\n"
+		"Diagnostic-Code: smtp; %c50 %s as it is\r\n\r\n--b--\r\n",
+		action, status, status[0], status);
 	say(&c, text);
 	ask(&c, ".", "250 2.0.0");
 	quit(&c);
@@ -229,7 +413,8 @@ static void test_passed_on(void **state)
 	no_report();
 	far_report(token, "failed", "5.1.1");
 	m = next_report();
-	has(m, "\r\nAction: failed\r\nStatus: 5.1.1\r\n");
+	has(m, "\r\nAction: failed\r\nStatus: 5.1.1\r\nRemote-MTA: dns; last.example\r\n"
+	       "Diagnostic-Code: smtp; 550 5.1.1 as it is\r\n");
 	message_unref(&m);
 	far_report(token, "failed", "5.1.1");
 	no_report();
@@ -247,6 +432,61 @@ static void test_passed_on(void **state)
 	message_unref(&m);
 }
 
+/* What was asked goes to a server that knows DSN as it was, its reports to us; what it says of
+ * success is said on, and of one that promised to report and never does nothing is said. */
+static void test_asked_of_the_next(void **state)
+{
+	char line[1000], *token, *at;
+	struct message *m;
+	uint64_t id;
+
+	one_mail(" RET=FULL ENVID=Q+2BQ", "ok@far.example",
+		" NOTIFY=SUCCESS,FAILURE,DELAY ORCPT=rfc822;list+2Bowner@x.example");
+	far_heard("RCPT TO:<ok@far.example>", line, sizeof line);
+	assert_string_equal(line, "RCPT TO:<ok@far.example> NOTIFY=SUCCESS,FAILURE,DELAY "
+				  "ORCPT=rfc822;list+2Bowner@x.example");
+	far_heard("MAIL FROM:<", line, sizeof line);
+	token = line + strlen("MAIL FROM:<");
+	at = strchr(token, '@');
+	assert_non_null(at);
+	assert_true(str_starts(str_of(at), STR("@b.shop.example> ")));
+	assert_non_null(strstr(at, " RET=FULL ENVID=Q+2BQ"));
+	*at = '\0';
+	no_report();
+	far_report(token, "delivered", "2.1.5");
+	m = next_report();
+	has(m, "\r\nOriginal-Envelope-Id: Q+Q\r\n");
+	has(m, "\r\nOriginal-Recipient: rfc822;list+owner@x.example\r\n");
+	has(m, "\r\nAction: delivered\r\nStatus: 2.1.5\r\nRemote-MTA: dns; last.example\r\n"
+	       "Diagnostic-Code: smtp; 250 2.1.5 as it is\r\n");
+	message_unref(&m);
+	id = one_mail("", "silent@far.example", " NOTIFY=SUCCESS,FAILURE");
+	far_heard("RCPT TO:<silent@far.example> NOTIFY=SUCCESS,FAILURE", line, sizeof line);
+	for (int i = 0; i < 2000 && state_of(id) != STATE_UNKNOWN; i++) {
+		clock_shift(DUR_HOUR);
+		usleep(20000);
+	}
+	assert_int_equal(state_of(id), STATE_UNKNOWN);
+	no_report();
+}
+
+/* A gateway's recipient is told as the sender wrote it, and the sender's own mark as it gave it. */
+static void test_gateway(void **state)
+{
+	struct message *m;
+
+	one_mail("", "+46700000001@sms.gw.example", " NOTIFY=SUCCESS");
+	m = next_report();
+	has(m, "\r\nFinal-Recipient: rfc822; +46700000001@sms.gw.example\r\n");
+	hasnt(m, "Original-Recipient"); /* RFC 3461 §6.3: none was given */
+	message_unref(&m);
+	one_mail("", "+46700000001@sms.gw.example", " NOTIFY=SUCCESS ORCPT=rfc822;anna@x.example");
+	m = next_report();
+	has(m, "\r\nOriginal-Recipient: rfc822;anna@x.example\r\n"
+	       "Final-Recipient: rfc822; +46700000001@sms.gw.example\r\n");
+	message_unref(&m);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -256,6 +496,9 @@ int main(void)
 		T(test_delayed),
 		T(test_passed_on),
 		T(test_unknown),
+		T(test_gateway),
+		cmocka_unit_test_setup_teardown(test_far_words, begin_far, end_far),
+		cmocka_unit_test_setup_teardown(test_asked_of_the_next, begin_far_dsn, end_far),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
