@@ -10,10 +10,10 @@
 #include <netinet/tcp.h>
 #include <openssl/ssl.h>
 
-/* Mail to *.example is taken, to bad.example refused by its channel, to down.example nobody carries
- * it just now; SMS to 46… */
 static uint16_t fx_far_port; /* mail to *@far.example goes there; 0: to nobody */
 
+/* Mail to *.example is taken, to bad.example refused by its channel, to down.example nobody carries
+ * it just now; SMS to 46… */
 static const char *fx_rest(void)
 {
 	static char text[2000];

@@ -167,7 +167,9 @@ static void put_words(struct buf *t, const struct dsn *d)
 		buf_printf(t, "\nThe answer of %.*s was:\n\n    %.*s\n", STR_ARG(d->remote),
 			STR_ARG(d->diagnostic));
 	else if (d->diagnostic.n)
-		buf_printf(t, "\nThe answer was:\n\n    %.*s\n", STR_ARG(d->diagnostic));
+		buf_printf(t, "\n%s:\n\n    %.*s\n",
+			is_reply(d->diagnostic) ? "The answer was" : "In detail",
+			STR_ARG(d->diagnostic));
 	if (d->action == DSN_FAILED)
 		buf_c(t, "\nIt will not be tried again.\n");
 	if (d->action == DSN_DELAYED && d->until) {

@@ -79,6 +79,9 @@ struct smtp_reply smtpd_reply_of(enum reason r)
 	case REASON_POLICY:
 	case REASON_CONSENT:
 	case REASON_SUPPRESSION:
+	case REASON_QUIET_HOURS:
+	case REASON_CAP:
+	case REASON_LEFT:
 		y = (struct smtp_reply){ 550, "5.7.1", y.text };
 		break;
 	case REASON_TOO_LONG:
