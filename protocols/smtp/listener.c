@@ -72,18 +72,20 @@ static const struct conf_item account_specific_rows[] = { CONF_WHERE(struct smtp
 		"SMTP sessions at a time (max_binds does not count here)."),
 	CONF_CHECK(struct smtpd_account_conf, check_account), CONF_END };
 
-static const struct conf_item tls_rows[] = { CONF_STR(struct tls_conf, mode, "may",
-						     "may: STARTTLS is offered; must: no login "
-						     "and no mail without it; implicit: TLS from the first "
-						     "octet; none.",
-						     .check = check_mode),
+static const struct conf_item tls_rows[] = {
+	CONF_STR(struct tls_conf, mode, "may",
+		"may: STARTTLS is offered; must: no login "
+		"and no mail without it; implicit: TLS from the first "
+		"octet; none.",
+		.check = check_mode),
 	CONF_FILE(struct tls_conf, cert_file, cert_hash, "Certificate chain (PEM).",
 		.flags = CONF_REQUIRED),
 	CONF_FILE(
 		struct tls_conf, key_file, key_hash, "Private key (PEM).", .flags = CONF_REQUIRED),
 	CONF_FILE(struct tls_conf, ca_file, ca_hash,
 		"Clients must have a certificate that these authorities signed (PEM)."),
-	CONF_END };
+	CONF_END
+};
 
 static const struct conf_item gateway_rows[] = { CONF_WHERE(struct smtpd_gateway_conf, at),
 	CONF_STR(struct smtpd_gateway_conf, domain, NULL,
