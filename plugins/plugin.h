@@ -155,8 +155,6 @@ struct plugin_setup {
 unsigned plugin_channel_media(const struct plugin_setup *s, const char *name);
 /* Media for which some route takes what the plugin sends to some address. */
 unsigned plugin_routed_media(const struct plugin_setup *s);
-/* The i-th channel's name, NULL behind the last: for "did you mean". */
-const char *plugin_channel_at(const struct plugin_setup *s, size_t i);
 
 /* What the plugin loaded last, valid until plugin_leave(). Not for long: a reload waits. Any thread
  * but the writer, where call->conf is. */

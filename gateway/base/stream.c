@@ -764,11 +764,6 @@ void stream_limit_in(struct stream *s, size_t in_most)
 	stream_waits(s);
 }
 
-struct loop *stream_loop(const struct stream *s)
-{
-	return s->loop;
-}
-
 const char *stream_peer(const struct stream *s)
 {
 	return s->peer;

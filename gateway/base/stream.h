@@ -68,7 +68,6 @@ int stream_start_tls(struct stream *s, struct tls_client *c, struct tls_server *
  * what the kernel takes at the end of this turn is sent; otherwise the far side is waited for to
  * close as well, so that no reset eats the last bytes. A loop that ends ends lingering too. */
 void stream_close(struct stream **sp, dur_t linger);
-struct loop *stream_loop(const struct stream *s);
 const char *stream_peer(const struct stream *s); /* "192.0.2.1:4711", "[2001:db8::1]:4711" */
 const struct sockaddr *stream_peer_addr(const struct stream *s);
 bool stream_is_tls(const struct stream *s);

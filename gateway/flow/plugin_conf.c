@@ -91,13 +91,6 @@ unsigned plugin_channel_media(const struct plugin_setup *setup, const char *name
 	return 0;
 }
 
-const char *plugin_channel_at(const struct plugin_setup *setup, size_t i)
-{
-	const struct settings *s = setup->settings;
-
-	return i < s->channels_n ? s->channels[i].name : NULL;
-}
-
 static unsigned route_media(const struct plugin_setup *setup, const struct route_conf *r)
 {
 	unsigned asked = r->media_n ? 0 : MEDIA_ANY, carried = 0;

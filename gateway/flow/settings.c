@@ -1,6 +1,7 @@
 /* The rows of the configuration, and the checks that need more than one of them. See settings.h. */
 #include "gateway/flow/settings.h"
 #include "gateway/base/log.h"
+#include "gateway/model/address.h"
 
 #include <fcntl.h>
 #include <unistd.h>
@@ -462,6 +463,17 @@ static const char *host_name(struct arena *a)
 	return arena_cstr(a, str_of(host));
 }
 
+static void check_country(struct settings *s, struct conf_faults *f)
+{
+	struct address_country c = { 0 };
+	struct err e;
+
+	if (str_copy(c.code, sizeof c.code, str_of(s->country)) >= sizeof c.code)
+		conf_fault_at(f, &s->at, "country", "has more than 3 digits");
+	else if (address_country_check(&c, &e) != 0)
+		conf_fault_at(f, &s->at, "country", "%s", e.text);
+}
+
 static struct settings *settings_checked(
 	struct settings *s, struct arena *a, const char *dir, struct conf_faults *f)
 {
@@ -471,11 +483,7 @@ static struct settings *settings_checked(
 		check_http(s, f);
 		check_policies(s, f);
 		check_mail(s, f);
-		for (const char *c = s->country; *c; c++)
-			if (*c < '0' || *c > '9') {
-				conf_fault_at(f, &s->at, "country", "must be digits (\"46\")");
-				break;
-			}
+		check_country(s, f);
 		s->arena = a;
 		if (!s->node[0])
 			s->node = host_name(a);

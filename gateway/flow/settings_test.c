@@ -136,6 +136,8 @@ static void test_faults(void **state)
 		{ "retention = \"soon\";", "retention" },
 		{ "retention = \"1s\";", "retention" },
 		{ "country = \"46x\";", "country" },
+		{ "country = \"046\";", "begins with 0" },
+		{ "country = \"46461\";", "more than 3 digits" },
 		{ "store = { engine = \"paper\"; };", "not a store engine" },
 		{ "http = { listen = \"8080\"; };", "address:port" },
 		{ "http = { listen = \"0.0.0.0:8080\"; };", "loopback" },

@@ -67,24 +67,9 @@ struct str http_body(const struct http_request *r)
 	return buf_view(&r->body);
 }
 
-const struct sockaddr *http_peer(const struct http_request *r)
-{
-	return &r->peer.sa;
-}
-
-const char *http_peer_text(const struct http_request *r)
-{
-	return r->peer_text;
-}
-
 void *http_owner(const struct http_request *r)
 {
 	return r->route->owner;
-}
-
-struct arena *http_arena(struct http_request *r)
-{
-	return r->arena;
 }
 
 void http_set_state(struct http_request *r, void *state)

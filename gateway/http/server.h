@@ -84,11 +84,7 @@ bool http_arg_at(const struct http_request *r, unsigned i, struct str *name_r, s
 /* Content-Type without its parameters equals type (any case). */
 bool http_type_is(const struct http_request *r, const char *type);
 struct str http_body(const struct http_request *r); /* gathered; from end() on */
-const struct sockaddr *http_peer(const struct http_request *r);
-const char *http_peer_text(const struct http_request *r); /* "192.0.2.1:4711" */
 void *http_owner(const struct http_request *r);
-/* Dies after the answer, once no callback runs any more. One thread at a time. */
-struct arena *http_arena(struct http_request *r);
 /* The owner's own, NULL at first. */
 void http_set_state(struct http_request *r, void *state);
 void *http_state(const struct http_request *r);

@@ -29,26 +29,10 @@ enum verdict reason_verdict(enum reason r)
 	return reasons[r].verdict;
 }
 
-enum outcome_scope reason_scope(enum reason r)
-{
-	return reasons[r].scope;
-}
-
 bool reason_is_policy(enum reason r)
 {
 	return r == REASON_POLICY || r == REASON_CONSENT || r == REASON_QUIET_HOURS ||
 	       r == REASON_CAP || r == REASON_SUPPRESSION || r == REASON_MODERATION;
-}
-
-bool reason_parse(struct str word, enum reason *r_r)
-{
-	for (int i = 0; i < REASON_COUNT; i++) {
-		if (str_is(word, reasons[i].word)) {
-			*r_r = (enum reason)i;
-			return true;
-		}
-	}
-	return false;
 }
 
 struct outcome outcome_of(enum reason r)

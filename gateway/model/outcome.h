@@ -26,8 +26,6 @@ enum reason {
 const char *reason_word(enum reason r);
 const char *reason_text(enum reason r);
 enum verdict reason_verdict(enum reason r);
-enum outcome_scope reason_scope(enum reason r);
-bool reason_parse(struct str word, enum reason *r_r);
 /* What waits for it waits because of what its recipient agreed to or when it may be sent. */
 bool reason_is_policy(enum reason r);
 

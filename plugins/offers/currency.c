@@ -168,8 +168,3 @@ struct str currency_short(const struct currency *c, struct tongue t)
 
 	return str_of(w && w->brief ? w->brief : c->usual.brief ? c->usual.brief : c->code);
 }
-
-bool currency_speaks(const struct currency *c, struct tongue t)
-{
-	return own_words(c, t) != NULL;
-}

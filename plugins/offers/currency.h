@@ -25,7 +25,5 @@ struct str currency_name(
 	const struct currency *c, struct tongue t, int64_t ten_thousandths, unsigned decimals);
 /* "pts"; the code when it has none. */
 struct str currency_short(const struct currency *c, struct tongue t);
-/* Has it names of its own in this language (or its base)? */
-bool currency_speaks(const struct currency *c, struct tongue t);
 
 #endif

@@ -75,7 +75,6 @@ enum filter_word {
 	FILTER_WORD_OBJECT, /* an offer, mailing or task */
 	FILTER_WORDS
 };
-const char *filter_word_word(enum filter_word w); /* "event", "subscription row" */
 
 /* What a text is compiled against. */
 struct filter_env {

@@ -60,11 +60,6 @@ const char *filter_fn_word(enum filter_fn fn)
 	return fns[fn].word;
 }
 
-const char *filter_word_word(enum filter_word w)
-{
-	return kinds[w];
-}
-
 unsigned filter_fn_args(enum filter_fn fn)
 {
 	unsigned n = 0;

@@ -19,8 +19,6 @@ int task_fire(struct work *w, unsigned most, mono_t until, unsigned *sent_r, boo
 int task_next_due(struct work *w, wall_t *due_r);
 /* The same, at most so long ahead: for who asks again whenever somebody new has come. */
 int task_next_within(struct work *w, dur_t most, wall_t *due_r);
-/* As JSON for posternctl: each task's runs of its last dates. */
-int task_describe(struct work *w, struct buf *out);
 
 /* On which day of that year a birthday (month * 100 + day) is kept; false: on none (29 February
  * with leap_day = "skip"). leap_day as in struct task_conf. Pure. */

@@ -43,7 +43,6 @@ const char *template_name(const struct template *t);
 unsigned template_media(const struct template *t); /* MEDIA_BITs that it has in some language */
 /* Does any of its texts take its value from that slot? What costs a query need not be fetched. */
 bool template_uses(const struct template *t, unsigned slot);
-const struct template_conf *template_conf_of(const struct template *t);
 
 /* The version: HMAC-SHA256, in hex, of the template's source, which includes the files it names.
  * Equal digests render equal. The source can be kept and compiled again later, when the files of

@@ -38,11 +38,6 @@ unsigned template_media(const struct template *t)
 	return t->media;
 }
 
-const struct template_conf *template_conf_of(const struct template *t)
-{
-	return t->conf;
-}
-
 bool template_uses(const struct template *t, unsigned slot)
 {
 	return slot < SLOT_MOST && (t->slots[slot / 32] & 1u << slot % 32);

@@ -938,7 +938,6 @@ static void names(void **state)
 {
 	uint32_t v;
 	uint16_t tag;
-	enum smpp_class cls;
 	struct buf b = BUF_INIT;
 
 	assert_string_equal(smpp_command_name(SM), "submit_sm");
@@ -987,10 +986,7 @@ static void names(void **state)
 	assert_int_equal(smpp_status_class(0x45), SMPP_CLASS_AMBIGUOUS);
 	assert_int_equal(smpp_status_class(0x400), SMPP_CLASS_VENDOR);
 	assert_int_equal(smpp_status_class(0xdead), SMPP_CLASS_VENDOR);
-	assert_true(smpp_class_by_name(STR("throttle"), &cls));
-	assert_int_equal(cls, SMPP_CLASS_THROTTLE);
 	assert_string_equal(smpp_class_name(SMPP_CLASS_VENDOR), "vendor");
-	assert_false(smpp_class_by_name(STR("none"), &cls));
 
 	assert_string_equal(smpp_tag_name(0x0424), "message_payload");
 	assert_string_equal(smpp_tag_name(0x0428), "congestion_state");

@@ -112,17 +112,6 @@ const char *smpp_class_name(enum smpp_class c)
 	return class_names[c];
 }
 
-bool smpp_class_by_name(struct str name, enum smpp_class *class_r)
-{
-	for (size_t i = 0; i < sizeof class_names / sizeof *class_names; i++) {
-		if (str_is(name, class_names[i])) {
-			*class_r = (enum smpp_class)i;
-			return true;
-		}
-	}
-	return false;
-}
-
 const char *smpp_command_name(uint32_t command)
 {
 	switch (command) {

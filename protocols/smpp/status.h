@@ -37,7 +37,5 @@ void smpp_status_put(struct buf *b, uint32_t status);
 bool smpp_status_by_name(struct str name, uint32_t *status_r);
 enum smpp_class smpp_status_class(uint32_t status);
 const char *smpp_class_name(enum smpp_class c); /* "throttle" … */
-/* False: not the name of a class. For a channel's override table. */
-bool smpp_class_by_name(struct str name, enum smpp_class *class_r);
 
 #endif

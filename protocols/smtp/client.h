@@ -84,7 +84,6 @@ struct relay_conf {
 	struct dns_conf dns;
 };
 extern const struct conf_item relay_rows[], relay_link_rows[];
-const char *relay_tls_word(enum relay_tls m);
 bool relay_is_mx(const struct relay_conf *c);
 /* Is the far side's certificate to be checked? With "may" only when it is said. */
 bool relay_verifies(const struct relay_link_conf *l);
@@ -354,7 +353,6 @@ unsigned site_most(const struct relay_site *s); /* connections */
 /* The next mail for a connection that has room, or NULL. */
 struct relay_job *site_next(struct relay_site *s);
 struct relay_job *site_take(struct relay_site *s); /* whatever its rate */
-void site_put_back(struct relay_site *s, struct relay_job *j);
 /* Where its host stands now among the site's, which may be others than when it began; hosts_n: it
  * is none of them any more. */
 unsigned site_host_of(const struct relay_session *s);

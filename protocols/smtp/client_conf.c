@@ -32,11 +32,6 @@ static const struct conf_word chunking_words[] = {
 	{ NULL },
 };
 
-const char *relay_tls_word(enum relay_tls m)
-{
-	return conf_word_of(tls_words, m);
-}
-
 bool relay_is_mx(const struct relay_conf *c)
 {
 	return str_is(str_of(c->link.host), "mx");

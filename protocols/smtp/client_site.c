@@ -88,15 +88,6 @@ struct relay_job *site_take(struct relay_site *s)
 	return j;
 }
 
-void site_put_back(struct relay_site *s, struct relay_job *j)
-{
-	j->state = JOB_WAITS;
-	j->session = NULL;
-	list_prepend(&s->waiting, &j->link);
-	s->waiting_n++;
-	site_feed_later(s);
-}
-
 void site_give_back(struct relay_site *s, enum reason reason, const char *why)
 {
 	struct outcome o = relay_failed(reason, "", "%s", why);

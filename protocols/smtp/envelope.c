@@ -57,11 +57,6 @@ void smtpd_mail_reset(struct smtpd_session *s)
 	smtpd_mail_free(&s->mail);
 }
 
-struct account *smtpd_account_of(struct smtpd_session *s)
-{
-	return s->account;
-}
-
 /* Patterns are those of str_glob(); of the address only the domain is without case. */
 bool smtpd_may_write_as(const struct account *a, struct str address)
 {

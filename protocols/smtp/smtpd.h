@@ -295,8 +295,7 @@ void smtpd_auth_warm(struct smtpd *srv);
 /* ---- envelope.c ---- */
 void smtpd_mail_from(struct smtpd_session *s, const struct smtp_command *c);
 void smtpd_rcpt_to(struct smtpd_session *s, const struct smtp_command *c);
-struct account *smtpd_account_of(struct smtpd_session *s); /* logged in, or trusted; NULL */
-void smtpd_mail_reset(struct smtpd_session *s);            /* RSET, EHLO, the end */
+void smtpd_mail_reset(struct smtpd_session *s); /* RSET, EHLO, the end */
 void smtpd_mail_free(struct smtpd_mail **mp);
 /* May the account write as that? Domains in any case of letters. */
 bool smtpd_may_write_as(const struct account *a, struct str address);

@@ -15,8 +15,8 @@ const struct sim_command sim_commands[] = {
 	{ "smtp", "a mail server: takes mail and tells what it took", sim_smtp_main },
 	{ "mail", "a submitter of mail, through libesmtp", sim_mail_main },
 	{ "ceiling", "ESME straight to SMSC: what these tools can do at most", sim_ceiling_main },
-	{ "prove", "holds what was acknowledged against what an SMSC took", sim_prove_main },
-	{ "control", "a command to a running smsc", sim_control_main },
+	{ "prove", "holds what was acknowledged against what smsc or smtp took", sim_prove_main },
+	{ "control", "a command to a running smsc or smtp", sim_control_main },
 	{ "codecs", "our quick codec held against libsmpp34", sim_codecs_main },
 	{ .name = NULL },
 };
