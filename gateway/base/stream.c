@@ -69,6 +69,7 @@ struct stream {
 	struct tls_client *client; /* to begin with once connected */
 	struct buf in, out, wire;  /* wire: what goes out as it is: ciphertext */
 	size_t out_sent, wire_sent, discarded;
+	uint64_t out_left; /* of out, since the beginning: handed on */
 	struct err *why;
 	union addr addr;
 	char peer[ADDR_TEXT];
@@ -193,6 +194,7 @@ static bool stream_send(struct stream *s, struct buf *b, size_t *sent)
 
 		if (n >= 0) {
 			*sent += (size_t)n;
+			s->out_left += b == &s->out ? (size_t)n : 0;
 			continue;
 		}
 		if (errno == EINTR)
@@ -230,6 +232,7 @@ static bool stream_encrypt(struct stream *s)
 		return false;
 	}
 	s->out_sent += n;
+	s->out_left += n;
 	if (s->out_sent == s->out.n)
 		s->out.n = s->out_sent = 0;
 	return true;
@@ -327,6 +330,7 @@ int stream_start_tls(struct stream *s, struct tls_client *c, struct tls_server *
 		return err_set(e, ERR_INPUT, "STARTTLS: input before the handshake");
 	/* What was written so far goes ahead, as it is. */
 	buf_add(&s->wire, s->out.p ? s->out.p + s->out_sent : "", s->out.n - s->out_sent);
+	s->out_left += s->out.n - s->out_sent;
 	s->out.n = s->out_sent = 0;
 	stream_shake_begin(s, c, sv);
 	timer_in(s->loop, &s->timer, s->lim.connect);
@@ -740,6 +744,21 @@ bool stream_full(const struct stream *s)
 size_t stream_unsent(const struct stream *s)
 {
 	return stream_left(s);
+}
+
+uint64_t stream_position(const struct stream *s)
+{
+	return s->out_left + s->out.n - s->out_sent;
+}
+
+uint64_t stream_sent(const struct stream *s)
+{
+	return s->out_left;
+}
+
+void stream_drop(struct stream *s)
+{
+	stream_break(s);
 }
 
 void stream_pause(struct stream *s, bool paused)

@@ -58,6 +58,11 @@ struct buf *stream_out(struct stream *s);
 void stream_written(struct stream *s);
 bool stream_full(const struct stream *s);
 size_t stream_unsent(const struct stream *s);
+/* Octets of output since the beginning: how many were written, and how many have been handed to the
+ * kernel (or to TLS) and may be with the far side; the latter stays known when the stream ends. */
+uint64_t stream_position(const struct stream *s);
+uint64_t stream_sent(const struct stream *s);
+void stream_drop(struct stream *s); /* what is unsent never leaves, and nothing that follows */
 /* Stops and resumes reading. On resuming, what was not consumed is shown again, later. */
 void stream_pause(struct stream *s, bool paused);
 void stream_limit_in(struct stream *s, size_t in_most);

@@ -4,6 +4,8 @@
 #include "gateway/mail/content.h"
 #include "gateway/mail/mime_out.h"
 
+#include <unistd.h>
+
 enum { MOST = 100, NAME_MOST = 255, TYPE_MOST = 255, CID_MOST = 200, URL_MOST = 2000 };
 
 static const struct {
@@ -151,7 +153,7 @@ static int take_one(json_t *o, size_t i, struct attachment *a, struct err *e)
 	json_t *v;
 	size_t octets, place;
 
-	*a = (struct attachment){ STR_NONE, STR_NONE, STR_NONE, STR_NONE, STR_NONE, false };
+	*a = (struct attachment){ STR_NONE, STR_NONE, STR_NONE, STR_NONE, STR_NONE };
 	if (!json_is_object(o))
 		return fault(e, i, "", "must be an object");
 	json_object_foreach(o, key, v)
@@ -198,7 +200,7 @@ int attachments_read(struct str json, struct attachments *a_r, struct err *e)
 {
 	json_error_t fault_at;
 
-	*a_r = (struct attachments){ 0 };
+	*a_r = (struct attachments){ .fd = -1 };
 	if (!json.n)
 		return 0;
 	a_r->root = json_loadb(json.p, json.n, JSON_REJECT_DUPLICATES, &fault_at);
@@ -231,7 +233,9 @@ fail:
 
 void attachments_free(struct attachments *a)
 {
+	if (a->fd >= 0)
+		close(a->fd);
 	json_decref(a->root);
 	mem_free(&a->v);
-	*a = (struct attachments){ 0 };
+	*a = (struct attachments){ .fd = -1 };
 }

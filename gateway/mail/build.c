@@ -11,9 +11,9 @@
 #include "gateway/base/mem.h"
 #include "gateway/mail/content.h"
 #include "gateway/mail/mime_out.h"
+#include "gateway/mail/pieces.h"
 #include "gateway/model/address.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -23,9 +23,9 @@ struct build {
 	const struct mail_conf *c;
 	const struct message *m;
 	struct buf *out;
+	struct mail_pieces *p; /* out is its text; NULL: all is made in memory */
 	struct str text, html;
 	struct buf made_text, made_html; /* what they point to when it is not the message */
-	struct buf file;                 /* attachments from the spool */
 	struct attachments a;
 	char host[HOST_MOST];
 	char mark[20]; /* of boundaries */
@@ -320,10 +320,12 @@ static void boundary(struct build *b, char level)
 	buf_printf(b->out, "--%s%c\r\n", b->mark, level);
 }
 
-static void begin_multipart(struct build *b, const char *subtype, char level)
+/* eightbit: a part of it is (RFC 2045 §6.4). */
+static void begin_multipart(struct build *b, const char *subtype, char level, bool eightbit)
 {
-	buf_printf(b->out, "Content-Type: multipart/%s;%s\r\n\tboundary=\"%s%c\"\r\n\r\n", subtype,
-		level == 'r' ? " type=\"text/html\";" : "", b->mark, level);
+	buf_printf(b->out, "Content-Type: multipart/%s;%s\r\n\tboundary=\"%s%c\"\r\n%s\r\n",
+		subtype, level == 'r' ? " type=\"text/html\";" : "", b->mark, level,
+		eightbit ? "Content-Transfer-Encoding: 8bit\r\n" : "");
 }
 
 static void end_multipart(struct build *b, char level)
@@ -341,7 +343,8 @@ static void put_text_part(struct build *b, const char *subtype, struct str text)
 	mime_text_body(b->out, text, e);
 }
 
-/* The type said, its parameters written anew; a mail as an attachment could not be in base64. */
+/* The type said, its parameters written anew. What must not be in base64 and cannot go as it is
+ * (RFC 2046 §5.2) is octets. */
 static void put_type(struct buf *o, const struct attachment *a)
 {
 	struct str rest = a->type, part;
@@ -349,7 +352,8 @@ static void put_type(struct buf *o, const struct attachment *a)
 	buf_str(o, STR("Content-Type: "));
 	if (!a->type.n) {
 		buf_c(o, attachment_type(a));
-	} else if (str_ieq(str_n(a->type.p, a->type.n < 8 ? a->type.n : 8), STR("message/"))) {
+	} else if (a->raw == ATTACHMENT_CODED &&
+		   str_ieq(str_n(a->type.p, a->type.n < 8 ? a->type.n : 8), STR("message/"))) {
 		buf_str(o, STR("application/octet-stream"));
 	} else {
 		str_cut(&rest, ';', &part);
@@ -362,20 +366,58 @@ static void put_type(struct buf *o, const struct attachment *a)
 	buf_str(o, STR("\r\n"));
 }
 
-static void put_attachment(struct build *b, const struct attachment *a)
+static int put_raw(void *ctx, struct str piece)
+{
+	buf_str(ctx, piece);
+	return 0;
+}
+
+static void put_content(struct build *b, const struct attachment *a)
 {
 	size_t octets, place;
+	struct buf raw = BUF_INIT;
+
+	if (a->at && a->raw == ATTACHMENT_CODED) {
+		pieces_add(b->p, PIECE_REWRAP, a->at, a->n, a->base64);
+	} else if (a->at) {
+		pieces_add(b->p, PIECE_RAW, a->at, a->n, a->raw_n);
+	} else if (a->raw == ATTACHMENT_CODED) {
+		CHECK(mime_base64_rewrap(a->content, b->out, &octets, &place) == 0);
+	} else {
+		CHECK(attachment_octets(&b->a, a, put_raw, &raw, NULL) == 0);
+		mime_text_body(b->out, buf_view(&raw), MIME_7BIT);
+		if (raw.n && raw.p[raw.n - 1] != '\n')
+			b->out->n -= 2;
+		buf_free(&raw);
+	}
+	/* The line end before a boundary is the boundary's. */
+	if (a->raw != ATTACHMENT_CODED)
+		buf_str(b->out, STR("\r\n"));
+}
+
+static void put_attachment(struct build *b, const struct attachment *a)
+{
+	static const char *const encodings[] = { "base64", "7bit", "8bit" };
 
 	put_type(b->out, a);
-	buf_str(b->out, STR("Content-Transfer-Encoding: base64\r\nContent-Disposition: "));
-	buf_c(b->out, a->inlined || is_related(b, a) ? "inline" : "attachment");
+	buf_printf(b->out, "Content-Transfer-Encoding: %s\r\nContent-Disposition: %s",
+		encodings[a->raw], a->inlined || is_related(b, a) ? "inline" : "attachment");
 	if (a->name.n)
 		mime_parameter(b->out, "filename", a->name);
 	buf_str(b->out, STR("\r\n"));
 	if (a->cid.n)
 		buf_printf(b->out, "Content-ID: <%.*s>\r\n", STR_ARG(a->cid));
 	buf_str(b->out, STR("\r\n"));
-	CHECK(mime_base64_rewrap(a->content, b->out, &octets, &place) == 0);
+	put_content(b, a);
+}
+
+/* Is there a part of 8 bits, of those that are shown, or of all? */
+static bool has_8bit(const struct build *b, bool related)
+{
+	for (size_t i = 0; i < b->a.n; i++)
+		if (b->a.v[i].raw == ATTACHMENT_8BIT && (!related || is_related(b, &b->a.v[i])))
+			return true;
+	return false;
 }
 
 static void put_related(struct build *b)
@@ -388,7 +430,7 @@ static void put_related(struct build *b)
 		put_text_part(b, "html", b->html);
 		return;
 	}
-	begin_multipart(b, "related", 'r');
+	begin_multipart(b, "related", 'r', has_8bit(b, true));
 	boundary(b, 'r');
 	put_text_part(b, "html", b->html);
 	for (size_t i = 0; i < b->a.n; i++)
@@ -406,7 +448,7 @@ static void put_alternative(struct build *b)
 	} else if (!b->text.n) {
 		put_related(b);
 	} else {
-		begin_multipart(b, "alternative", 'a');
+		begin_multipart(b, "alternative", 'a', has_8bit(b, true));
 		boundary(b, 'a');
 		put_text_part(b, "plain", b->text);
 		boundary(b, 'a');
@@ -425,7 +467,7 @@ static void put_mixed(struct build *b)
 		put_alternative(b);
 		return;
 	}
-	begin_multipart(b, "mixed", 'm');
+	begin_multipart(b, "mixed", 'm', has_8bit(b, false));
 	boundary(b, 'm');
 	put_alternative(b);
 	for (size_t i = 0; i < b->a.n; i++)
@@ -473,45 +515,32 @@ static int put_header(struct build *b, const char *from, const char *to, struct 
 	return 0;
 }
 
-/* Attachments in the spool are read whole: they become part of a mail that is made in memory. */
-static int read_spool(struct build *b, struct spool *spool, struct str name, struct err *e)
+/* Those in the spool stay there; where in it they are is looked for. */
+static int take_attachments(struct build *b, struct spool *spool, bool seven, struct err *e)
 {
-	uint64_t size;
-	int fd = spool ? spool_read(spool, name, &size, e) : -1;
-
-	if (!spool)
-		return err_set(e, ERR_ENV, "the attachments are in the spool, and there is none");
-	if (fd < 0)
-		return err_wrap(e, "the attachments");
-	buf_reserve(&b->file, (size_t)size);
-	while (b->file.n < size) {
-		ssize_t n = read(fd, b->file.p + b->file.n, (size_t)size - b->file.n);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0) {
-			close(fd);
-			return err_set(e, ERR_ENV, "the attachments in the spool: %s",
-				n ? strerror(errno) : "the file is shorter than it was");
-		}
-		b->file.n += (size_t)n;
-	}
-	close(fd);
-	return 0;
-}
-
-static int take_attachments(struct build *b, struct spool *spool, struct err *e)
-{
-	struct str json = message_get(b->m, FIELD_ATTACHMENTS);
 	struct spool_ref ref;
+	uint64_t size;
+	int fd;
 
+	if (attachments_read(message_get(b->m, FIELD_ATTACHMENTS), &b->a, e) != 0)
+		return -1;
 	if (spool_ref_parse(message_get(b->m, FIELD_SPOOL), &ref) &&
 		str_is(ref.field, field_word(FIELD_ATTACHMENTS))) {
-		if (read_spool(b, spool, ref.name, e))
+		if (!spool)
+			return err_set(
+				e, ERR_ENV, "the attachments are in the spool, and there is none");
+		fd = spool_read(spool, ref.name, &size, e);
+		if (fd < 0)
+			return err_wrap(e, "the attachments");
+		if (attachments_locate(&b->a, fd, size, e) != 0)
 			return -1;
-		json = buf_view(&b->file);
+		b->p = pieces_new();
+		b->out = &b->p->text;
 	}
-	return attachments_read(json, &b->a, e);
+	for (size_t i = 0; i < b->a.n; i++)
+		if (attachment_look(&b->a, &b->a.v[i], seven, e) != 0)
+			return -1;
+	return 0;
 }
 
 static void set_names(struct build *b)
@@ -531,19 +560,21 @@ static void set_names(struct build *b)
 		(unsigned long long)str_hash(str_n(&seed, sizeof seed)));
 }
 
-int mail_build(const struct mail_conf *c, struct spool *spool, const struct message *m,
-	struct buf *out, bool *smtputf8_r, struct err *e)
+int mail_make(const struct mail_conf *c, struct spool *spool, const struct message *m, bool seven,
+	struct buf *out, struct mail_pieces **p_r, bool *smtputf8_r, struct err *e)
 {
-	struct build b = { .c = c, .m = m, .out = out };
+	struct build b = { .c = c, .m = m, .out = out, .a = { .fd = -1 } };
 	char from[MAIL_ADDRESS], to[MAIL_ADDRESS];
 	size_t start = out->n;
 	int rc = -1;
 
 	*smtputf8_r = false;
-	if (check_message(c, m, from, to, &b.utf8, e) == 0 && take_attachments(&b, spool, e) == 0) {
+	*p_r = NULL;
+	if (check_message(c, m, from, to, &b.utf8, e) == 0 &&
+		take_attachments(&b, spool, seven, e) == 0) {
 		set_names(&b);
 		make_texts(&b);
-		buf_reserve(out, 1024 + b.text.n + b.text.n / 4 + b.html.n + b.html.n / 4);
+		buf_reserve(b.out, 1024 + b.text.n + b.text.n / 4 + b.html.n + b.html.n / 4);
 		rc = put_header(&b, from, to, e);
 	}
 	if (rc == 0)
@@ -551,9 +582,34 @@ int mail_build(const struct mail_conf *c, struct spool *spool, const struct mess
 	else
 		out->n = start;
 	*smtputf8_r = b.utf8;
+	if (b.p && rc == 0) {
+		pieces_end(b.p);
+		b.p->eightbit = b.utf8 || has_8bit(&b, false);
+		b.p->fd = b.a.fd;
+		b.a.fd = -1;
+		mail_pieces_rewind(b.p);
+		*p_r = b.p;
+	} else {
+		mail_pieces_free(&b.p);
+	}
 	attachments_free(&b.a);
-	buf_free(&b.file);
 	buf_free(&b.made_text);
 	buf_free(&b.made_html);
+	return rc;
+}
+
+int mail_build(const struct mail_conf *c, struct spool *spool, const struct message *m,
+	struct buf *out, bool *smtputf8_r, struct err *e)
+{
+	struct mail_pieces *p;
+	size_t start = out->n;
+	int rc = mail_make(c, spool, m, false, out, &p, smtputf8_r, e);
+
+	if (rc || !p)
+		return rc;
+	rc = mail_pieces_read(p, SIZE_MAX, out, e);
+	if (rc)
+		out->n = start;
+	mail_pieces_free(&p);
 	return rc;
 }

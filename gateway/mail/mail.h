@@ -85,11 +85,26 @@ struct str mail_sender(const struct mail_conf *c, const struct message *m);
  * ATTACHMENTS, HEADERS, UNSUBSCRIBE: multipart/alternative, related and mixed as needed; a plain
  * text made from the HTML where only that is given; 7-bit whatever the content (quoted-printable,
  * base64, encoded words), unless an address itself needs SMTPUTF8; lines of at most 998 octets, all
- * CRLF. The same message gives the same octets at any time: Message-ID <ID@hostname>, Date and
+ * CRLF. An attached mail (message/rfc822) goes as it is, so it may bring 8 bits (RFC 2046 §5.2.1).
+ * The same message gives the same octets at any time: Message-ID <ID@hostname>, Date and
  * boundaries come from its id and its time of acceptance. Attachments in the spool are read from
  * there. smtputf8_r: the header needs it. */
 int mail_build(const struct mail_conf *c, struct spool *spool, const struct message *m,
 	struct buf *out, bool *smtputf8_r, struct err *e);
+/* The same for who sends it: one whose attachments are in the spool is not made in memory, but read
+ * in pieces; *p_r is NULL when it is in out. seven: attached mails of 8 bits, which otherwise go as
+ * they are, have to be made such that 7 bits carry them. */
+struct mail_pieces;
+int mail_make(const struct mail_conf *c, struct spool *spool, const struct message *m, bool seven,
+	struct buf *out, struct mail_pieces **p_r, bool *smtputf8_r, struct err *e);
+/* A mail that stands nowhere as a whole. Read any number of times, by one thread at a time. */
+uint64_t mail_pieces_size(const struct mail_pieces *p);
+bool mail_pieces_8bit(const struct mail_pieces *p);
+void mail_pieces_rewind(struct mail_pieces *p);
+/* Appends the next octets, at least one and about `about`. 0: done; at the end nothing is appended.
+ * The header comes whole with the first. */
+int mail_pieces_read(struct mail_pieces *p, size_t about, struct buf *out, struct err *e);
+void mail_pieces_free(struct mail_pieces **pp);
 /* Is the content of an email message (as HTTP and plugins give it) something mail_build() can take?
  * For the door: -1 and e, which names the field by a JSON pointer and says what is wrong
  * ("/attachments/1/content: is not base64 at place 15"). Quick; reads no files: of attachments in

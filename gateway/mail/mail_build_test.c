@@ -164,7 +164,7 @@ static const struct {
 				 "{\"name\":\"old.eml\",\"type\":\"message/"
 				 "rfc822\",\"content\":\"RnJvbTogYQ0KDQo\"},"
 				 "{\"content\":\"\"}]" },
-		"multipart/mixed text/plain text/calendar application/octet-stream "
+		"multipart/mixed text/plain text/calendar message/rfc822 "
 		"application/octet-stream" },
 	{ { .text = "t",
 		  .attachments = "[{\"name\":\"a very long name of a file with spaces and ümläüts "

@@ -43,5 +43,30 @@ void mime_base64_body(struct buf *b, struct str octets);
 /* The same when they are in base64 already (of either alphabet, blanks and line ends ignored).
  * -1: they are not, and *place_r says where (from 1). out NULL: looks only. */
 int mime_base64_rewrap(struct str base64, struct buf *out, size_t *octets_r, size_t *place_r);
+/* The same in pieces, cut anywhere. Zeroed is the beginning. json: the inside of a JSON string,
+ * with its escapes. */
+struct mime_rewrap {
+	bool json;
+	unsigned escape; /* characters of an escape that have been seen */
+	unsigned code;
+	unsigned pads;
+	int value;             /* the last one's */
+	uint64_t chars, place; /* characters of base64; the last one that was no blank, from 1 */
+	uint64_t seen;
+};
+int mime_rewrap_put(struct mime_rewrap *w, struct str piece, struct buf *out);
+int mime_rewrap_end(struct mime_rewrap *w, struct buf *out);
+uint64_t mime_rewrap_octets(const struct mime_rewrap *w); /* that it stands for, at the end */
+uint64_t mime_rewrap_size(const struct mime_rewrap *w);   /* of what was written */
+/* The octets that base64 stands for, likewise. */
+struct mime_unbase64 {
+	struct mime_rewrap in;
+	struct buf group; /* characters that are no whole group yet */
+};
+int mime_unbase64_put(struct mime_unbase64 *u, struct str piece, struct buf *out);
+void mime_unbase64_end(struct mime_unbase64 *u, struct buf *out);
+void mime_unbase64_free(struct mime_unbase64 *u);
+/* Lines of a text in quoted-printable, each whole and without its end. */
+void mime_quote_line(struct buf *b, struct str line);
 
 #endif

@@ -138,15 +138,18 @@ struct relay_job {
 	struct buf head;                        /* DKIM fields */
 	struct buf made;                        /* built or converted by us */
 	struct str octets;                      /* in memory: made, or the message's own */
-	int fd;                                 /* in the spool, or -1 */
+	int fd;                                 /* in the spool, or -1 … */
+	struct mail_pieces *pieces;             /* … or made as it is read, or NULL */
 	uint64_t file, at;                      /* its size, and what has been read */
 	uint64_t size;                          /* of all, as told to the server */
 	bool eightbit, smtputf8, binary, seven; /* seven: to be made 7-bit */
 	struct buf block;
+	size_t block_most; /* of it */
 	struct spool *spool;
 	struct relay_mail *mail;    /* while on a worker, or NULL */
 	struct dkim_signer *signer; /* likewise */
 	bool reading, chunked;
+	bool streamed; /* goes block by block: it is big, or cut into chunks */
 	struct wire_text text;
 	struct chore chore;
 	struct err fault; /* of the chore */
@@ -156,11 +159,17 @@ struct relay_job {
 
 	/* on the wire */
 	unsigned replies; /* awaited */
-	bool written;     /* the end of its content is */
+	bool written;     /* the end of its content is … */
+	uint64_t end;     /* … and once so much has left the server may have all of it */
 	bool mail_taken, answered, decided, verp;
 	struct outcome outcome; /* once decided */
 };
 
+/* Is its content read block by block? */
+static inline bool job_is_big(const struct relay_job *j)
+{
+	return j->fd >= 0 || j->pieces;
+}
 /* Checks the addresses and puts them into wire form; job->decided: they will not do. */
 void job_address(struct relay_job *j);
 /* Makes ready what a connection needs to know: addresses, size, 8 bits. True: done (job->decided

@@ -292,34 +292,52 @@ static int sign_begin(struct relay_job *j, struct str header, struct dkim_job **
 	return unsigned_fault(j);
 }
 
-static int memory_prepare(struct relay_job *j)
+static int build_fault(struct relay_job *j)
 {
-	const struct message *m = j->d->msg;
-	struct buf out = BUF_INIT;
+	return j->fault.kind == ERR_AGAIN || j->fault.kind == ERR_ENV
+		       ? fault(j, REASON_STORE, "4.3.0")
+		       : fault(j, REASON_BAD_CONTENT, "5.6.0");
+}
+
+/* seven: its attached mails, too, are to be such that 7 bits carry them. */
+static int build(struct relay_job *j, bool seven)
+{
 	bool utf8 = false;
 
-	if (m->flags & MSG_OCTETS) {
-		j->octets = message_get(m, FIELD_OCTETS);
-	} else {
-		buf_reset(&j->made);
-		if (mail_build(&j->mail->c, j->spool, m, &j->made, &utf8, &j->fault) != 0)
-			return j->fault.kind == ERR_AGAIN || j->fault.kind == ERR_ENV
-				       ? fault(j, REASON_STORE, "4.3.0")
-				       : fault(j, REASON_BAD_CONTENT, "5.6.0");
-		j->octets = buf_view(&j->made);
-		j->smtputf8 |= utf8;
-	}
-	if (j->seven) {
-		if (mail_to_7bit(j->octets, &out, &j->fault) != 0) {
-			buf_free(&out);
-			return fault(j, REASON_BAD_CONTENT, "5.6.3");
-		}
+	buf_reset(&j->made);
+	mail_pieces_free(&j->pieces);
+	if (mail_make(&j->mail->c, j->spool, j->d->msg, seven, &j->made, &j->pieces, &utf8,
+		    &j->fault) != 0)
+		return build_fault(j);
+	j->octets = buf_view(&j->made);
+	j->smtputf8 |= utf8;
+	if (j->pieces)
+		j->file = mail_pieces_size(j->pieces);
+	return 0;
+}
+
+static int memory_prepare(struct relay_job *j)
+{
+	struct buf out = BUF_INIT;
+	bool ours = !(j->d->msg->flags & MSG_OCTETS);
+
+	if (ours && build(j, false) != 0)
+		return -1;
+	if (!ours)
+		j->octets = message_get(j->d->msg, FIELD_OCTETS);
+	if (!j->seven)
+		return 0;
+	if (j->pieces)
+		return build(j, true);
+	if (mail_to_7bit(j->octets, &out, &j->fault) == 0) {
 		buf_free(&j->made);
 		j->made = out;
 		j->octets = buf_view(&j->made);
 		j->envelope.binary = false;
+		return 0;
 	}
-	return 0;
+	buf_free(&out);
+	return ours ? build(j, true) : fault(j, REASON_BAD_CONTENT, "5.6.3");
 }
 
 static int memory_sign(struct relay_job *j)
@@ -351,12 +369,30 @@ static int memory_sign(struct relay_job *j)
 	return sign(j, &d);
 }
 
-static int file_block(struct relay_job *j, uint64_t at)
+/* The block at j->at: at the beginning, or behind the last one. */
+static int next_block(struct relay_job *j)
 {
 	ssize_t n;
-	size_t want = j->file - at < BLOCK ? (size_t)(j->file - at) : BLOCK, got = 0;
+	uint64_t at = j->at;
+	size_t most = j->block_most < BLOCK ? j->block_most : BLOCK;
+	size_t want = j->file - at < most ? (size_t)(j->file - at) : most, got = 0;
 
 	buf_reset(&j->block);
+	if (!job_is_big(j)) {
+		buf_add(&j->block, j->octets.p + at, want);
+		j->at += want;
+		return 0;
+	}
+	if (j->pieces) {
+		if (at == 0)
+			mail_pieces_rewind(j->pieces);
+		if (mail_pieces_read(j->pieces, want, &j->block, &j->fault) != 0)
+			return -1;
+		j->at += j->block.n;
+		return j->block.n && j->at <= j->file
+			       ? 0
+			       : err_set(&j->fault, ERR_ENV, "the mail is not what it was");
+	}
 	buf_extend(&j->block, want);
 	while (got < want) {
 		n = pread(j->fd, j->block.p + got, want - got, (off_t)(at + got));
@@ -367,6 +403,7 @@ static int file_block(struct relay_job *j, uint64_t at)
 				n ? strerrordesc_np(errno) : "the file is shorter than it was");
 		got += (size_t)n;
 	}
+	j->at += got;
 	return 0;
 }
 
@@ -377,18 +414,20 @@ static int file_sign(struct relay_job *j)
 	struct buf clean = BUF_INIT;
 	int rc = 0;
 
-	for (uint64_t at = 0; at < j->file && rc == 0; at += BLOCK) {
+	j->block_most = SIZE_MAX;
+	for (j->at = 0; j->at < j->file && rc == 0;) {
 		struct mail_header_look look = { 0 };
+		bool first = j->at == 0;
 
-		if (file_block(j, at) != 0) {
+		if (next_block(j) != 0) {
 			rc = fault(j, REASON_STORE, "4.3.0");
 			break;
 		}
 		buf_reset(&clean);
 		wire_text_put(&t, buf_view(&j->block), &clean);
-		if (at + BLOCK >= j->file)
+		if (j->at >= j->file)
 			wire_text_end(&t, &clean);
-		if (at == 0) {
+		if (first) {
 			mail_header_look(buf_view(&clean), &look);
 			rc = sign_begin(j, buf_view(&clean), &d);
 			if (!d)
@@ -426,7 +465,9 @@ static int prepare(struct relay_job *j)
 	}
 	if (memory_prepare(j) != 0)
 		return -1;
-	return j->signer ? memory_sign(j) : 0;
+	if (!j->signer)
+		return 0;
+	return j->pieces ? file_sign(j) : memory_sign(j);
 }
 
 static void prepare_call(struct chore *c)
@@ -448,9 +489,9 @@ static void look(struct relay_job *j)
 	struct mail_header_look h;
 
 	j->binary = j->envelope.binary && !j->seven;
-	if (j->fd >= 0) {
+	if (job_is_big(j)) {
 		j->size = j->head.n + j->file;
-		j->eightbit = j->envelope.eightbit;
+		j->eightbit = j->pieces ? mail_pieces_8bit(j->pieces) : j->envelope.eightbit;
 		j->smtputf8 |= j->envelope.smtputf8;
 		return;
 	}
@@ -510,7 +551,7 @@ static void read_call(struct chore *c)
 {
 	struct relay_job *j = CONTAINER(c, struct relay_job, chore);
 
-	j->fault_reason = file_block(j, j->at) == 0 ? REASON_NONE : REASON_STORE;
+	j->fault_reason = next_block(j) == 0 ? REASON_NONE : REASON_STORE;
 }
 
 static void read_done(struct chore *c)
@@ -518,7 +559,6 @@ static void read_done(struct chore *c)
 	struct relay_job *j = CONTAINER(c, struct relay_job, chore);
 
 	j->reading = false;
-	j->at += j->block.n;
 	job_read(j, j->fault_reason == REASON_NONE);
 }
 
@@ -535,6 +575,7 @@ void job_content_free(struct relay_job *j)
 {
 	if (j->fd >= 0)
 		close(j->fd);
+	mail_pieces_free(&j->pieces);
 	buf_free(&j->head);
 	buf_free(&j->made);
 	buf_free(&j->block);

@@ -5,7 +5,7 @@
  * is there. Without it each step waits for its answer. Replies are matched to what was asked in
  * order; a transaction that ends before its content is taken back by RSET.
  *
- * A mail whose end is written may have been taken: if the connection is lost then, nobody knows.
+ * A mail whose end has left may have been taken: if the connection is lost then, nobody knows.
  */
 #include "protocols/smtp/client.h"
 #include "gateway/base/mem.h"
@@ -267,9 +267,11 @@ static bool wants_bdat(const struct relay_session *s, const struct relay_job *j)
 	return settings(s)->chunking == CHUNKING_ON || (j->binary && s->binarymime);
 }
 
-static void content_end(struct relay_session *s, struct relay_job *j)
+/* end: what the server takes for the end of the mail is at this place of what is written. */
+static void content_end(struct relay_session *s, struct relay_job *j, uint64_t end)
 {
 	j->written = true;
+	j->end = end;
 	j->state = JOB_AWAITS;
 	if (s->envelope == j)
 		s->envelope = NULL;
@@ -279,15 +281,30 @@ static void content_end(struct relay_session *s, struct relay_job *j)
 	stream_written(s->stream);
 }
 
-/* What is in scratch as one chunk. */
-static void put_chunk(struct relay_session *s, struct relay_job *j, bool last)
+static void put_dot(struct relay_session *s, struct relay_job *j)
 {
-	struct buf *scratch = &s->relay->scratch;
+	buf_c(out_of(s), ".\r\n");
+	content_end(s, j, stream_position(s->stream) - 2);
+}
 
-	buf_printf(out_of(s), "BDAT %zu%s\r\n", scratch->n, last ? " LAST" : "");
-	buf_str(out_of(s), buf_view(scratch));
+/* What is in scratch, in chunks of what the settings allow. */
+static void put_chunks(struct relay_session *s, struct relay_job *j, bool last)
+{
+	struct str rest = buf_view(&s->relay->scratch);
+	size_t most = (size_t)settings(s)->chunk;
+
+	while (rest.n > most) {
+		buf_printf(out_of(s), "BDAT %zu\r\n", most);
+		buf_add(out_of(s), rest.p, most);
+		expect(s, EXPECT_CHUNK, j);
+		rest = str_skip(rest, most);
+	}
+	if (!rest.n && !last)
+		return;
+	buf_printf(out_of(s), "BDAT %zu%s\r\n", rest.n, last ? " LAST" : "");
+	buf_str(out_of(s), rest);
 	if (last)
-		content_end(s, j);
+		content_end(s, j, stream_position(s->stream));
 	else
 		expect(s, EXPECT_CHUNK, j);
 }
@@ -296,17 +313,15 @@ static void content_block(struct relay_session *s, struct relay_job *j, struct s
 {
 	struct buf *out = j->chunked ? &s->relay->scratch : out_of(s);
 
-	if (j->chunked)
+	if (j->chunked && j->streamed)
 		buf_reset(out);
 	wire_text_put(&j->text, block, out);
 	if (last)
 		wire_text_end(&j->text, out);
-	if (j->chunked) {
-		put_chunk(s, j, last);
-	} else if (last) {
-		buf_c(out, ".\r\n");
-		content_end(s, j);
-	}
+	if (j->chunked)
+		put_chunks(s, j, last);
+	else if (last)
+		put_dot(s, j);
 	stream_written(s->stream);
 }
 
@@ -322,29 +337,25 @@ static void content_begin(struct relay_session *s, struct relay_job *j)
 {
 	j->text = (struct wire_text){ .plain = j->chunked,
 		.binary = j->chunked && j->binary && s->binarymime };
-	if (j->fd < 0) {
+	if (!j->streamed) {
 		struct buf *out = j->chunked ? &s->relay->scratch : out_of(s);
 
 		if (j->chunked)
 			buf_reset(out);
 		buf_str(out, buf_view(&j->head));
-		wire_text_put(&j->text, j->octets, out);
-		wire_text_end(&j->text, out);
-		if (j->chunked) {
-			put_chunk(s, j, true);
-			return;
-		}
-		buf_c(out, ".\r\n");
-		content_end(s, j);
+		content_block(s, j, j->octets, true);
 		return;
 	}
 	j->state = JOB_STREAMS;
 	s->streams = j;
 	j->at = 0;
+	j->block_most = j->chunked ? (size_t)settings(s)->chunk : SIZE_MAX;
+	if (!job_is_big(j))
+		j->file = j->octets.n;
 	if (j->head.n && j->chunked) {
 		buf_reset(&s->relay->scratch);
 		buf_str(&s->relay->scratch, buf_view(&j->head));
-		put_chunk(s, j, false);
+		put_chunks(s, j, false);
 	} else {
 		buf_str(out_of(s), buf_view(&j->head));
 	}
@@ -469,6 +480,7 @@ static void begin(struct relay_session *s, struct relay_job *j)
 	j->session = s;
 	j->state = JOB_ENVELOPE;
 	j->chunked = wants_bdat(s, j);
+	j->streamed = job_is_big(j) || (j->chunked && j->head.n + j->octets.n > settings(s)->chunk);
 	list_append(&s->jobs, &j->link);
 	s->jobs_n++;
 	s->mails++;
@@ -484,7 +496,7 @@ static void begin(struct relay_session *s, struct relay_job *j)
 	if (s->pipelining) {
 		put_after_mail(s, j);
 		/* A big one is not sent before it is known that somebody wants it. */
-		if (!j->chunked || j->fd < 0)
+		if (!j->chunked || !j->streamed)
 			put_after_rcpt(s, j);
 	}
 	stream_written(s->stream);
@@ -682,6 +694,12 @@ void post_answered(struct relay_session *s, const struct reply *r)
 
 /* ---- ends ---- */
 
+/* Has the end of the mail left, so that the server may have taken it? */
+static bool may_have_it(const struct relay_session *s, const struct relay_job *j)
+{
+	return j->written && stream_sent(s->stream) >= j->end;
+}
+
 void post_timeout(struct relay_session *s)
 {
 	static const char *const awaited[] = { "MAIL", "RCPT", "DATA", "BDAT", "the mail", "RSET" };
@@ -691,7 +709,7 @@ void post_timeout(struct relay_session *s)
 		peer_broken(s, "the server takes no more of a mail");
 		return;
 	}
-	if (x->kind == EXPECT_CONTENT && x->job && x->job->written) {
+	if (x->kind == EXPECT_CONTENT && x->job && may_have_it(s, x->job)) {
 		struct outcome o =
 			relay_failed(REASON_TIMEOUT, "", "no answer to the mail in time");
 
@@ -706,10 +724,13 @@ void post_lost(struct relay_session *s, const char *why)
 	bool first = true;
 
 	s->expect_n = 0;
+	/* What has not left does not leave any more, or a mail that comes again would come twice.
+	 */
+	stream_drop(s->stream);
 	while ((j = list_first(&s->jobs, struct relay_job, link))) {
 		struct outcome o;
 
-		if (j->written)
+		if (may_have_it(s, j))
 			o = relay_failed(REASON_LOST, "", "%s", why);
 		else if (j->answered || (first && s->done == 0))
 			o = relay_failed(REASON_TEMPORARY, "4.4.2", "%s", why);

@@ -275,6 +275,7 @@ static void read_out(struct stream *s)
 	}
 	if (s->far.wild)
 		rest = STR_NONE;
+	s->left += s->out.n - rest.n;
 	buf_drop(&s->out, s->out.n - rest.n);
 }
 

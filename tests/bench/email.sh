@@ -7,14 +7,15 @@
 #   http      POST /v1/messages, one each, to smtp-sink
 #   latency   posternsim mail at 200/s: the time to 250
 #   idle      memory that 1,000 idle SMTP sessions cost
-#   big       memory that a mail of 25 MiB costs, BIG (4) of them at a time
+#   big       memory that a mail of 25 MiB costs, BIG (4) of them at a time, by SMTP
+#   big-http  the same with an attachment of 25 MiB, by POST /v1/messages, and signed (DKIM)
 # Messages of 4 KiB over 10 sessions that stay open, each on disk before its 250. The rate is that of
 # all until the last has arrived at the sink; the CPU that of all processes of the gateway. The
 # state lies in BENCH_DIR (build/bench.d).
 cd "$(dirname "$0")/../.." || exit 2
 . tests/bench/lib.sh
 . tests/bench/postfix.sh
-mode=${1:?usage: tests/bench/email.sh ceiling|postfix|smtp|http|latency|idle|big [MESSAGES]}
+mode=${1:?usage: tests/bench/email.sh ceiling|postfix|smtp|http|latency|idle|big|big-http [MESSAGES]}
 sessions=${SESSIONS:-10} octets=${OCTETS:-4096}
 postern=$OUT/postern
 for program in smtp-source smtp-sink; do
@@ -39,6 +40,11 @@ arrived() { [ "$(taken)" -ge "$1" ]; }
 run_postern() {
 	smtp=$(free_port) http=$(free_port)
 	umask 077
+	local dkim=""
+	if [ "$mode" = big-http ]; then
+		openssl genrsa 2048 >"$dir/key.pem" 2>/dev/null || die "openssl makes no key"
+		dkim="dkim = ( { domain = \"bench.example\"; selector = \"s\"; key_file = \"$dir/key.pem\"; } );"
+	fi
 	cat >"$dir/postern.conf" <<-CONF
 		state = "$dir/state";
 		log   = { level = "warn"; };
@@ -48,7 +54,7 @@ run_postern() {
 		    size_most = "40MiB";
 		    accounts = ( { user = "bench"; trust = [ "127.0.0.1" ]; sessions = 4000; rate = 0.0; } ); } );
 		channels = ( { name = "relay"; type = "smtp"; host = "127.0.0.1"; port = $sink; tls = { mode = "none"; };
-		    connections = ${CONNECTIONS:-10}; rate = 0.0; } );
+		    connections = ${CONNECTIONS:-10}; rate = 0.0; $dkim } );
 		routes = ( { media = "email"; via = [ "relay" ]; } );
 	CONF
 	start "$postern" -c "$dir/postern.conf" 2>>"$dir/log"
@@ -160,6 +166,30 @@ big)
 	echo 5 >"/proc/$pid/clear_refs" || die "the peak of memory cannot be reset"
 	before=$(rss)
 	measured "postern, mail of 25 MiB, $big at a time" "$big" postern_cpu source_to "$smtp" "$big" $((25 << 20)) "$big"
+	figures=$(jq -c --argjson kib $(($(peak_kib "$pid") - before)) --argjson n "$big" \
+		'del(.rate, .accept_rate) | .grown_mib = ($kib / 1024 * 10 | round / 10) | .grown_mib_each = ($kib / 1024 / $n * 10 | round / 10)' <<<"$figures")
+	;;
+big-http)
+	big=${BIG:-4}
+	run_postern
+	warm_up 200 source_to "$smtp" 200
+	{
+		printf '{"media":"email","from":"shop@bench.example","to":"anna@example.org","subject":"Big","text":"See the attachment.","attachments":[{"name":"big.bin","content":"'
+		head -c $((25 << 20)) /dev/urandom | base64 -w 0
+		printf '"}]}'
+	} >"$dir/body"
+	post() {
+		local pids=() i
+		for ((i = 0; i < big; i++)); do
+			curl -fsS -H "Authorization: Bearer bench" -H "Content-Type: application/json" -T "$dir/body" -X POST \
+				"http://127.0.0.1:$http/v1/messages" &
+			pids+=($!)
+		done
+		wait "${pids[@]}"
+	}
+	echo 5 >"/proc/$pid/clear_refs" || die "the peak of memory cannot be reset"
+	before=$(rss)
+	measured "postern, attachment of 25 MiB by HTTP, $big at a time" "$big" postern_cpu post
 	figures=$(jq -c --argjson kib $(($(peak_kib "$pid") - before)) --argjson n "$big" \
 		'del(.rate, .accept_rate) | .grown_mib = ($kib / 1024 * 10 | round / 10) | .grown_mib_each = ($kib / 1024 / $n * 10 | round / 10)' <<<"$figures")
 	;;

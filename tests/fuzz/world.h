@@ -28,6 +28,8 @@ struct stream {
 	const struct stream_events *ev;
 	void *owner;
 	struct buf in, out;
+	uint64_t left; /* of out, since the beginning: what the far side has read, if it counts that
+			*/
 	bool used, paused, full, closed;
 	bool again;  /* there is input to be shown */
 	bool shakes; /* between stream_start_tls() and its end: no input */
@@ -84,6 +86,18 @@ void stream_written(struct stream *s)
 bool stream_full(const struct stream *s)
 {
 	return s->full;
+}
+uint64_t stream_position(const struct stream *s)
+{
+	return s->left + s->out.n;
+}
+uint64_t stream_sent(const struct stream *s)
+{
+	return s->left;
+}
+void stream_drop(struct stream *s)
+{
+	buf_reset(&s->out);
 }
 void stream_pause(struct stream *s, bool paused)
 {
