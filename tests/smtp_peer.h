@@ -8,8 +8,10 @@
  *	bdat            BDAT and its chunk, kept  tls        the handshake
  *	sleep 50        milliseconds              close      and nothing more; reset: with an RST
  *	bdats 503 no    each chunk answered so, until RSET, which is answered well
+ *	bdatall         chunks up to the LAST, kept, each but that answered well
  *	ehlo            < EHLO and a plain 250    session    greeting and ehlo
  *	mail            MAIL RCPT DATA, content, each answered well
+ *	hold            nothing, until peer_release() or the end
  *	quit            QUIT or the end           idle       until the far side ends it
  */
 #ifndef POSTERN_TESTS_SMTP_PEER_H
@@ -47,9 +49,10 @@ static struct {
 	struct buf data, lines; /* content, and commands as read */
 	unsigned mails, certified;
 	const char *cert_file, *key_file;
-	bool stop;
+	bool released;
 	pthread_mutex_t lock;
-} peer = { .lock = PTHREAD_MUTEX_INITIALIZER };
+	pthread_cond_t release;
+} peer = { .lock = PTHREAD_MUTEX_INITIALIZER, .release = PTHREAD_COND_INITIALIZER };
 
 /* ---- the server ---- */
 
@@ -123,7 +126,7 @@ static bool peer_data(struct peer_conn *c)
 	return true;
 }
 
-static bool peer_bdat(struct peer_conn *c)
+static bool peer_bdat(struct peer_conn *c, bool *last_r)
 {
 	struct buf line = BUF_INIT;
 	size_t n = 0;
@@ -131,6 +134,7 @@ static bool peer_bdat(struct peer_conn *c)
 
 	if (ok)
 		n = strtoul(buf_cstr(&line) + 5, NULL, 10);
+	*last_r = ok && str_ends(buf_view(&line), STR(" LAST"));
 	buf_free(&line);
 	while (ok && c->in.n < n)
 		ok = peer_fill(c);
@@ -228,7 +232,7 @@ static const char peer_offers[] =
 static bool peer_step(struct peer_conn *c, struct str s)
 {
 	struct buf text = BUF_INIT;
-	bool ok = true;
+	bool ok = true, last;
 
 	if (str_starts(s, STR("> "))) {
 		buf_str(&text, str_skip(s, 2));
@@ -245,7 +249,10 @@ static bool peer_step(struct peer_conn *c, struct str s)
 	} else if (str_starts(s, STR("bdats "))) {
 		ok = peer_bdats(c, str_skip(s, 6));
 	} else if (str_is(s, "bdat")) {
-		ok = peer_bdat(c);
+		ok = peer_bdat(c, &last);
+	} else if (str_is(s, "bdatall")) {
+		while ((ok = peer_bdat(c, &last)) && !last)
+			peer_say(c, STR("250 k\r\n"));
 	} else if (str_is(s, "tls")) {
 		ok = peer_tls(c);
 	} else if (str_starts(s, STR("sleep "))) {
@@ -267,6 +274,11 @@ static bool peer_step(struct peer_conn *c, struct str s)
 		pthread_mutex_lock(&peer.lock);
 		if (peer.fault && strstr(peer.fault, "got QUIT"))
 			peer.fault = NULL;
+		pthread_mutex_unlock(&peer.lock);
+	} else if (str_is(s, "hold")) {
+		pthread_mutex_lock(&peer.lock);
+		while (!peer.released)
+			pthread_cond_wait(&peer.release, &peer.lock);
 		pthread_mutex_unlock(&peer.lock);
 	} else if (str_is(s, "idle")) {
 		while (peer_fill(c))
@@ -339,6 +351,14 @@ static void *peer_run(void *arg)
 	return NULL;
 }
 
+static void peer_release(void)
+{
+	pthread_mutex_lock(&peer.lock);
+	peer.released = true;
+	pthread_cond_broadcast(&peer.release);
+	pthread_mutex_unlock(&peer.lock);
+}
+
 /* scripts: ends with NULL. */
 static void peer_start(const char *const *scripts)
 {
@@ -348,6 +368,7 @@ static void peer_start(const char *const *scripts)
 
 	peer.scripts = scripts;
 	peer.fault = NULL;
+	peer.released = false;
 	peer.connections = peer.mails = peer.certified = 0;
 	buf_reset(&peer.data);
 	buf_reset(&peer.lines);
@@ -363,6 +384,7 @@ static void peer_start(const char *const *scripts)
 static void peer_stop(void)
 {
 	shutdown(peer.fd, SHUT_RDWR);
+	peer_release();
 	pthread_join(peer.thread, NULL);
 	close(peer.fd);
 	peer.scripts = NULL;

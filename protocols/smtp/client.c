@@ -362,6 +362,24 @@ static int tls_renew(struct relay *r, const struct relay_link_conf *l, struct er
 	return 0;
 }
 
+/* Connections that have carried as many mails as one may now carry take no more, and would be in
+ * the way of new ones. */
+static void leave_worn(struct relay *r, int most)
+{
+	if (most == 0)
+		return;
+	list_each_safe (it, &r->sites) {
+		struct relay_site *s = CONTAINER(it, struct relay_site, link);
+
+		list_each_safe (at, &s->sessions) {
+			struct relay_session *x = CONTAINER(at, struct relay_session, link);
+
+			if (x->state == SESSION_READY && x->mails >= (unsigned)most)
+				peer_leave(x);
+		}
+	}
+}
+
 int relay_adopt(struct channel *c, const void *v)
 {
 	const struct relay_conf *conf = v;
@@ -391,6 +409,7 @@ int relay_adopt(struct channel *c, const void *v)
 	if (r->signer)
 		dkim_signer_free(&r->signer);
 	r->signer = signer;
+	leave_worn(r, conf->messages);
 	return 0;
 }
 

@@ -394,6 +394,9 @@ void post_drained(struct relay_session *s)
 {
 	struct relay_job *j = s->streams;
 
+	/* Its time for the answer begins when it has all of the mail. */
+	if (s->expect_n && s->expect[s->expect_first].kind == EXPECT_CONTENT)
+		peer_wait(s, patience(s));
 	if (j)
 		content_go_on(s, j);
 	else

@@ -509,33 +509,45 @@ static void session_opened(struct stream *stream, void *owner)
 	peer_wait(s, settings(s)->timeouts.greeting);
 }
 
+/* Is TLS what it is about, and could it be done without? RFC 7435: what is only opportunistic must
+ * not be worse than nothing. */
+static bool may_go_without(const struct relay_session *s)
+{
+	return s->to.mode == RELAY_TLS_MAY && !relay_verifies(&settings(s)->link) &&
+	       (s->state == SESSION_STARTTLS || s->state == SESSION_SHAKES ||
+		       (s->state == SESSION_HELLO && s->tls));
+}
+
+/* The same host once more, in clear. */
+static void go_without(struct relay_session *s, const char *why)
+{
+	struct relay_site *site = s->site;
+	unsigned host = site_host_of(s);
+
+	no_tls(s);
+	log_warn("TLS does not work, going on without", F_STR("channel", s->relay->c->name),
+		F_STR("server", s->to.name), F_STR("why", why));
+	peer_free(s);
+	if (site->relay->closing)
+		relay_check_closed(site->relay);
+	else
+		peer_open(site, host < site->hosts_n ? host : site->turn % site->hosts_n);
+}
+
 static void session_down(struct stream *stream, void *owner, const struct err *why)
 {
 	struct relay_session *s = owner;
 	struct relay_host *h = &s->to;
 
+	if (may_go_without(s)) {
+		go_without(s, why->text);
+		return;
+	}
 	switch (s->state) {
 	case SESSION_CONNECTS:
 		peer_broken(s, "cannot connect to %.100s:%u: %.110s", h->name, h->port, why->text);
 		break;
 	case SESSION_SHAKES:
-		/* RFC 7435: what was only opportunistic does without. */
-		if (h->mode == RELAY_TLS_MAY && !relay_verifies(&settings(s)->link)) {
-			struct relay_site *site = s->site;
-			unsigned host = site_host_of(s);
-
-			no_tls(s);
-			log_warn("TLS does not work, going on without",
-				F_STR("channel", s->relay->c->name), F_STR("server", h->name),
-				F_STR("why", why->text));
-			peer_free(s);
-			if (site->relay->closing)
-				relay_check_closed(site->relay);
-			else
-				peer_open(site,
-					host < site->hosts_n ? host : site->turn % site->hosts_n);
-			break;
-		}
 		session_failed(s, true, why->text);
 		break;
 	case SESSION_READY:
@@ -581,7 +593,9 @@ static void session_timer(struct timer *t)
 		return;
 	}
 	stat_inc(&s->relay->stats.late);
-	if (s->state < SESSION_READY)
+	if (may_go_without(s))
+		go_without(s, "no end of it in time");
+	else if (s->state < SESSION_READY)
 		peer_broken(s, "no end of %s in time", awaited[s->state]);
 	else
 		post_timeout(s);

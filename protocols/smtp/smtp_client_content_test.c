@@ -425,7 +425,112 @@ static void test_no_sender(void **state)
 	}
 }
 
+/* RFC 3461 §4: what the submitter asked for goes on to a server that knows DSN, and to no other. */
+static void test_dsn_parameters(void **state)
+{
+	static const struct {
+		bool dsn, verp;
+		struct mail_envelope v;
+		const char *mail, *rcpt;
+	} cases[] = {
+		{ true, false, { .envid = STR_NONE, .orcpt = STR_NONE }, " SIZE=46\n", ">\n" },
+		{ true, false,
+			{ .notify = NOTIFY_NEVER,
+				.ret = RET_FULL,
+				.envid = { "QQ+1=2 3", 8 },
+				.orcpt = { "rfc822;Bob+x@example.com", 24 } },
+			" RET=FULL ENVID=QQ+2B1+3D2+203\n",
+			"> NOTIFY=NEVER ORCPT=rfc822;Bob+2Bx@example.com\n" },
+		{ true, false,
+			{ .notify = NOTIFY_SUCCESS | NOTIFY_FAILURE | NOTIFY_DELAY,
+				.ret = RET_HDRS,
+				.envid = STR_NONE,
+				.orcpt = { "utf-8;b\\x{E9}@x", 15 } },
+			" RET=HDRS\n", "> NOTIFY=SUCCESS,FAILURE,DELAY ORCPT=utf-8;b\\x{E9}@x\n" },
+		{ true, false,
+			{ .notify = NOTIFY_DELAY, .envid = STR_NONE, .orcpt = { "no type", 7 } },
+			" SIZE=46\n", "> NOTIFY=DELAY\n" },
+		/* Bounces come to us then. */
+		{ true, true, { .notify = NOTIFY_NEVER, .envid = STR_NONE, .orcpt = STR_NONE },
+			" SIZE=46\n", "> NOTIFY=FAILURE,DELAY\n" },
+		{ true, true, { .notify = NOTIFY_SUCCESS, .envid = STR_NONE, .orcpt = STR_NONE },
+			" SIZE=46\n", "> NOTIFY=SUCCESS,FAILURE,DELAY\n" },
+		{ false, false,
+			{ .notify = NOTIFY_FAILURE,
+				.ret = RET_FULL,
+				.envid = { "x", 1 },
+				.orcpt = { "rfc822;a@b", 10 } },
+			"MAIL FROM:<a@us.example>\n", "RCPT TO:<b@x.example>\n" },
+	};
+
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		struct message *m = mail_raw("a@us.example", "b@x.example", str_of(mail));
+		struct draft d;
+
+		if (cases[i].verp)
+			flow.mail = (struct mail_conf){ .secret = "0123456789abcdef0123",
+				.bounce_domain = "bounce.us.example",
+				.bounce_life = 30 * DUR_DAY };
+		begin(SCRIPTS(cases[i].dsn
+				      ? "session\nmail\nidle"
+				      : "> 220 x\n< EHLO\n> 250-x\n> 250 PIPELINING\nmail\nidle"),
+			QUICK, 1);
+		flow_window_is(true);
+		draft_init(&d);
+		draft_copy(&d, m, 0);
+		mail_envelope_put(&d, &cases[i].v);
+		message_unref(&m);
+		assert_int_equal(flow_fate(flow_lend(draft_seal(&d))).verdict, VERDICT_SENT);
+		draft_free(&d);
+		if (!peer_heard(cases[i].mail) || !peer_heard(cases[i].rcpt))
+			fail_msg("%zu:\n%s", i, buf_cstr(&peer.lines));
+		end();
+	}
+}
+
 /* ---- BDAT ---- */
+
+/* No chunk is larger than the settings say, of mails in memory and of those in the spool. */
+static void test_chunk_most(void **state)
+{
+	struct buf big = BUF_INIT, want = BUF_INIT, script = BUF_INIT;
+	struct wire_text t = { .plain = true };
+	char name[SPOOL_NAME];
+	struct spool_writer *w;
+	struct err e;
+	size_t chunks;
+
+	buf_c(&big, "A: b\r\n\r\n");
+	while (big.n < 5000)
+		buf_printf(&big, "line at %zu\n", big.n); /* it grows on the wire */
+	wire_text_put(&t, buf_view(&big), &want);
+	wire_text_end(&t, &want);
+	flow.c.spool = spool_open(dir, &e);
+	w = spool_begin(flow.c.spool, &e);
+	assert_int_equal(spool_write(w, big.p, big.n, &e), 0);
+	assert_int_equal(spool_finish(&w, name, &e), 0);
+	buf_c(&script, CHUNKING "< MAIL\n< RCPT\n> 250 a\n> 250 b\nbdatall\n" ANSWER_DONE "idle");
+	for (int spooled = 0; spooled < 2; spooled++) {
+		begin(SCRIPTS(buf_cstr(&script)), QUICK "chunking = \"on\"; chunk_most = \"1KiB\";",
+			1);
+		flow_window_is(true);
+		is_sent(flow_lend(
+			spooled ? mail_spooled(name, big.n)
+				: mail_raw("a@us.example", "b@x.example", buf_view(&big))));
+		chunks = peer.mails;
+		assert_in_range(chunks, (want.n + 1023) / 1024, 2 * want.n / 1024);
+		assert_true(peer_heard("BDAT 1024\n"));
+		assert_int_equal(peer.data.n, want.n);
+		assert_memory_equal(peer.data.p, want.p, want.n);
+		for (char *p = buf_cstr(&peer.lines); (p = strstr(p, "BDAT ")); p += 5)
+			assert_in_range(strtoul(p + 5, NULL, 10), 0, 1024);
+		end();
+	}
+	spool_close(&flow.c.spool);
+	buf_free(&big);
+	buf_free(&want);
+	buf_free(&script);
+}
 
 static void test_bdat(void **state)
 {
@@ -464,6 +569,8 @@ int main(void)
 		T(test_promised),
 		T(test_never_unsigned),
 		T(test_no_sender),
+		T(test_dsn_parameters),
+		T(test_chunk_most),
 		T(test_bdat),
 	};
 

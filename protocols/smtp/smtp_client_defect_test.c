@@ -248,6 +248,41 @@ static void test_tls_that_does_not_work(void **state)
 	end();
 }
 
+/* "may" with a far side whose TLS does not even fail: it hangs, or hangs up. */
+static void test_tls_that_hangs(void **state)
+{
+	static const char *const scripts[] = {
+		"> 220 x\n< EHLO\n> 250-x\n> 250 STARTTLS\n< STARTTLS\n> 220 go\nidle",
+		"> 220 x\n< EHLO\n> 250-x\n> 250 STARTTLS\n< STARTTLS\n> 220 go\nclose",
+		"> 220 x\n< EHLO\n> 250-x\n> 250 STARTTLS\n< STARTTLS\nidle",
+		"> 220 x\n< EHLO\n> 250-x\n> 250 STARTTLS\n< STARTTLS\nclose",
+		"> 220 x\n< EHLO\n> 250-x\n> 250 STARTTLS\n< STARTTLS\n> 220 go\ntls\nclose",
+		"> 220 x\n< EHLO\n> 250-x\n> 250 STARTTLS\n< STARTTLS\n> 220 go\ntls\nidle",
+	};
+	static const char clear[] =
+		"> 220 x\n< EHLO\n> 250-x\n> 250-STARTTLS\n> 250 PIPELINING\nmail\nidle";
+
+	for (size_t i = 0; i < sizeof scripts / sizeof *scripts; i++) {
+		begin(SCRIPTS(scripts[i], clear),
+			QUICK "timeouts = { connect = \"300ms\"; helo = \"300ms\"; };", 1);
+		flow_window_is(true);
+		is_sent(flow_send(mail));
+		assert_int_equal(peer.connections, 2);
+		end();
+		/* It must be TLS: nothing goes in clear. */
+		begin(SCRIPTS(scripts[i]),
+			QUICK "timeouts = { connect = \"300ms\"; helo = \"300ms\"; };"
+			      "tls = { mode = \"must\"; verify = false; };",
+			1);
+		for (int tries = 0; tries < 5000 && peer.connections < 2; tries++)
+			usleep(1000);
+		assert_true(peer.connections >= 2);
+		assert_false(peer_heard("MAIL"));
+		flow_window_is(false);
+		end();
+	}
+}
+
 /* 10: a mail that was not delivered could carry 250 or 354. */
 static void test_defect_10_no_false_250(void **state)
 {
@@ -364,6 +399,7 @@ int main(void)
 		T(test_auth),
 		T(test_defects_9_16_certificates),
 		T(test_tls_that_does_not_work),
+		T(test_tls_that_hangs),
 		T(test_defect_10_no_false_250),
 		T(test_defects_13_17_replies),
 		T(test_defect_14_sigpipe),

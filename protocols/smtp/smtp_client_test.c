@@ -192,19 +192,48 @@ static void test_mails_per_connection(void **state)
 	end();
 }
 
+static void adopt(void *arg)
+{
+	const void **conf = arg;
+
+	assert_int_equal(relay_adopt(&flow.c, *conf), 0);
+	flow.c.specific = *conf;
+}
+
+/* A limit that a reload has lowered holds for connections that are open, and one that has carried
+ * as many is not in the way of another. */
+static void test_mails_per_connection_lowered(void **state)
+{
+	const void *conf;
+
+	begin(SCRIPTS("session\nmail\nmail\nmail\n< QUIT\nclose",
+		      "session\nmail\nmail\n< QUIT\nclose"),
+		QUICK "idle = \"10m\"; messages_per_connection = 10;", 1);
+	flow_window_is(true);
+	for (int i = 0; i < 3; i++)
+		is_sent(flow_send(mail));
+	conf = flow_conf(QUICK "idle = \"10m\"; messages_per_connection = 2;");
+	loop_call(flow.loop, adopt, &conf);
+	for (int i = 0; i < 4; i++)
+		is_sent(flow_send(mail));
+	assert_int_equal(peer.connections, 3);
+	end();
+}
+
 /* Nobody waits for an answer to QUIT. */
 static void test_quit_delays_nothing(void **state)
 {
 	mono_t t;
 
-	begin(SCRIPTS("session\nmail\n< QUIT\nsleep 3000\nclose"),
-		QUICK "messages_per_connection = 1;", 1);
+	begin(SCRIPTS("session\nmail\n< QUIT\nhold\nclose"), QUICK "messages_per_connection = 1;",
+		1);
 	flow_window_is(true);
 	t = clock_mono();
 	is_sent(flow_send(mail));
 	is_sent(flow_send(mail));
 	is_sent(flow_send(mail));
 	assert_true(clock_mono() - t < 2 * DUR_S);
+	peer_release();
 	end();
 }
 
@@ -232,6 +261,42 @@ static void test_no_answer_after_the_dot(void **state)
 	flow_window_is(true);
 	is_sent(flow_send(mail));
 	end();
+}
+
+#define OPENED "> 220 x\n< EHLO\n> 250-x\n> 250 PIPELINING\n"
+
+/* The end of the mail is written, but has not left: the far side takes no more of it. It cannot
+ * have the mail, so there is nothing uncertain about it. */
+static void test_lost_with_the_dot_unsent(void **state)
+{
+	static const struct {
+		const char *script, *conf;
+	} cases[] = {
+		{ OPENED ENVELOPE "> 250 a\n> 250 b\n> 354 c\nsleep 200\nreset", QUICK },
+		{ OPENED ENVELOPE "> 250 a\n> 250 b\n> 354 c\nhold",
+			QUICK "timeouts = { done = \"200ms\"; };" },
+		/* and what is given up must not come after all: whole on the other connection only
+		 */
+		{ OPENED ENVELOPE "> 250 a\n> 250 b\n> 354 c\nhold\ndata\n" ANSWER_DONE,
+			QUICK "timeouts = { done = \"200ms\"; };" },
+	};
+	struct buf big = BUF_INIT;
+
+	buf_c(&big, mail);
+	while (big.n < 20 << 20) /* more than the kernel takes on both sides */
+		buf_c(&big, "0123456789012345678901234567890123456789\r\n");
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		begin(SCRIPTS(cases[i].script, "session\nmail\nidle"), cases[i].conf, 1);
+		flow_window_is(true);
+		is(flow_lend(mail_raw("a@us.example", "b@x.example", buf_view(&big))),
+			VERDICT_RETRY, REASON_TEMPORARY);
+		peer_release();
+		flow_window_is(true);
+		is_sent(flow_send(mail));
+		end();
+		assert_int_equal(peer.mails, 1);
+	}
+	buf_free(&big);
 }
 
 static void test_timeouts_before_the_dot(void **state)
@@ -349,9 +414,11 @@ int main(void)
 		T(test_rate_answers_slow_the_channel),
 		T(test_rests_and_comes_again),
 		T(test_mails_per_connection),
+		T(test_mails_per_connection_lowered),
 		T(test_quit_delays_nothing),
 		T(test_lost_after_the_dot),
 		T(test_no_answer_after_the_dot),
+		T(test_lost_with_the_dot_unsent),
 		T(test_timeouts_before_the_dot),
 		T(test_slow_beginnings),
 		T(test_backup_host),
