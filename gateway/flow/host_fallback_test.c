@@ -1,0 +1,172 @@
+/* Wholes of several attempts that a plugin sends, and takes back at any moment. */
+#include "gateway/flow/host_fixture.h"
+
+static struct racer racers[RACERS];
+
+static bool refuse_a(struct channel *c, struct delivery *d, unsigned part, struct outcome *o_r)
+{
+	if (strcmp(c->name, "a") != 0)
+		return false;
+	*o_r = outcome_of(REASON_REFUSED);
+	return true;
+}
+
+static void test_fallback(void **state)
+{
+	struct message *step;
+	struct trial_send s;
+	uint64_t id;
+
+	trial_start(TWO);
+	rule.asked = 0;
+	rule.verdict = POLICY_GO;
+	trial.policy = policy;
+	trial.note = note_keep;
+	fx.decide = refuse_a;
+	fx.chances.receipts = true;
+	step = fx_message((struct fx_msg){ .media = MEDIA_VIBER });
+	s = trial_do((struct trial_send){ .msg.wants = WANT_DELIVERED | WANT_FAILED,
+		.steps = { { step, 0 } },
+		.steps_n = 1 });
+	message_unref(&step);
+	assert_true(s.id != 0);
+	for (int i = 0; i < 5000 && trial_number("SELECT count(*) FROM trial_t WHERE what = "
+						 "'told'") == 0;
+		i++)
+		usleep(2000);
+	id = (uint64_t)trial_number("SELECT msg FROM trial_t WHERE what = 'told'");
+	assert_int_equal(id, s.id);
+	/* each attempt was under the policy of who submitted the whole */
+	assert_int_equal(rule.asked, 2);
+	assert_string_equal(rule.account, "plugin/trial");
+	fx_end();
+}
+
+/* A whole that is taken back: what waits goes, nothing further begins. */
+static bool temporary_a(struct channel *c, struct delivery *d, unsigned part, struct outcome *o_r)
+{
+	if (strcmp(c->name, "a") != 0)
+		return false;
+	*o_r = outcome_of(REASON_TEMPORARY);
+	return true;
+}
+
+static enum reason cancelled(uint64_t id)
+{
+	struct plugin_cancel one = {
+		.id = id, .state = STATE_CANCELLED, .reason = REASON_DISARMED
+	};
+	struct plugin_cancels m = { .v = &one, .n = 1, .done = racer_over };
+
+	atomic_store(&racing, 1);
+	plugin_cancel(trial_host(), &m);
+	assert_true(fx_until(race_over, NULL, 20 * DUR_S));
+	return one.result;
+}
+
+static struct trial_send whole(dur_t after)
+{
+	struct message *step = fx_message((struct fx_msg){ .media = MEDIA_VIBER });
+	struct trial_send s = trial_do((struct trial_send){
+		.msg.wants = WANT_DELIVERED | WANT_FAILED,
+		.steps = { { step, after } },
+		.steps_n = 1,
+	});
+
+	message_unref(&step);
+	return s;
+}
+
+static void test_fallback_cancelled(void **state)
+{
+	struct trial_send s;
+	struct store_view v;
+
+	trial_start(TWO);
+	rule.verdict = POLICY_GO;
+	trial.policy = policy;
+	trial.note = note_keep;
+	fx.decide = temporary_a;
+	s = whole(DUR_HOUR); /* its first attempt comes back again and again */
+	fx_state_becomes(s.id, STATE_SENT);
+	assert_int_equal(cancelled(s.id), REASON_NONE);
+	fx_state_becomes(s.id, STATE_UNDELIVERABLE);
+	v = fx_view(s.id);
+	assert_int_equal(v.reason, REASON_DISARMED);
+	store_view_free(&v);
+
+	/* The first has left, and is never heard of; the second must not begin. */
+	fx_play((struct chances){ .receipts = true, .mute = 1000 });
+	s = whole(4 * DUR_S);
+	fx_state_becomes(s.id, STATE_SENT);
+	for (int i = 0; i < 2000 && trial_number("SELECT count(*) FROM st WHERE state = 2 AND "
+						 "channel <> (SELECT channel FROM st WHERE "
+						 "far_id <> '' ORDER BY id LIMIT 1)") == 0;
+		i++)
+		usleep(2000);
+	assert_int_equal(cancelled(s.id), REASON_TOO_LATE);
+	clock_shift(10 * DUR_S);
+	usleep(3000000); /* a sweep has come by */
+	assert_int_equal(trial_number("SELECT count(*) FROM msg WHERE media = 3"), 0);
+	fx_end();
+}
+
+/* Wholes that are taken back at any moment: none is sent by an attempt that began afterwards, and
+ * what is said to be cancelled was not sent. */
+static void test_fallback_races(void **state)
+{
+	enum { N = 150 };
+	unsigned taken = 0, left = 0;
+	struct message *step = fx_message((struct fx_msg){ .media = MEDIA_VIBER });
+
+	trial_start(TWO);
+	rule.verdict = POLICY_GO;
+	trial.policy = policy;
+	fx.chances = (struct chances){ .temporary = 300, .refuse = 500, .latency = 2 * DUR_MS };
+	memset(racers, 0, sizeof racers);
+	atomic_store(&racing, N);
+	for (unsigned i = 0; i < N; i++) {
+		struct racer *r = &racers[i];
+
+		r->s.msg.wants = WANT_DELIVERED | WANT_FAILED;
+		r->s.steps[0] = r->s.steps[1] = r->s.steps[2] = (struct plugin_step){ step, 0 };
+		r->s.steps_n = 3;
+		r->s = trial_do(r->s);
+		r->one.id = r->s.id;
+		r->one.state = STATE_CANCELLED;
+		r->many = (struct plugin_cancels){ .v = &r->one, .n = 1, .done = racer_over };
+		usleep(fx_random(12000));
+		plugin_cancel(trial_host(), &r->many);
+	}
+	assert_true(fx_until(race_over, NULL, 60 * DUR_S));
+	fx_drain(60 * DUR_S);
+	for (unsigned i = 0; i < N; i++) {
+		char sql[200];
+		int64_t sent;
+
+		snprintf(sql, sizeof sql,
+			"SELECT count(*) FROM msg JOIN st ON st.id = msg.id WHERE st.state = 2 AND"
+			" client_id LIKE '%lu:%%'",
+			racers[i].s.id);
+		sent = trial_number(sql);
+		taken += racers[i].one.result == REASON_NONE;
+		left += racers[i].one.result == REASON_TOO_LATE;
+		if (racers[i].one.result == REASON_NONE && sent)
+			fail_msg("%lu was taken back and sent", racers[i].s.id);
+	}
+	assert_int_equal(taken + left, N);
+	assert_true(taken > 5 && left > 5);
+	message_unref(&step);
+	fx_end();
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_fallback),
+		cmocka_unit_test(test_fallback_cancelled),
+		cmocka_unit_test(test_fallback_races),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
