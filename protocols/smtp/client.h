@@ -371,7 +371,8 @@ void site_uncount(struct relay_session *s);
 void site_session_failed(struct relay_session *s, const char *why, bool refused);
 void site_session_over(struct relay_session *s); /* as it should */
 void site_plan_next(struct relay_site *s, const char *why, bool refused);
-void site_fail(struct relay_site *s, enum reason r, const char *why);
+/* What waits goes back; status: of what was tried (RFC 3463). */
+void site_fail(struct relay_site *s, enum reason r, const char *status, const char *why);
 void site_hosts_free(struct relay_site *s);
 void site_give_back(struct relay_site *s, enum reason r, const char *why);
 /* client_mx.c */

@@ -181,11 +181,11 @@ static void policy_apply(struct relay_site *s, const struct sts_policy *p)
 	s->next_n = kept;
 }
 
-static void way_lost(struct relay_site *s, const char *why)
+static void way_lost(struct relay_site *s, const char *status, const char *why)
 {
 	site_plan_next(s, why, false);
 	s->up = false;
-	site_fail(s, REASON_DOWN, why);
+	site_fail(s, REASON_DOWN, status, why);
 }
 
 static void policy_found(void *owner, const struct sts_policy *p)
@@ -201,7 +201,7 @@ static void policy_found(void *owner, const struct sts_policy *p)
 			"%.200s: none of its mail hosts is one that its MTA-STS policy names",
 			s->domain);
 		s->routed = false;
-		way_lost(s, why);
+		way_lost(s, "4.7.5", why);
 		return;
 	}
 	site_hosts_free(s);
@@ -255,7 +255,7 @@ static void route_found(void *owner, const struct mx_route *route)
 	} else if (s->routed) { /* what was true will do a little longer */
 		s->routed_until = now + DUR_MIN;
 	} else {
-		way_lost(s, route->why);
+		way_lost(s, "4.4.3", route->why); /* the DNS */
 	}
 }
 

@@ -268,12 +268,12 @@ void site_plan_next(struct relay_site *s, const char *why, bool refused)
 }
 
 /* What waits goes back. Of a domain the first has been tried by this, and the others have not. */
-void site_fail(struct relay_site *s, enum reason reason, const char *why)
+void site_fail(struct relay_site *s, enum reason reason, const char *status, const char *why)
 {
 	struct relay_job *j = site_is_mx(s) ? site_take(s) : NULL;
 
 	if (j) {
-		struct outcome o = relay_failed(REASON_TEMPORARY, "4.4.1", "%s", why);
+		struct outcome o = relay_failed(REASON_TEMPORARY, status, "%s", why);
 
 		job_done_later(j, &o);
 	}
@@ -327,7 +327,7 @@ void site_session_failed(struct relay_session *x, const char *why, bool refused)
 		if (s->waiting_n)
 			site_feed_later(s);
 	} else {
-		site_fail(s, login ? REASON_NOT_BOUND : REASON_DOWN, words);
+		site_fail(s, login ? REASON_NOT_BOUND : REASON_DOWN, "4.4.1", words);
 	}
 }
 
