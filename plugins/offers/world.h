@@ -52,10 +52,10 @@ void world_close(struct world **wp);
 int world_reset(struct world *w, const struct rules *r, wall_t now);
 /* A registered member who agrees to everything and is reached over every medium. The first has
  * these addresses, the others have their like. */
-#define WORLD_PHONE  "37120000001"
-#define WORLD_STATUS "member" /* in the first system: what is missing would compare with nothing \
-			       */
-#define WORLD_EMAIL "member1@example.com"
+#define WORLD_PHONE "37120000001"
+/* In the first system: what is missing would compare with nothing. */
+#define WORLD_STATUS "member"
+#define WORLD_EMAIL  "member1@example.com"
 int world_member(struct world *w, struct str ext, uint64_t *id_r);
 /* A unit of work at ->now; what it asked for is done by world_settle(). */
 struct work *world_unit(struct world *w);

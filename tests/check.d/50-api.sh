@@ -3,6 +3,7 @@
 # words, who sees what, and what becomes of a message through a null channel.
 # timeout: 120
 . tests/lib.sh
+root=$PWD
 . tests/gateway.sh
 
 cat >gw.conf <<EOF
@@ -211,6 +212,17 @@ curl -sS "$base/metrics" >metrics
 for m in 'postern_channel_sent_total{channel="a"}' 'postern_account_accepted_total{account="http/shop"}' 'postern_store_'; do
 	verify "metrics has $m" grep -qF "$m" metrics
 done
+verify "each metric is described" awk '/^# HELP/ { if (NF < 4) { print; bad = 1 } told[$3]; next }
+	/^#/ { next } { name = $1; sub(/\{.*/, "", name); plain = name; sub(/_(bucket|sum|count)$/, "", plain)
+	if (!(name in told) && !(plain in told)) { print; bad = 1 } } END { exit bad }' metrics
+described() { # by its family, or by its own name
+	local name family
+	sed -n 's/^# HELP \([a-z_]*\).*/\1/p' metrics | while read -r name; do
+		family=$(cut -d_ -f1-2 <<<"$name")_
+		grep -qE "\b($family|$name)( |$)" "$root/packaging/man/postern-http.7" || { echo "$name"; false; } || return
+	done
+}
+verify "each family of metrics is in postern-http(7)" described
 verify "metrics is well formed" awk '/^#/ { next } !/^[a-z_]+(\{[^}]*\})? [-+0-9.e]+(Inf)?$/ { print; bad = 1 } END { exit bad }' metrics
 gw_stop
 status=$?
