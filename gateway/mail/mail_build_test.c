@@ -13,6 +13,8 @@
 #include <time.h>
 #include <cmocka.h>
 
+#include "tests/mail_lines.h"
+
 static const struct mail_conf conf = { .hostname = "mail.shop.example",
 	.secret = "sixteen octets and more",
 	.unsubscribe_url = "https://shop.example/u/",
@@ -46,25 +48,6 @@ static struct message *message_of(const struct given *g, uint64_t id)
 	m->accepted = 1795000000 * DUR_S;
 	draft_free(&d);
 	return m;
-}
-
-/* All lines end in CRLF, none is too long, and all is 7-bit unless said otherwise. */
-static void check_lines(struct str s, bool utf8)
-{
-	size_t line = 0;
-
-	assert_true(str_ends(s, STR("\r\n")));
-	for (size_t i = 0; i < s.n; i++) {
-		if (s.p[i] == '\n')
-			assert_true(i && s.p[i - 1] == '\r');
-		if (s.p[i] == '\r')
-			assert_true(i + 1 < s.n && s.p[i + 1] == '\n');
-		line = s.p[i] == '\n' ? 0 : line + 1;
-		assert_true(line <= 999);
-		assert_true(s.p[i] != '\0');
-		if (!utf8)
-			assert_true((unsigned char)s.p[i] < 0x80);
-	}
 }
 
 static bool build(const struct given *g, struct buf *out, struct err *e)

@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <cmocka.h>
 
+#include "tests/mail_lines.h"
+
 static const struct {
 	const char *file;
 	enum mail_report_kind kind;
@@ -244,22 +246,6 @@ static struct dsn dsn_of(enum dsn_action action)
 		.diagnostic = STR_NONE,
 		.words = STR_NONE,
 		.original = STR(original) };
-}
-
-static void check_lines(struct str s, bool eight)
-{
-	size_t line = 0;
-
-	assert_true(str_ends(s, STR("\r\n")));
-	for (size_t i = 0; i < s.n; i++) {
-		if (s.p[i] == '\n')
-			assert_true(i && s.p[i - 1] == '\r');
-		if (s.p[i] == '\r')
-			assert_true(i + 1 < s.n && s.p[i + 1] == '\n');
-		line = s.p[i] == '\n' ? 0 : line + 1;
-		assert_true(line <= 999 && s.p[i]);
-		assert_true(eight || (unsigned char)s.p[i] < 0x80);
-	}
 }
 
 static void ours(void **state)
