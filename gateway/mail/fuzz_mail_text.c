@@ -17,12 +17,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		CHECK(e.text[0] && text.n == 0 && subject.n == 0);
 	}
 	buf_reset(&text);
-	if (mail_to_7bit(str_n(data, size), &text, &e) == 0) {
+	if (mail_to_7bit(str_n(data, size), size % 2, &text, &e) == 0) {
 		for (size_t i = 0; i < text.n; i++)
 			CHECK(text.p[i] && (unsigned char)text.p[i] < 0x80);
 		/* What is 7-bit stays as it is. */
 		buf_reset(&subject);
-		CHECK(mail_to_7bit(buf_view(&text), &subject, &e) == 0);
+		CHECK(mail_to_7bit(buf_view(&text), false, &subject, &e) == 0);
 		CHECK(str_eq(buf_view(&text), buf_view(&subject)));
 	} else {
 		CHECK(text.n == 0);

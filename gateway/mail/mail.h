@@ -138,7 +138,12 @@ int mail_text(
 
 /* ---- to 7 bits ---- */
 /* For a far side without 8BITMIME (RFC 6152 §3): the same mail with its 8-bit parts in
- * quoted-printable or base64. -1: not possible without loss (a broken mail, a signed one). */
-int mail_to_7bit(struct str mail, struct buf *out, struct err *e);
+ * quoted-printable or base64. -1: not possible without loss (a broken mail, a signed one). spoil:
+ * one with a DKIM signature all the same, which then does not hold. */
+int mail_to_7bit(struct str mail, bool spoil, struct buf *out, struct err *e);
+/* The same of a mail in a file, to be read in pieces, which have the descriptor from then on. NULL:
+ * not possible, or (ERR_ENV) the file could not be read; the descriptor is still the caller's.
+ * Takes as much memory as the mail is long, but of one mail at a time. */
+struct mail_pieces *mail_file_to_7bit(int fd, uint64_t size, bool spoil, struct err *e);
 
 #endif

@@ -61,7 +61,7 @@ static void conversions(void **state)
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
 		struct buf out = BUF_INIT;
 		struct err e = { 0 };
-		int rc = mail_to_7bit(str_of(cases[i].mail), &out, &e);
+		int rc = mail_to_7bit(str_of(cases[i].mail), false, &out, &e);
 
 		if (rc == 0) {
 			const char *made = cases[i].made;
@@ -100,7 +100,7 @@ static void same_octets(void **state)
 					buf_c(&mail, " \r\n");
 			}
 			buf_c(&mail, "\xe9");
-			assert_int_equal(mail_to_7bit(buf_view(&mail), &out, NULL), 0);
+			assert_int_equal(mail_to_7bit(buf_view(&mail), false, &out, NULL), 0);
 			x = mime_split(buf_view(&out));
 			mime_type_of(x.header, &type);
 			assert_int_equal(mime_decode(x.body, type.transfer, true, &back, NULL), 0);
@@ -111,11 +111,26 @@ static void same_octets(void **state)
 		}
 }
 
+/* One that is signed, where that is to be spoilt: as any other. */
+static void spoilt(void **state)
+{
+	struct buf out = BUF_INIT;
+	struct err e;
+
+	assert_int_equal(
+		mail_to_7bit(STR("DKIM-Signature: v=1\r\n\r\na word: \xe9\r\n"), true, &out, &e),
+		0);
+	assert_non_null(strstr(buf_cstr(&out), "DKIM-Signature: v=1\r\n"));
+	assert_non_null(strstr(buf_cstr(&out), "a word: =E9\r\n"));
+	buf_free(&out);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(conversions),
 		cmocka_unit_test(same_octets),
+		cmocka_unit_test(spoilt),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

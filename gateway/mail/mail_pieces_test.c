@@ -259,6 +259,54 @@ static void test_mails_as_attachments(void **state)
 	buf_free(&narrow);
 }
 
+/* ---- mails in files, made 7-bit ---- */
+
+static void test_files_to_7bit(void **state)
+{
+	static const char *const mails[] = {
+		"Subject: x\r\n\r\nplain\r\n",
+		"Content-Type: text/plain; charset=utf-8\r\n\r\n.caf\xc3\xa9 and a text that goes "
+		"on "
+		"= \r\n\r\nFrom here",
+		"A: b\r\n\r\n\xc3\xa9\xc3\xa9\xc3\xa9\r\n",
+		"Content-Type: image/png\r\n\r\n\x89PNG\n",
+		"Content-Type: multipart/mixed; boundary=b\r\n\r\npre\r\n--b\r\n\r\nplain\r\n--b"
+		"\r\n\r\na word and \xe9\r\n\r\n--b\r\nContent-Type: message/rfc822\r\n\r\nA: b"
+		"\r\n\r\nwords and \xe9\r\n--b\r\nContent-Type: application/x\r\n\r\n\xe9"
+		"\r\n--b--\r\nepi\r\n",
+	};
+
+	for (size_t i = 0; i < 2 * sizeof mails / sizeof *mails; i++) {
+		struct buf mail = BUF_INIT, want = BUF_INIT;
+		FILE *f = tmpfile();
+		struct mail_pieces *p;
+		struct err e;
+
+		buf_c(&mail, mails[i / 2]);
+		for (int k = 0; i % 2 && k < 20000; k++) /* over blocks */
+			buf_printf(&mail, "line %d \r\n%s", k, k % 7 ? "" : "end: 3");
+		assert_int_equal(fwrite(mail.p, 1, mail.n, f), mail.n);
+		fflush(f);
+		assert_int_equal(mail_to_7bit(buf_view(&mail), false, &want, &e), 0);
+		p = mail_file_to_7bit(dup(fileno(f)), mail.n, false, &e);
+		if (!p)
+			fail_msg("%zu: %s", i, e.text);
+		assert_int_equal(mail_pieces_size(p), want.n);
+		assert_false(mail_pieces_8bit(p));
+		is_same(p, 4711, buf_view(&want));
+		is_same(p, SIZE_MAX, buf_view(&want));
+		if (want.n < 2000)
+			is_same(p, 1, buf_view(&want));
+		mail_pieces_free(&p);
+		/* It is shorter than it was. */
+		assert_null(mail_file_to_7bit(fileno(f), mail.n + 1, false, &e));
+		assert_int_equal(e.kind, ERR_ENV);
+		fclose(f);
+		buf_free(&mail);
+		buf_free(&want);
+	}
+}
+
 static int set_up(void **state)
 {
 	struct err e;
@@ -284,6 +332,7 @@ int main(void)
 		cmocka_unit_test(test_sizes),
 		cmocka_unit_test(test_damaged),
 		cmocka_unit_test(test_mails_as_attachments),
+		cmocka_unit_test(test_files_to_7bit),
 	};
 	return cmocka_run_group_tests(tests, set_up, tear_down);
 }

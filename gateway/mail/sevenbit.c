@@ -4,9 +4,22 @@
  * and decodes to the octets that it was. What cannot be so is refused.
  */
 #include "gateway/base/err.h"
+#include "gateway/base/mem.h"
 #include "gateway/mail/mail.h"
 #include "gateway/mail/mime_in.h"
 #include "gateway/mail/mime_out.h"
+#include "gateway/mail/pieces.h"
+
+#include <errno.h>
+#include <glib.h>
+#include <unistd.h>
+
+/* What comes out: all of it in memory, or as pieces of the file that the mail is in. */
+struct made {
+	struct buf *out;       /* or the text of the pieces */
+	struct mail_pieces *p; /* NULL: in memory */
+	const char *base;      /* where the file begins */
+};
 
 static bool is_7bit(struct str s)
 {
@@ -57,10 +70,74 @@ static void put_header(struct str header, const char *encoding, const char *more
 	buf_str(out, STR("\r\n"));
 }
 
-static int convert(struct str octets, unsigned depth, struct buf *out, struct err *e);
+static int convert(struct str octets, unsigned depth, struct made *m, struct err *e);
+
+static void put_copy(struct made *m, struct str s)
+{
+	if (m->p)
+		pieces_add(m->p, PIECE_COPY, (uint64_t)(s.p - m->base), s.n, s.n);
+	else
+		buf_str(m->out, s);
+}
+
+static void put_base64(struct made *m, struct str s)
+{
+	enum { OCTETS = 57 }; /* of a line */
+	uint64_t lines = (s.n + OCTETS - 1) / OCTETS;
+
+	if (m->p)
+		pieces_add(m->p, PIECE_BASE64, (uint64_t)(s.p - m->base), s.n,
+			(s.n + 2) / 3 * 4 + 2 * lines);
+	else
+		mime_base64_body(m->out, s);
+}
+
+static uint64_t quoted_size(struct str s)
+{
+	struct buf line = BUF_INIT;
+	uint64_t n = 0;
+
+	while (s.n) {
+		const char *lf = memchr(s.p, '\n', s.n);
+		size_t k = lf ? (size_t)(lf - s.p) + 1 : s.n;
+
+		buf_reset(&line);
+		mime_quote_line(&line, str_n(s.p, lf ? k - 2 : k));
+		n += line.n - (lf ? 0 : 2);
+		s = str_skip(s, k);
+	}
+	buf_free(&line);
+	return n;
+}
+
+static void put_quoted(struct made *m, struct str s)
+{
+	if (m->p) {
+		pieces_add(m->p, PIECE_QUOTED, (uint64_t)(s.p - m->base), s.n, quoted_size(s));
+		return;
+	}
+	mime_text_body(m->out, s, MIME_QUOTED);
+	if (s.n && !str_ends(s, STR("\r\n")))
+		m->out->n -= 2;
+}
+
+/* Lines so long that they should not be held in memory. */
+static bool has_endless_line(struct str s)
+{
+	enum { ENDLESS = 64 << 10 };
+	const char *lf;
+
+	while (s.n > ENDLESS) {
+		lf = memchr(s.p, '\n', ENDLESS);
+		if (!lf)
+			return true;
+		s = str_skip(s, (size_t)(lf - s.p) + 1);
+	}
+	return false;
+}
 
 static int put_leaf(
-	struct mime_entity x, const struct mime_type *t, bool top, struct buf *out, struct err *e)
+	struct mime_entity x, const struct mime_type *t, bool top, struct made *m, struct err *e)
 {
 	enum mime_encoding how = mime_text_encoding(x.body);
 	const char *more = "";
@@ -68,7 +145,7 @@ static int put_leaf(
 	if (t->transfer != MIME_AS_IS)
 		return err_set(
 			e, ERR_INPUT, "a part is said to be in an encoding of 7 bits, and is not");
-	if (!mime_is(t, "text", NULL) || !only_crlf(x.body))
+	if (!mime_is(t, "text", NULL) || !only_crlf(x.body) || has_endless_line(x.body))
 		how = MIME_BASE64;
 	else if (how == MIME_7BIT)
 		how = MIME_QUOTED;
@@ -77,26 +154,20 @@ static int put_leaf(
 			       ? "MIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\n"
 			       : "MIME-Version: 1.0\r\nContent-Type: text/plain; "
 				 "charset=unknown-8bit\r\n"; /* RFC 1428 */
-	put_header(x.header, mime_encoding_word(how), more, out);
-	if (how == MIME_BASE64) {
-		mime_base64_body(out, x.body);
-	} else {
-		mime_text_body(out, x.body, how);
-		if (x.body.n && !str_ends(x.body, STR("\r\n")))
-			out->n -= 2;
-	}
+	put_header(x.header, mime_encoding_word(how), more, m->out);
+	(how == MIME_BASE64 ? put_base64 : put_quoted)(m, x.body);
 	return 0;
 }
 
 static int put_multipart(struct mime_entity x, const struct mime_type *t, unsigned depth,
-	struct buf *out, struct err *e)
+	struct made *m, struct err *e)
 {
 	struct str part, between;
 	size_t at = 0, copied = 0;
 
 	if (!t->boundary[0] || t->transfer == MIME_IN_BASE64 || t->transfer == MIME_IN_QUOTED)
 		return err_set(e, ERR_INPUT, "it is a multipart without a boundary, or encoded");
-	put_header(x.header, "", "", out);
+	put_header(x.header, "", "", m->out);
 	for (unsigned parts = 0; mime_next_part(x.body, t->boundary, &at, &part);) {
 		size_t from = (size_t)(part.p - x.body.p);
 
@@ -106,25 +177,25 @@ static int put_multipart(struct mime_entity x, const struct mime_type *t, unsign
 		if (!is_clean(between))
 			return err_set(
 				e, ERR_INPUT, "there are octets of 8 bits between its parts");
-		buf_str(out, between);
-		if (convert(part, depth + 1, out, e))
+		put_copy(m, between);
+		if (convert(part, depth + 1, m, e))
 			return -1;
 		copied = from + part.n;
 	}
 	between = str_skip(x.body, copied);
 	if (!is_clean(between))
 		return err_set(e, ERR_INPUT, "there are octets of 8 bits between its parts");
-	buf_str(out, between);
+	put_copy(m, between);
 	return 0;
 }
 
-static int convert(struct str octets, unsigned depth, struct buf *out, struct err *e)
+static int convert(struct str octets, unsigned depth, struct made *m, struct err *e)
 {
 	struct mime_entity x = mime_split(octets);
 	struct mime_type t;
 
 	if (is_clean(octets)) {
-		buf_str(out, octets);
+		put_copy(m, octets);
 		return 0;
 	}
 	if (!is_clean(x.header))
@@ -135,34 +206,79 @@ static int convert(struct str octets, unsigned depth, struct buf *out, struct er
 	if (mime_is(&t, "multipart", "signed"))
 		return err_set(e, ERR_INPUT, "it is signed, and would not be what was signed");
 	if (mime_is(&t, "multipart", NULL))
-		return put_multipart(x, &t, depth, out, e);
+		return put_multipart(x, &t, depth, m, e);
 	if (mime_is(&t, "message", "rfc822") && t.transfer == MIME_AS_IS) {
-		put_header(x.header, "", "", out);
-		return convert(x.body, depth + 1, out, e);
+		put_header(x.header, "", "", m->out);
+		return convert(x.body, depth + 1, m, e);
 	}
 	if (mime_is(&t, "message", NULL) && !mime_is(&t, "message", "global"))
 		return err_set(
 			e, ERR_INPUT, "its message/%s part must be 7-bit, and is not", t.subtype);
-	return put_leaf(x, &t, depth == 0, out, e);
+	return put_leaf(x, &t, depth == 0, m, e);
 }
 
-int mail_to_7bit(struct str mail, struct buf *out, struct err *e)
+/* DKIM's signature would not hold any more; what then came would be as if unsigned. */
+static int convert_whole(struct str mail, bool spoil, struct made *m, struct err *e)
 {
 	struct buf scratch = BUF_INIT;
-	size_t start = out->n;
 	struct str v;
-	int rc = 0;
+	int rc;
 
-	if (!is_clean(mail) && mime_field(mime_split(mail).header, "DKIM-Signature", &scratch, &v))
+	if (!spoil && !is_clean(mail) &&
+		mime_field(mime_split(mail).header, "DKIM-Signature", &scratch, &v))
 		rc = err_set(e, ERR_INPUT, "it is signed (DKIM), and would not be what was signed");
-	if (rc == 0) {
-		buf_reserve(out, mail.n + mail.n / 4);
-		rc = convert(mail, 0, out, e);
-	}
-	if (rc) {
-		out->n = start;
-		err_wrap(e, "the mail cannot be made 7-bit");
-	}
+	else
+		rc = convert(mail, 0, m, e);
 	buf_free(&scratch);
-	return rc;
+	return rc ? err_wrap(e, "the mail cannot be made 7-bit") : 0;
+}
+
+int mail_to_7bit(struct str mail, bool spoil, struct buf *out, struct err *e)
+{
+	struct made m = { .out = out };
+	size_t start = out->n;
+
+	buf_reserve(out, mail.n + mail.n / 4);
+	if (convert_whole(mail, spoil, &m, e) == 0)
+		return 0;
+	out->n = start;
+	return -1;
+}
+
+static int read_whole(int fd, uint64_t size, char *p, struct err *e)
+{
+	for (uint64_t at = 0; at < size;) {
+		ssize_t n = pread(fd, p + at, (size_t)(size - at), (off_t)at);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return err_set(e, ERR_ENV, "the spool: %s",
+				n ? strerror(errno) : "a file is shorter than it was");
+		at += (uint64_t)n;
+	}
+	return 0;
+}
+
+struct mail_pieces *mail_file_to_7bit(int fd, uint64_t size, bool spoil, struct err *e)
+{
+	/* To find out what is in it, all of it is looked at: of one mail at a time. */
+	static GMutex one;
+	struct mail_pieces *p = pieces_new();
+	char *octets;
+
+	g_mutex_lock(&one);
+	octets = mem_raw((size_t)size + 1);
+	if (read_whole(fd, size, octets, e) != 0 ||
+		convert_whole(str_n(octets, (size_t)size), spoil,
+			&(struct made){ &p->text, p, octets }, e) != 0)
+		mail_pieces_free(&p);
+	mem_free(&octets);
+	g_mutex_unlock(&one);
+	if (!p)
+		return NULL;
+	pieces_end(p);
+	p->fd = fd;
+	mail_pieces_rewind(p);
+	return p;
 }

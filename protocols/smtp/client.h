@@ -40,6 +40,7 @@ enum relay_auth {
 	RELAY_AUTH_SCRAM,
 	RELAY_AUTH_XOAUTH2
 };
+enum relay_signed_8bit { SIGNED_CONVERT, SIGNED_REFUSE };
 enum relay_chunking { CHUNKING_OFF, CHUNKING_AUTO, CHUNKING_ON };
 
 struct relay_tls_conf {
@@ -72,6 +73,7 @@ struct relay_conf {
 	bool pipelining;
 	int chunking; /* enum relay_chunking */
 	uint64_t chunk;
+	int signed_8bit; /* enum relay_signed_8bit */
 	dur_t reconnect_first, reconnect_most, refused_first, refused_most;
 	struct dkim_conf *dkim;
 	size_t dkim_n;
@@ -142,7 +144,8 @@ struct relay_job {
 	struct mail_pieces *pieces;             /* … or made as it is read, or NULL */
 	uint64_t file, at;                      /* its size, and what has been read */
 	uint64_t size;                          /* of all, as told to the server */
-	bool eightbit, smtputf8, binary, seven; /* seven: to be made 7-bit */
+	bool eightbit, smtputf8, binary, seven; /* seven: to be made 7-bit … */
+	bool spoil;                             /* … though its DKIM signature will not hold */
 	struct buf block;
 	size_t block_most; /* of it */
 	struct spool *spool;

@@ -25,6 +25,11 @@ static const struct conf_word sts_words[] = {
 	{ "enforce", STS_ENFORCE, "policies that say so are held to" },
 	{ NULL },
 };
+static const struct conf_word signed_words[] = {
+	{ "convert", SIGNED_CONVERT, "made 7-bit like any other; its signature no longer holds" },
+	{ "refuse", SIGNED_REFUSE, "not sent" },
+	{ NULL },
+};
 static const struct conf_word chunking_words[] = {
 	{ "off", CHUNKING_OFF, "always DATA" },
 	{ "auto", CHUNKING_AUTO, "BDAT for binary content only, which DATA cannot carry" },
@@ -184,6 +189,9 @@ const struct conf_item relay_rows[] = {
 	CONF_ENUM(S, chunking, chunking_words, CHUNKING_AUTO, "Use BDAT instead of DATA?"),
 	CONF_SIZE(S, chunk, "1KiB", "1MiB", "256KiB", "Largest chunk of a BDAT.",
 		.as = "chunk_most"),
+	CONF_ENUM(S, signed_8bit, signed_words, SIGNED_CONVERT,
+		"What becomes of 8-bit mail that its sender signed (DKIM), for a server without "
+		"8BITMIME."),
 	CONF_DURATION(S, reconnect_first, "10ms", "1h", "1s",
 		"First wait before connecting again after a connection failed; it doubles."),
 	CONF_DURATION(S, reconnect_most, "10ms", "1d", "1m", "Longest of these waits."),

@@ -329,7 +329,7 @@ static int memory_prepare(struct relay_job *j)
 		return 0;
 	if (j->pieces)
 		return build(j, true);
-	if (mail_to_7bit(j->octets, &out, &j->fault) == 0) {
+	if (mail_to_7bit(j->octets, j->spoil, &out, &j->fault) == 0) {
 		buf_free(&j->made);
 		j->made = out;
 		j->octets = buf_view(&j->made);
@@ -444,6 +444,39 @@ static int file_sign(struct relay_job *j)
 	return rc;
 }
 
+/* Has its header 8 bits? Declared is not needed. */
+static int file_header(struct relay_job *j)
+{
+	struct mail_header_look h;
+
+	j->at = 0;
+	j->block_most = SIZE_MAX;
+	if (next_block(j) != 0)
+		return fault(j, REASON_STORE, "4.3.0");
+	mail_header_look(buf_view(&j->block), &h);
+	j->envelope.smtputf8 = has_8bit(str_n(j->block.p, h.header_n));
+	return 0;
+}
+
+static int file_prepare(struct relay_job *j, struct str name)
+{
+	j->fd = spool_read(j->spool, name, &j->file, &j->fault);
+	if (j->fd < 0)
+		return fault(j, REASON_STORE, "4.3.0");
+	if (j->envelope.smtputf8 && file_header(j) != 0)
+		return -1;
+	if (j->seven) {
+		j->pieces = mail_file_to_7bit(j->fd, j->file, j->spoil, &j->fault);
+		if (!j->pieces)
+			return j->fault.kind == ERR_ENV ? fault(j, REASON_STORE, "4.3.0")
+							: fault(j, REASON_BAD_CONTENT, "5.6.3");
+		j->fd = -1;
+		j->file = mail_pieces_size(j->pieces);
+		j->envelope.binary = false;
+	}
+	return j->signer ? file_sign(j) : 0;
+}
+
 static int prepare(struct relay_job *j)
 {
 	struct spool_ref ref;
@@ -454,14 +487,12 @@ static int prepare(struct relay_job *j)
 		if (j->fd >= 0)
 			close(j->fd);
 		j->fd = -1;
+		mail_pieces_free(&j->pieces);
 		if (!j->spool || !spool_ref_parse(name, &ref)) {
 			err_set(&j->fault, ERR_INPUT, "its spool reference cannot be read");
 			return fault(j, REASON_BAD_CONTENT, "5.3.0");
 		}
-		j->fd = spool_read(j->spool, ref.name, &j->file, &j->fault);
-		if (j->fd < 0)
-			return fault(j, REASON_STORE, "4.3.0");
-		return j->signer ? file_sign(j) : 0;
+		return file_prepare(j, ref.name);
 	}
 	if (memory_prepare(j) != 0)
 		return -1;
@@ -539,6 +570,7 @@ bool job_prepare(struct relay_job *j)
 	}
 	j->mail = mail_settings(r);
 	j->spool = r->c->spool;
+	j->spoil = relay_settings(r)->signed_8bit == SIGNED_CONVERT;
 	if (r->signer)
 		j->signer = dkim_signer_ref(r->signer);
 	j->chore =

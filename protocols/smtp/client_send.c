@@ -431,7 +431,7 @@ static int check_offer(struct relay_session *s, struct relay_job *j)
 			"%.60s takes no addresses or headers beyond ASCII", s->far_name);
 	} else if ((j->eightbit && !s->eightbit) ||
 		   (j->binary && !(s->binarymime && wants_bdat(s, j)))) {
-		if (!j->seven && j->fd < 0) {
+		if (!j->seven) {
 			j->seven = true;
 			stat_inc(&s->relay->stats.downgraded);
 			site_submit(s->site, j);

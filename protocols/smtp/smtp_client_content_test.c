@@ -166,6 +166,73 @@ static void test_spool(void **state)
 	buf_free(&want);
 }
 
+static struct message *mail_spooled_as(const char *octets, struct mail_envelope v)
+{
+	char name[SPOOL_NAME];
+	struct spool_writer *w;
+	struct message *m;
+	struct draft d;
+	struct err e;
+
+	w = spool_begin(flow.c.spool, &e);
+	assert_int_equal(spool_write(w, octets, strlen(octets), &e), 0);
+	assert_int_equal(spool_finish(&w, name, &e), 0);
+	m = mail_spooled(name, strlen(octets));
+	draft_init(&d);
+	draft_copy(&d, m, 0);
+	v.envid = v.orcpt = STR_NONE;
+	mail_envelope_put(&d, &v);
+	message_unref(&m);
+	m = draft_seal(&d);
+	draft_free(&d);
+	return m;
+}
+
+#define OLD "> 220 x\n< EHLO\n> 250-x\n> 250 PIPELINING\n"
+
+/* A server without 8BITMIME and SMTPUTF8, and mails in the spool that were declared to need them.
+ */
+static void test_spool_7bit(void **state)
+{
+	static const struct {
+		const char *octets, *conf, *has; /* has NULL: refused */
+		struct mail_envelope v;
+	} cases[] = {
+		{ "A: b\r\n\r\na word: caf\xc3\xa9\r\n", "", "a word: caf=C3=A9\r\n",
+			{ .eightbit = true } },
+		{ "A: b\r\n\r\nplain\r\n", "", "A: b\r\n\r\nplain\r\n",
+			{ .eightbit = true, .smtputf8 = true } },
+		{ "DKIM-Signature: x\r\n\r\na word: caf\xc3\xa9\r\n", "", "caf=C3=A9\r\n",
+			{ .eightbit = true } },
+		{ "DKIM-Signature: x\r\n\r\na word: caf\xc3\xa9\r\n", "signed_8bit = \"refuse\";",
+			NULL, { .eightbit = true } },
+		{ "Content-Type: multipart/signed; boundary=b\r\n\r\n--b\r\n\r\n\xe9\r\n--b--\r\n",
+			"", NULL, { .eightbit = true } },
+	};
+	struct err e;
+
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		char conf[300];
+		struct outcome o;
+
+		flow.c.spool = spool_open(dir, &e);
+		snprintf(conf, sizeof conf, QUICK "%s", cases[i].conf);
+		begin(SCRIPTS(cases[i].has ? OLD "mail\nidle" : OLD "idle"), conf, 1);
+		flow_window_is(true);
+		o = flow_fate(flow_lend(mail_spooled_as(cases[i].octets, cases[i].v)));
+		if (cases[i].has) {
+			if (o.verdict != VERDICT_SENT)
+				fail_msg("%zu: %s", i, o.words);
+			assert_non_null(strstr(buf_cstr(&peer.data), cases[i].has));
+		} else {
+			assert_int_equal(o.verdict, VERDICT_FAILED);
+			assert_string_equal(o.err, "5.6.3");
+		}
+		end();
+		spool_close(&flow.c.spool);
+	}
+}
+
 static void test_size(void **state)
 {
 	struct buf big = BUF_INIT;
@@ -560,6 +627,7 @@ int main(void)
 		T(test_defect_15_octets_untouched),
 		T(test_spool_chunks),
 		T(test_spool),
+		T(test_spool_7bit),
 		T(test_size),
 		T(test_smtputf8),
 		T(test_idn),
