@@ -67,7 +67,8 @@ const struct conf_item mail_rows[] = { CONF_WHERE(struct mail_conf, at),
 		"are none.",
 		.min = SECRET_LEAST),
 	CONF_STR(struct mail_conf, bounce_domain, "",
-		"Domain of return paths (TOKEN@ this), whose mail comes to a listener of ours; "
+		"Domain of return paths (TOKEN@ this) and complaints (fbl@ this), whose mail "
+		"comes to a listener of ours; "
 		"\"\": the sender's own address.",
 		.check = addr_domain_check),
 	CONF_STR(struct mail_conf, unsubscribe_url, "",

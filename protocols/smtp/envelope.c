@@ -36,6 +36,7 @@ void smtpd_mail_free(struct smtpd_mail **mp)
 		mem_free(&m->rcpts[i].phone);
 		mem_free(&m->rcpts[i].from);
 		mem_free(&m->rcpts[i].report);
+		mem_free(&m->rcpts[i].named);
 	}
 	smtpd_spool_drop(srv, &m->writer, m->kept_file ? "" : m->spooled);
 	smtpd_digest_free(m);
@@ -274,6 +275,13 @@ static void take_gateway(
 	smtpd_reply(s, 250, "2.1.5", "to this number");
 }
 
+/* Providers send complaints to one address that they were told once; which mail it is about is
+ * known by the return path that they quote. */
+static bool is_feedback_loop(struct str local)
+{
+	return str_ieq(local, STR("fbl")) || str_ieq(local, STR("abuse"));
+}
+
 static void take_bounce(struct smtpd_session *s, const struct smtp_command *c)
 {
 	struct smtpd_rcpt *r;
@@ -281,6 +289,12 @@ static void take_bounce(struct smtpd_session *s, const struct smtp_command *c)
 	enum mail_token_fault f =
 		mail_bounce_check(s->srv->l->mail, smtp_path_local(&c->path), clock_wall(), &msg);
 
+	if (f != MAIL_TOKEN_GOOD && is_feedback_loop(smtp_path_local(&c->path))) {
+		add(s->mail, SMTPD_BOUNCE, c);
+		s->mail->bounces++;
+		smtpd_reply(s, 250, "2.1.5", "complaints about mails of ours");
+		return;
+	}
 	if (f != MAIL_TOKEN_GOOD) {
 		refuse(s, f == MAIL_TOKEN_EXPIRED ? &expired : &no_mailbox,
 			f != MAIL_TOKEN_EXPIRED);

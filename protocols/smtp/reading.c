@@ -70,6 +70,36 @@ static void read_text(struct smtpd_reading *r, struct str mail, int which)
 	str_copy(r->why, sizeof r->why, str_of(e.text));
 }
 
+static bool is_token(char c)
+{
+	return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+
+/* Local parts before "@" and the recipient's own domain that may be return paths of ours. */
+static void find_named(struct smtpd_rcpt *r, struct str mail)
+{
+	struct str domain = str_of(r->to);
+	ptrdiff_t at = str_index(domain, '@');
+	size_t end = 0;
+
+	if (at < 0)
+		return;
+	domain = str_skip(domain, (size_t)at);
+	r->named = mem_alloc(SMTPD_NAMED * sizeof *r->named);
+	while (r->named_n < SMTPD_NAMED && (at = str_index(str_skip(mail, end), '@')) >= 0) {
+		size_t from = end + (size_t)at, n = 0;
+
+		end = from + 1;
+		if (mail.n - from < domain.n || !str_ieq(str_n(mail.p + from, domain.n), domain))
+			continue;
+		while (n < from && is_token(mail.p[from - n - 1]))
+			n++;
+		if (n == 0 || n >= MAIL_TOKEN)
+			continue;
+		str_copy(r->named[r->named_n++], MAIL_TOKEN, str_n(mail.p + from - n, n));
+	}
+}
+
 static void reading_call(struct chore *c)
 {
 	struct smtpd_reading *r = (struct smtpd_reading *)c;
@@ -85,8 +115,11 @@ static void reading_call(struct chore *c)
 	read_text(r, mail, CUT);
 	read_text(r, mail, WHOLE);
 	for (unsigned i = 0; i < m->n; i++)
-		if (m->rcpts[i].kind == SMTPD_BOUNCE)
+		if (m->rcpts[i].kind == SMTPD_BOUNCE) {
 			mail_report_read(mail, STR_NONE, m->rcpts[i].report);
+			if (!m->rcpts[i].msg)
+				find_named(&m->rcpts[i], mail);
+		}
 	buf_free(&file);
 }
 
@@ -290,7 +323,14 @@ void smtpd_bounce(struct smtpd_rcpt *r)
 	struct smtpd *srv = r->mail->s->srv;
 	struct evidence v;
 
-	if (!evidence_of(r, &v)) {
+	for (unsigned i = 0; i < r->named_n && !r->msg; i++) {
+		uint64_t msg;
+
+		if (mail_bounce_check(srv->l->mail, str_of(r->named[i]), clock_wall(), &msg) ==
+			MAIL_TOKEN_GOOD)
+			r->msg = msg;
+	}
+	if (!r->msg || !evidence_of(r, &v)) {
 		stray(r);
 		return;
 	}

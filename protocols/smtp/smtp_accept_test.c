@@ -488,6 +488,56 @@ static void test_bounce_address(void **state)
 	quit(&c);
 }
 
+static void complain(struct client *c, const char *token)
+{
+	char text[1000];
+
+	ask(c, "MAIL FROM:<fbl@isp.example>", "250 2.1.0");
+	ask(c, "RCPT TO:<FBL@b.shop.example>", "250 2.1.5");
+	ask(c, "DATA", "354 ");
+	snprintf(text, sizeof text,
+		"From: <fbl@isp.example>\r\nSubject: FW: x\r\nMIME-Version: 1.0\r\n"
+		"Content-Type: multipart/report; report-type=feedback-report; boundary=b\r\n\r\n"
+		"--b\r\n\r\nspam, says nonsense@b.shop.example\r\n--b\r\n"
+		"Content-Type: message/feedback-report\r\n\r\n"
+		"Feedback-Type: abuse\r\nUser-Agent: x/1\r\nVersion: 1\r\n"
+		"Original-Mail-From: <%s@B.shop.example>\r\n\r\n--b\r\n"
+		"Content-Type: message/rfc822\r\n\r\nSubject: x\r\n\r\nx\r\n--b--\r\n",
+		token);
+	say(c, text);
+	ask(c, ".", "250 2.0.0");
+}
+
+/* Complaints to the one address that providers know: about the mail whose return path is quoted. */
+static void test_feedback_loop(void **state)
+{
+	struct mail_conf conf = { .secret = "0123456789abcdef", .bounce_life = 30 * DUR_DAY };
+	struct client c = greeted();
+	char token[MAIL_TOKEN];
+	struct store_view v;
+	bool there = false;
+	struct err e;
+	uint64_t id = send_mail(&c, "a@shop.example", "b@x.example", "x\r\n");
+
+	quit(&c);
+	c = dial_from("127.0.9.2"); /* nobody's account */
+	expect(&c, "220 ");
+	ask(&c, "EHLO mx.isp.example", "250-");
+	assert_true(mail_bounce_token(&conf, id, clock_wall(), token));
+	complain(&c, token);
+	assert_int_equal(fx_stat("postern_smtp_reports_total"), 1);
+	assert_int_equal(store_find(gateway_store(fx.g), id, false, &v, &e), 1);
+	for (unsigned i = 0; i < v.history_n; i++)
+		there |= strcmp(v.history[i].what, "complaint") == 0;
+	store_view_free(&v);
+	assert_true(there);
+	token[5] = token[5] == 'a' ? 'b' : 'a'; /* forged: it is about nothing of ours */
+	complain(&c, token);
+	assert_int_equal(fx_stat("postern_smtp_reports_total"), 1);
+	assert_int_equal(fx_stat("postern_smtp_strays_total"), 1);
+	quit(&c);
+}
+
 /* What is no report, and for whose reader there is no way: nothing of it stays. */
 static void test_stray_nowhere(void **state)
 {
@@ -564,6 +614,7 @@ int main(void)
 		T(test_senders),
 		T(test_gateway),
 		T(test_bounce_address),
+		T(test_feedback_loop),
 		T(test_stray_nowhere),
 		T(test_dsn),
 	};

@@ -28,6 +28,7 @@ enum {
 	SMTPD_REFUSALS = 48,
 	SMTPD_KEPT = 256, /* mails accepted for some recipients only, remembered */
 	SMTPD_LOGINS = 3, /* failed ones in a session */
+	SMTPD_NAMED = 8,  /* return paths of ours that are looked for in a report */
 };
 #define SMTPD_LINGER (2 * DUR_S)
 
@@ -147,7 +148,9 @@ struct smtpd_rcpt {
 	int parts_most;
 	char *phone, *from;
 	/* BOUNCE */
-	uint64_t msg;
+	uint64_t msg;              /* 0: which one its mail has to say itself (fbl@) */
+	char (*named)[MAIL_TOKEN]; /* then: local parts of ours that stand in it, as found */
+	unsigned named_n;
 	struct mail_report *report;
 	/* how it went */
 	bool done, ours; /* ours: a message of now, not one from before */
