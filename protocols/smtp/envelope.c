@@ -282,6 +282,24 @@ static bool is_feedback_loop(struct str local)
 	return str_ieq(local, STR("fbl")) || str_ieq(local, STR("abuse"));
 }
 
+/* RFC 5321 §4.5.1: postmaster is taken from anybody, with a domain of ours or with none; where
+ * somebody reads it. */
+static bool is_postmaster(const struct smtpd *srv, const struct smtp_path *p)
+{
+	struct str domain = smtp_path_domain(p);
+
+	return srv->conf->bounce_other[0] && str_ieq(smtp_path_local(p), STR("postmaster")) &&
+	       (!domain.n || str_ieq(domain, str_of(srv->l->mail->bounce_domain)) ||
+		       str_ieq(domain, str_of(smtpd_hostname(srv))));
+}
+
+static void take_postmaster(struct smtpd_session *s, const struct smtp_command *c)
+{
+	add(s->mail, SMTPD_BOUNCE, c);
+	s->mail->bounces++;
+	smtpd_reply(s, 250, "2.1.5", "to the postmaster");
+}
+
 static void take_bounce(struct smtpd_session *s, const struct smtp_command *c)
 {
 	struct smtpd_rcpt *r;
@@ -331,6 +349,10 @@ void smtpd_rcpt_to(struct smtpd_session *s, const struct smtp_command *c)
 	}
 	if (m->n >= (unsigned)srv->conf->recipients_most) {
 		refuse(s, &too_many, false);
+		return;
+	}
+	if (takes_bounces(srv) && is_postmaster(srv, &c->path)) {
+		take_postmaster(s, c);
 		return;
 	}
 	if (takes_bounces(srv) && str_ieq(domain, str_of(srv->l->mail->bounce_domain))) {

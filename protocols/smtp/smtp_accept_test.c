@@ -485,6 +485,16 @@ static void test_bounce_address(void **state)
 	ask(&c, ".", "250 2.0.0 accepted as ");
 	assert_true(id_of(&c) != 0);
 	fx_stat_becomes("postern_smtp_strays_total", 1);
+	/* and so is what is for the postmaster (RFC 5321 §4.5.1) */
+	ask(&c, "MAIL FROM:<b@x.example>", "250 2.1.0");
+	ask(&c, "RCPT TO:<Postmaster@x.example>", "550 5.7.1"); /* not ours */
+	ask(&c, "RCPT TO:<Postmaster>", "250 2.1.5");
+	ask(&c, "RCPT TO:<postmaster@MX.shop.example>", "250 2.1.5");
+	ask(&c, "RCPT TO:<postmaster@b.shop.example>", "250 2.1.5");
+	ask(&c, "DATA", "354 ");
+	say(&c, "From: b@x.example\r\nSubject: your server\r\n\r\nis down.\r\n");
+	ask(&c, ".", "250 2.0.0 accepted as ");
+	fx_stat_becomes("postern_smtp_strays_total", 4);
 	quit(&c);
 }
 
