@@ -4,6 +4,7 @@
 #include "plugins/offers/dispatch.h"
 #include "plugins/offers/lot.h"
 #include "plugins/offers/pin.h"
+#include "plugins/offers/printed.h"
 
 enum {
 	MADE_DEEP = 4 /* events that events make, so deep */
@@ -41,8 +42,9 @@ int offer_disarms(struct work *w, const struct offer *o, struct member *m, const
 }
 
 /* ---- actions ---- */
-static int act_print(struct working *k, const struct offer *o, const struct action *a)
+static int act_print(struct working *k, const struct offer *o, size_t index)
 {
+	const struct action *a = &o->actions[index];
 	struct work *w = k->w;
 	const struct reader reader = { .values = &k->source.source,
 		.language =
@@ -52,6 +54,7 @@ static int act_print(struct working *k, const struct offer *o, const struct acti
 	struct buf *out = a->what == DO_RECEIPT ? &k->reply->receipt : &k->reply->cashier;
 	const struct printer *p = w->rules->printer ? w->rules->printer : printer_usual();
 	struct rendering *r = &k->rendering;
+	size_t before;
 
 	if (!k->rendering_made)
 		rendering_init(r);
@@ -59,6 +62,7 @@ static int act_print(struct working *k, const struct offer *o, const struct acti
 	if (text_render(a->text, media, MISSING_SKIP, a->printer ? a->printer : w->rules->printer,
 		    &reader, r) < 0)
 		return 0; /* a value is missing: nothing is printed, the sale goes on */
+	before = out->n;
 	for (size_t i = 0; i < r->printed.n; i++) {
 		/* several offers share one paper */
 		if (a->what == DO_RECEIPT && k->reply->lines >= p->lines)
@@ -69,6 +73,8 @@ static int act_print(struct working *k, const struct offer *o, const struct acti
 			buf_char(out, ',');
 		buf_json(out, str_n(r->b.p + r->printed.v[i].at, r->printed.v[i].n));
 	}
+	if (k->m && out->n > before && printed_note(w, k->m, k->e, o, index, media) < 0)
+		return -1;
 	return a->count ? counter_action(&k->source, a->count, 1) : 0;
 }
 
@@ -151,7 +157,7 @@ static int offer_act(struct working *k, const struct offer *o)
 		case DO_RECEIPT:
 		case DO_CASHIER:
 			if (k->reply && k->reply->till && a->text)
-				rc = act_print(k, o, a);
+				rc = act_print(k, o, i);
 			break;
 		case DO_SEND:
 			rc = soft ? act_send_soft(k, o, i) : act_send(k, o, i, false);
@@ -308,6 +314,8 @@ static int work_on(struct working *k)
 		rc = counter_event(&k->source);
 	if (rc == 0 && k->m)
 		rc = take_back(k);
+	if (rc == 0 && k->m && k->e->type == EVENT_REPLY_CONFIRMED)
+		rc = printed_confirm(k->w, k->m, k->e);
 	for (size_t i = 0; i < r->by_event_n[k->e->type] && rc == 0; i++)
 		rc = offer_event(k, r->by_event[k->e->type][i]);
 	if (rc == 0 && k->m)

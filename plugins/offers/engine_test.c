@@ -1,5 +1,6 @@
 /* Events through the whole engine: chains, counters, actions, intake. */
 #include "plugins/offers/engine_fixture.h"
+#include "plugins/offers/printed.h"
 
 #define COME_BACK(then)                                                                          \
 	"offer = { name = \"come-back\"; kind = \"service\"; when = \"registration.completed\";" \
@@ -561,6 +562,60 @@ static void test_a_busy_members_history_stays_short(void **state)
 	expect_sent(1, "Hi.");
 }
 
+/* ---- what became of what was printed ---- */
+static const char *printed(void)
+{
+	static char all[200];
+	struct sql_stmt *st;
+
+	of_unit();
+	st = sql_prepare(of.sql,
+		"SELECT group_concat(media || ':' || state, ' ') FROM (SELECT media, "
+		"state FROM of_sent WHERE msg = 0 ORDER BY at, run, step)");
+	assert_non_null(st);
+	assert_int_equal(sql_step(st), 1);
+	str_copy(all, sizeof all, sql_col_str(st, 0));
+	sql_finish(&st);
+	return all;
+}
+
+static void test_replied_confirmed_unreachable(void **state)
+{
+	char replied[40], confirmed[40], unreachable[40];
+
+	snprintf(replied, sizeof replied, "%d:%d", MEDIA_RECEIPT, STATE_SENT);
+	snprintf(confirmed, sizeof confirmed, "%d:%d", MEDIA_RECEIPT, STATE_DELIVERED);
+	snprintf(unreachable, sizeof unreachable, "%d:%d", MEDIA_RECEIPT, STATE_UNDELIVERABLE);
+	begin("offers = ( { name = \"o\"; when = \"discount.calculated\"; actions = ( "
+	      "{ do = \"receipt\"; text = \"Saved ${Discount:money}.\"; } ); } );");
+	of.w.now = day_0 + DUR_MIN;
+	happens(0, "discount.calculated", "\"receipt\":\"r1\",\"data\":{\"discount\":8}");
+	assert_string_equal(printed(), replied);
+	/* by the event: e1 is the first one */
+	happens(0, "reply.confirmed", "\"data\":{\"event\":\"e1\"}");
+	assert_string_equal(printed(), confirmed);
+	end(state);
+	begin("offers = ( { name = \"o\"; when = \"discount.calculated\"; actions = ( "
+	      "{ do = \"receipt\"; text = \"Saved ${Discount:money}.\"; } ); } );");
+	/* a till that was offline: it is answered all the same, though nobody prints that */
+	of.w.now = day_0 + DUR_HOUR;
+	happens(0, "discount.calculated", "\"receipt\":\"r1\",\"data\":{\"discount\":8}");
+	assert_non_null(strstr(buf_cstr(&answer), "Saved 8."));
+	assert_string_equal(printed(), unreachable);
+	/* of another receipt, of an event that is not known, of the right one */
+	happens(0, "reply.confirmed", "\"receipt\":\"r2\"");
+	happens(0, "reply.confirmed", "\"data\":{\"event\":\"e77\"}");
+	assert_string_equal(printed(), unreachable);
+	happens(0, "reply.confirmed", "\"receipt\":\"r1\"");
+	assert_string_equal(printed(), confirmed);
+	/* the till did not wait */
+	of.w.now = day_0 + 2 * DUR_DAY;
+	happens(2, "discount.calculated", "\"receipt\":\"r3\",\"data\":{\"discount\":9}");
+	of_unit();
+	work_or_fail(printed_unheard(&of.w, 5));
+	assert_non_null(strstr(printed(), unreachable));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -580,6 +635,7 @@ int main(void)
 		T(test_U3_a_deduction_in_the_same_receipt_does_not_arm),
 		T(test_U6_a_device_arms_before_anybody_is_known),
 		T(test_EV_1_EV_2_the_same_once_another_never),
+		T(test_replied_confirmed_unreachable),
 		T(test_AC_3_a_name_cannot_command_the_printer),
 		T(test_EV_11_five_calculations_one_message),
 		T(test_EV_12_a_cancelled_receipt_sends_nothing),

@@ -1,6 +1,7 @@
 /* Questions about members and changes of one of them, on the store's writer. See faces.h. */
 #include "plugins/offers/faces.h"
 #include "plugins/offers/dispatch.h"
+#include "plugins/offers/printed.h"
 
 #include <stdio.h>
 
@@ -164,7 +165,9 @@ static int messages(struct work *w, const struct member *m, int64_t limit, struc
 		buf_printf(b, ",\"step\":%lld", (long long)sql_col(st, 2));
 		if (media >= 0 && media < MEDIA_COUNT)
 			put_str(b, "media", str_of(media_word((enum media)media)));
-		if (state >= 0 && state < STATE_COUNT)
+		if (printed_word(media, sql_col(st, 0), state))
+			put_str(b, "state", str_of(printed_word(media, sql_col(st, 0), state)));
+		else if (state >= 0 && state < STATE_COUNT)
 			put_str(b, "state", str_of(state_word((enum state)state)));
 		if (row >= 0 && row < ROW_COUNT)
 			put_str(b, "row", str_of(row_word((enum row)row)));

@@ -7,6 +7,7 @@
  */
 #include "gateway/base/log.h"
 #include "plugins/offers/offers.h"
+#include "plugins/offers/printed.h"
 
 #include <stdio.h>
 
@@ -86,6 +87,8 @@ static int late_run(struct plugin_call *c)
 
 	reply_put(&none, &b);
 	rc = intake_answered(w, l->seq, buf_view(&b));
+	if (rc == 0)
+		rc = printed_unheard(w, l->seq);
 	buf_free(&b);
 	return unit_end(&l->u, rc);
 }

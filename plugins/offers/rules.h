@@ -205,7 +205,7 @@ struct ledger_conf {
 struct intake_conf {
 	dur_t reply_budget;
 	double rate; /* events/s; 0: no limit */
-	dur_t ahead, too_far;
+	dur_t ahead, too_far, offline_after;
 	uint64_t body_most;
 };
 struct rules_conf {

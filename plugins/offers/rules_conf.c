@@ -453,6 +453,9 @@ static const struct conf_item intake_rows[] = {
 		"A clock that goes ahead by more is taken for now."),
 	CONF_DURATION(struct intake_conf, too_far, "1m", NULL, "24h",
 		"Events further in the future are refused."),
+	CONF_DURATION(struct intake_conf, offline_after, "1s", NULL, "15m",
+		"What a till tells that much later is answered, but counts as not printed "
+		"(unreachable)."),
 	CONF_SIZE(struct intake_conf, body_most, "1KiB", "1MiB", "64KiB", "Longest event."),
 	CONF_END
 };

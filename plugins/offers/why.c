@@ -1,6 +1,7 @@
 /* Why, and why not. See why.h. */
 #include "plugins/offers/why_private.h"
 #include "plugins/offers/engine.h"
+#include "plugins/offers/printed.h"
 
 #include <stdio.h>
 
@@ -376,11 +377,14 @@ static int tell_sent(struct why *t)
 		name[0] = '\0';
 		name_of(t->w->db, NAME_TEMPLATE, v[i].template, name, sizeof name);
 		why_says(t, SAYS_FACT, 0, "sent", "%s %s by %s: %s%s%s%s", why_time(t, v[i].at),
-			name,
+			name[0] ? name : "a text",
 			v[i].media >= 0 && v[i].media < MEDIA_COUNT
 				? media_word((enum media)v[i].media)
 				: "inbox",
-			state_word((enum state)v[i].state), v[i].reason[0] ? ", " : "", v[i].reason,
+			printed_word(v[i].media, (int64_t)v[i].msg, v[i].state)
+				? printed_word(v[i].media, (int64_t)v[i].msg, v[i].state)
+				: state_word((enum state)v[i].state),
+			v[i].reason[0] ? ", " : "", v[i].reason,
 			v[i].msg ? arena_printf(t->w->arena, " (message %lu)", v[i].msg) : "");
 	}
 	return 0;
