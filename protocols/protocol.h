@@ -323,6 +323,9 @@ struct ask {
 	/* ASK_REPLACE: new content, in the old one's coding; with MSG_REPLACE its flags and coding
 	 * are taken over as well. send_at and expires: 0, as they were. Taken. */
 	struct message *msg;
+	/* ASK_REPLACE of the newest: the client_id that it gets if it has none, "": none.
+	 * REASON_DUPLICATE: another message has it, and nothing was replaced. */
+	char name[12];
 	struct loop *loop;
 	void (*done)(struct ask *a); /* on loop */
 	/* out */

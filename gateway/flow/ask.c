@@ -55,7 +55,7 @@ static void order_committed(struct store_op *op)
 		break;
 	case DEED_REPLACE:
 		if (!op->replace.applied)
-			o->reason = REASON_TOO_LATE;
+			o->reason = op->replace.conflict ? REASON_DUPLICATE : REASON_TOO_LATE;
 		break;
 	case DEED_REQUEUE: /* on the loop of the channel that it goes to */
 		if (!op->retry.applied)
@@ -96,6 +96,7 @@ static void order_fill(struct order *o)
 		op->replace.parts = o->parts;
 		op->replace.due = o->due;
 		op->replace.place = o->place;
+		op->replace.named = o->named;
 		break;
 	case DEED_REQUEUE:
 		op->kind = OP_RETRY;
@@ -339,6 +340,9 @@ static enum reason replace_one(struct asking *q, const struct store_view *v)
 	draft_put(&d, FIELD_TEXT, message_get(with, FIELD_TEXT));
 	draft_put(&d, FIELD_OCTETS, message_get(with, FIELD_OCTETS));
 	draft_put(&d, FIELD_TLVS, message_get(with, FIELD_TLVS));
+	o->named = q->ask->name[0] && !v->client_id[0];
+	if (o->named)
+		draft_put(&d, FIELD_CLIENT_ID, str_of(q->ask->name));
 	if (with->flags & MSG_REPLACE) {
 		d.head.sms = with->sms;
 		d.head.flags = with->flags & (uint8_t)~MSG_REPLACE;
@@ -628,7 +632,8 @@ static void newest_that_matches(struct asking *q)
 			str_is(message_get(v.msg, FIELD_SERVICE_TYPE), ask->service_type)) {
 			ask->reason = replace_one(q, &v);
 			ask->found = v.id;
-			memcpy(ask->client_id, v.client_id, sizeof ask->client_id);
+			str_copy(ask->client_id, sizeof ask->client_id,
+				str_of(v.client_id[0] ? v.client_id : ask->name));
 		}
 		store_view_free(&v);
 	}

@@ -354,6 +354,7 @@ struct order {
 	struct barred *barred; /* or it is on disk alone */
 	unsigned attempt;
 	uint8_t parts;
+	bool named;   /* REPLACE: msg has a client_id, and the old one had none */
 	wall_t due;   /* REPLACE: it waits for another time; 0: it does not */
 	bool resumes; /* REQUEUE: some parts have been sent */
 	enum reason reason;

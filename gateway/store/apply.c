@@ -692,6 +692,21 @@ static int replace_place(struct store *s, struct store_op *op, struct row *r, un
 	return sql_run(q);
 }
 
+/* A name for what had none. 1: it is its own now, 0: another's. */
+static int name_claim(struct store *s, const struct message *m, uint64_t id)
+{
+	struct sql_stmt *q = s->q[Q_DEDUPE_INSERT];
+
+	sql_int(q, 1, m->submitter);
+	sql_text(q, 2, message_get(m, FIELD_CLIENT_ID));
+	sql_int(q, 3, (int64_t)id);
+	sql_int(q, 4, (int64_t)message_fingerprint(m));
+	sql_int(q, 5, s->now);
+	if (sql_run(q) < 0)
+		return -1;
+	return sql_changed(s->db) ? 1 : 0;
+}
+
 static int apply_replace(struct store *s, struct store_op *op)
 {
 	const struct message *m = op->replace.msg;
@@ -700,10 +715,14 @@ static int apply_replace(struct store *s, struct store_op *op)
 	unsigned parts;
 	int got;
 
-	op->replace.applied = false;
+	op->replace.applied = op->replace.conflict = false;
 	got = row_get(s, op->replace.id, r);
 	if (got <= 0 || r->state != STATE_QUEUED || (r->flags & MSG_MO))
 		return got < 0 ? -1 : 0;
+	if (op->replace.named && (got = name_claim(s, m, r->id)) <= 0) {
+		op->replace.conflict = got == 0;
+		return got;
+	}
 	parts = op->replace.parts ? op->replace.parts : r->parts;
 	buf_reset(&s->scratch);
 	message_pack(m, &s->scratch);
@@ -716,7 +735,8 @@ static int apply_replace(struct store *s, struct store_op *op)
 	sql_text_or_null(q, 6, message_get(m, FIELD_FROM));
 	sql_text_or_null(q, 7, message_get(m, FIELD_TO));
 	sql_blob(q, 8, buf_view(&s->scratch));
-	sql_int(q, 9, (int64_t)r->id);
+	sql_text_or_null(q, 9, message_get(m, FIELD_CLIENT_ID));
+	sql_int(q, 10, (int64_t)r->id);
 	if (sql_run(q) < 0)
 		return -1;
 	if (bodies_drop(s, r->id, r->id) < 0 ||

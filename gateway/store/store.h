@@ -259,6 +259,8 @@ struct store_op {
 			wall_t due;          /* it waits for another time: this one, or now when it
 						is over; 0: its place is not changed */
 			struct place place;  /* in: where it waits, with due; out: where now */
+			bool named;          /* its client_id is new, and is to be its own */
+			bool conflict;       /* that one is another's: not applied */
 			bool applied;
 		} replace;
 		struct {

@@ -320,11 +320,13 @@ static void present_done(struct ask *ask)
 
 	if (session_is_alive(s))
 		s->asks--;
-	if (ask->reason == REASON_NOT_FOUND || ask->reason == REASON_TOO_LATE) {
+	if (ask->reason == REASON_DUPLICATE && session_is_alive(s)) { /* another name, then */
+		manage_replace_or_submit(s, sub, message_ref(q->msg));
+	} else if (ask->reason == REASON_NOT_FOUND || ask->reason == REASON_TOO_LATE) {
 		/* Nothing to replace: a new message (3.4 §5.2.18). */
 		submit_arrive(sub, q->msg);
 	} else {
-		/* Under the name that it had for a client whose ids are short. */
+		/* Under the name that it has for a client whose ids are short. */
 		if (ask->reason == REASON_NONE && server_id_is_short(s) && ask->client_id[0])
 			str_copy(sub->alias, sizeof sub->alias, str_of(ask->client_id));
 		server_answer(s->srv->l, sub, &a);
@@ -344,6 +346,8 @@ void manage_replace_or_submit(struct session *s, struct submit *sub, struct mess
 	q->ask.loop = s->srv->l->loop;
 	q->ask.done = present_done;
 	q->ask.msg = message_ref(m);
+	if (server_id_is_short(s))
+		submit_alias(s->account, q->ask.name);
 	str_copy(q->ask.from, sizeof q->ask.from, message_get(m, FIELD_FROM));
 	str_copy(q->ask.to, sizeof q->ask.to, message_get(m, FIELD_TO));
 	str_copy(q->ask.service_type, sizeof q->ask.service_type,

@@ -399,6 +399,40 @@ static void test_replace_short(void **state)
 	esme_close(&m);
 }
 
+/* … and gets one when it was submitted by a later version, under which its receipt comes, too. */
+static void test_replace_named(void **state)
+{
+	struct esme later = esme_dial(), m = esme_dial();
+	struct pdu p = esme_submit("46700000030", "first"), answer;
+	struct store_view v;
+	uint64_t id;
+	char name[12];
+
+	assert_int_equal(
+		esme_bind_as(&later, SMPP_BIND_TRANSMITTER, "old", "secret", 0x34), ESME_ROK);
+	assert_int_equal(esme_bind_as(&m, SMPP_BIND_TRANSCEIVER, "old", "secret", 0x33), ESME_ROK);
+	hold(true);
+	id = esme_accepted(&later, &p);
+	p.sm.replace = 1;
+	p.sm.short_message = STR("second");
+	esme_ask(&m, &p, &answer);
+	assert_int_equal(answer.status, ESME_ROK);
+	assert_int_equal(answer.resp.message_id.n, 8);
+	str_copy(name, sizeof name, answer.resp.message_id);
+	v = fx_view(id);
+	assert_string_equal(v.client_id, name);
+	store_view_free(&v);
+	esme_ask(&m, &p, &answer);
+	assert_true(str_is(answer.resp.message_id, name));
+	p = (struct pdu){ .command = SMPP_QUERY_SM, .sm = { .message_id = str_of(name) } };
+	assert_int_equal(esme_refused(&m, &p), ESME_ROK);
+	p.command = SMPP_CANCEL_SM;
+	assert_int_equal(esme_refused(&m, &p), ESME_ROK);
+	hold(false);
+	esme_close(&m);
+	esme_close(&later);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -408,6 +442,7 @@ int main(void)
 		cmocka_unit_test(test_cancel_many),
 		cmocka_unit_test(test_replace),
 		cmocka_unit_test(test_replace_short),
+		cmocka_unit_test(test_replace_named),
 	};
 
 	return cmocka_run_group_tests_name("smpp questions", tests, begin, end);
