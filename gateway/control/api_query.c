@@ -84,7 +84,6 @@ struct query {
 	struct store_filter f;
 	struct buf out;
 	unsigned n;
-	uint64_t last;
 };
 
 static struct query *query_new(
@@ -106,7 +105,6 @@ static bool search_row(void *ctx, const struct store_view *v)
 	if (q->n++)
 		buf_char(&q->out, ',');
 	view_put_json(&q->out, q->g, v, false);
-	q->last = v->id;
 	return true;
 }
 
@@ -114,17 +112,18 @@ static void search_call(struct chore *w)
 {
 	struct query *q = (struct query *)w;
 	struct err e = { 0 };
+	uint64_t next = 0;
 
 	buf_c(&q->out, "{\"messages\":[");
-	if (store_search(gateway_store(q->g), &q->f, search_row, q, &e) < 0 &&
-		e.kind != ERR_AGAIN) {
+	q->f.down_to = &next;
+	if (store_search(gateway_store(q->g), &q->f, search_row, q, &e) < 0) {
 		http_problem(q->r, 503, NULL, e.text, NULL);
 		buf_free(&q->out);
 	} else {
 		buf_char(&q->out, ']');
-		if (q->n == q->f.most)
-			buf_printf(&q->out, ",\"next\":\"%lu\"", q->last);
-		if (e.kind == ERR_AGAIN)
+		if (next)
+			buf_printf(&q->out, ",\"next\":\"%lu\"", next);
+		if (next && q->n < q->f.most) /* the time was over before */
 			buf_c(&q->out, ",\"incomplete\":true");
 		buf_char(&q->out, '}');
 		http_answer(q->r, 200, "application/json", &q->out);

@@ -160,6 +160,9 @@ static void verb_message(struct request *r)
 	store_view_free(&v);
 }
 
+/* Of one command; each piece of it is two seconds at most (store_search). */
+#define SEARCH_LONGEST (12 * DUR_S)
+
 struct search {
 	struct request *r;
 	unsigned n;
@@ -188,10 +191,25 @@ static bool number_option(
 	return true;
 }
 
+/* Rows, and beside them that there may be more. */
+static void found_so_far(struct request *r, uint64_t next)
+{
+	struct buf rows = r->out;
+
+	r->out = (struct buf)BUF_INIT;
+	fail(r, "searched down to %lu only; --before %lu goes on from there", next, next);
+	buf_c(&r->out, ",\"out\":");
+	buf_str(&r->out, buf_view(&rows));
+	buf_free(&rows);
+}
+
 static void verb_messages(struct request *r)
 {
 	struct store_filter f;
 	struct search s = { r, 0 };
+	mono_t end = clock_mono() + SEARCH_LONGEST;
+	uint64_t next = 0;
+	unsigned most;
 	struct err e;
 
 	if (control_filter_read(&r->said, clock_wall(), &f, &e) != 0) {
@@ -202,10 +220,19 @@ static void verb_messages(struct request *r)
 		!number_option(r, "submitter", STORE_SUBMITTER, &f.submitter))
 		return;
 	buf_char(&r->out, '[');
-	if (store_search(gateway_store(r->c->g), &f, search_row, &s, &e) < 0)
-		fail(r, "%s", e.text);
-	else
-		buf_char(&r->out, ']');
+	f.down_to = &next;
+	most = f.most;
+	do {
+		if (store_search(gateway_store(r->c->g), &f, search_row, &s, &e) < 0) {
+			fail(r, "%s", e.text);
+			return;
+		}
+		f.before_id = next;
+		f.most = most - s.n;
+	} while (next && s.n < most && clock_mono() < end);
+	buf_char(&r->out, ']');
+	if (next && s.n < most)
+		found_so_far(r, next);
 }
 
 static void verb_cancel(struct request *r)

@@ -562,6 +562,8 @@ static int finish(const char *verb, const json_t *request, json_t *answer)
 		if (out && as_json) { /* what was found, and beside it what is wrong with that */
 			json_dumpf(out, stdout, JSON_COMPACT | JSON_ENCODE_ANY);
 			puts("");
+		} else if (json_is_array(out)) {
+			show_messages(out);
 		} else if (out) {
 			fputs(text_of(answer, "out"), stdout);
 		}

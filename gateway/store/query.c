@@ -8,9 +8,11 @@
 
 #include <stdlib.h>
 
-enum { POOL_CACHE = 2 << 20 };
+enum { POOL_CACHE = 2 << 20, FEW_WAIT = 100000 };
 #define FIND_LIMIT   (2 * DUR_S)
 #define SEARCH_LIMIT (2 * DUR_S)
+#define SPAN_FIRST   (100 * DUR_MS)
+#define SPAN_TAKES   (50 * DUR_MS)
 #define ID_SLACK     (2 * DUR_S) /* an id may run ahead of its time under great load */
 
 /* Of msg and st: no row in st means that it waits where it was put at first. */
@@ -22,6 +24,9 @@ enum { POOL_CACHE = 2 << 20 };
 	"st.sent_at, st.final_at, src,"                                                          \
 	" dst, client_id, st.far_id, st.err, st.words, flags"
 #define FROM " FROM msg LEFT JOIN st ON st.id = msg.id"
+#define FROM_WAITING                                                                          \
+	" FROM (SELECT id AS waits FROM q) CROSS JOIN msg ON msg.id = waits LEFT JOIN st ON " \
+	"st.id = msg.id"
 
 static struct sql *pool_take(struct store *s, dur_t limit, struct err *e)
 {
@@ -308,16 +313,110 @@ int64_t store_kept(struct store *s, const char *name, int64_t other)
 
 /* ---- many ------------------------------------------------------------------------------------ */
 
+/* One walk. Rows come newest first, so that whoever is stopped knows how far it came. */
+struct walk {
+	const struct store_filter *f;
+	bool (*cb)(void *ctx, const struct store_view *v);
+	void *ctx;
+	unsigned n, most;
+	uint64_t last; /* id shown last */
+	bool stopped;  /* by cb, or by `most` */
+};
+
+#define WHERE                                                                                     \
+	" WHERE msg.id >= $1 AND msg.id < $2 AND ($3 = '' OR dst = $3) AND ($4 = '' OR src = $4)" \
+	" AND ($5 < 0 OR coalesce(st.state, 0) = $5) AND ($6 = 0 OR submitter = $6)"              \
+	" AND ($7 = 0 OR coalesce(st.channel, msg.channel) = $7) AND ($8 < 0 OR media = $8)"      \
+	" AND accepted >= $9 AND ($10 = 0 OR accepted < $10) AND ($11 = '' OR client_id = $11)"   \
+	" ORDER BY msg.id DESC LIMIT $12"
+
+/* Those from low to below high; -1: it failed, or the time is over. */
+static int walk_span(struct walk *w, struct sql_stmt *q, uint64_t low, uint64_t high)
+{
+	const struct store_filter *f = w->f;
+	struct store_view v;
+	int got;
+
+	sql_int(q, 1, (int64_t)low);
+	sql_int(q, 2, (int64_t)high);
+	sql_text(q, 3, f->to);
+	sql_text(q, 4, f->from);
+	sql_int(q, 5, f->state);
+	sql_int(q, 6, f->submitter);
+	sql_int(q, 7, f->channel);
+	sql_int(q, 8, f->media);
+	sql_int(q, 9, f->since);
+	sql_int(q, 10, f->until);
+	sql_text(q, 11, f->client_id);
+	sql_int(q, 12, w->most - w->n);
+	while ((got = sql_step(q)) == 1) {
+		view_fill(&v, q);
+		w->n++;
+		w->last = v.id;
+		if (!w->cb(w->ctx, &v) || w->n == w->most) {
+			w->stopped = true;
+			got = 0;
+			break;
+		}
+	}
+	sql_reset(q);
+	return got;
+}
+
+/* Spans of ids, each so wide as takes a moment: where the time ends it is known which were seen.
+ * Returns as walk_span() does; *top: all from there on were. */
+static int walk_all(struct walk *w, struct sql *db, struct sql_stmt *q, uint64_t low, uint64_t *top)
+{
+	uint64_t newest = (uint64_t)sql_number(db, "SELECT max(id) FROM msg", 0);
+	uint64_t oldest = (uint64_t)sql_number(db, "SELECT min(id) FROM msg", 0);
+	uint64_t span = id_of_time(clock_wall()) - id_of_time(clock_wall() - SPAN_FIRST);
+	int got = 0;
+
+	if (*top > newest + 1)
+		*top = newest + 1;
+	if (low < oldest)
+		low = oldest;
+	while (*top > low && !w->stopped) {
+		uint64_t from = *top - low > span ? *top - span : low;
+		mono_t began = clock_mono();
+
+		got = walk_span(w, q, from, *top);
+		if (got < 0)
+			break;
+		*top = from;
+		if (clock_mono() - began < SPAN_TAKES && span < (uint64_t)INT64_MAX / 4)
+			span *= 2;
+		else if (clock_mono() - began > 4 * SPAN_TAKES && span > 1)
+			span /= 2;
+	}
+	return got;
+}
+
+static bool few_wait(struct store *s)
+{
+	uint64_t n = 0;
+	bool counted;
+
+	pthread_mutex_lock(&s->figures);
+	counted = s->counted;
+	for (unsigned i = 0; i < s->tally_n; i++)
+		for (int p = 0; p < PRIORITY_COUNT; p++)
+			n += s->tallies[i]->count[p] > 0 ? (uint64_t)s->tallies[i]->count[p] : 0;
+	pthread_mutex_unlock(&s->figures);
+	return counted && n <= FEW_WAIT;
+}
+
 int store_search(struct store *s, const struct store_filter *f,
 	bool (*cb)(void *ctx, const struct store_view *v), void *ctx, struct err *e)
 {
+	struct walk w = { .f = f, .cb = cb, .ctx = ctx, .most = f->most ? f->most : 100 };
 	struct sql *db = pool_take(s, SEARCH_LIMIT, e);
 	uint64_t low = f->since ? id_of_time(f->since) : 0;
 	uint64_t high = f->before_id && f->before_id < INT64_MAX ? f->before_id : INT64_MAX;
+	/* Of what waits there is a list, mostly a short one beside all that is kept. */
+	bool waiting = f->state == STATE_QUEUED && few_wait(s);
 	wall_t until;
 	struct sql_stmt *q;
-	struct store_view v;
-	unsigned n = 0;
 	int got = -1;
 
 	if (!db)
@@ -326,42 +425,22 @@ int store_search(struct store *s, const struct store_filter *f,
 	if (f->until && !__builtin_add_overflow(f->until, ID_SLACK, &until) &&
 		id_of_time(until) < high)
 		high = id_of_time(until);
-	q = sql_prepare(db,
-		VIEW FROM " WHERE msg.id >= $1 AND msg.id < $2 AND ($3 = '' OR dst = $3)"
-			  " AND ($4 = '' OR src = $4)"
-			  " AND ($5 < 0 OR coalesce(st.state, 0) = $5)"
-			  " AND ($6 = 0 OR submitter = $6)"
-			  " AND ($7 = 0 OR coalesce(st.channel, msg.channel) = $7)"
-			  " AND ($8 < 0 OR media = $8) AND accepted >= $9"
-			  " AND ($10 = 0 OR accepted < $10) AND ($11 = '' OR client_id = $11)"
-			  " ORDER BY msg.id DESC LIMIT $12");
+	q = sql_prepare(db, waiting ? VIEW FROM_WAITING WHERE : VIEW FROM WHERE);
 	if (q) {
-		sql_int(q, 1, (int64_t)low);
-		sql_int(q, 2, (int64_t)high);
-		sql_text(q, 3, f->to);
-		sql_text(q, 4, f->from);
-		sql_int(q, 5, f->state);
-		sql_int(q, 6, f->submitter);
-		sql_int(q, 7, f->channel);
-		sql_int(q, 8, f->media);
-		sql_int(q, 9, f->since);
-		sql_int(q, 10, f->until);
-		sql_text(q, 11, f->client_id);
-		sql_int(q, 12, f->most ? f->most : 100);
-		while ((got = sql_step(q)) == 1) {
-			view_fill(&v, q);
-			n++;
-			if (!cb(ctx, &v)) {
-				got = 0;
-				break;
-			}
-		}
+		got = waiting ? walk_span(&w, q, low, high) : walk_all(&w, db, q, low, &high);
 		sql_finish(&q);
+	}
+	if (f->down_to) {
+		*f->down_to = w.stopped || (w.n && w.last < high) ? w.last : high;
+		if (got == 0 && !w.stopped)
+			*f->down_to = 0; /* that was all */
+		if (got < 0 && db->fault == SQL_TIME && !waiting)
+			got = 0;
 	}
 	if (got < 0)
 		sql_err(db, e, "searching messages");
 	pool_give(s, db);
-	return got < 0 ? -1 : (int)n;
+	return got < 0 ? -1 : (int)w.n;
 }
 
 /* ---- backup ---------------------------------------------------------------------------------- */

@@ -428,9 +428,12 @@ struct store_filter {
 	wall_t since, until;         /* of acceptance; 0: open */
 	uint64_t before_id;          /* paging: newest first, below this id; 0: from the newest */
 	unsigned most;
+	/* out, or NULL: all that fit from this id on were shown, older ones may follow (it is the
+	 * next before_id); 0: there are no more */
+	uint64_t *down_to;
 };
-/* Newest first; cb returns false to stop. How many there were; -1, with ERR_AGAIN when the time
- * limit cut it short. */
+/* Newest first; cb returns false to stop. How many there were. It takes two seconds at most: with
+ * down_to it says how far it came, without it is -1 with ERR_AGAIN. */
 int store_search(struct store *s, const struct store_filter *f,
 	bool (*cb)(void *ctx, const struct store_view *v), void *ctx, struct err *e);
 

@@ -759,6 +759,41 @@ static void test_search(void **state)
 	assert_int_equal(store_search(fx.s, &f, search_count, c, &e), 0);
 }
 
+static bool search_last(void *ctx, const struct store_view *v)
+{
+	*(uint64_t *)ctx = v->id;
+	return true;
+}
+
+/* How far it came: pages of any size meet, and together are all. */
+static void test_search_pages(void **state)
+{
+	struct err e = { 0 };
+
+	for (int i = 0; i < 23; i++)
+		fx_accept((struct fx_msg){ .to = i % 2 ? "46700000001" : "46700000002" }, NULL);
+	for (unsigned most = 1; most < 30; most += 3) {
+		for (int st = -1; st <= STATE_QUEUED; st++) {
+			uint64_t down = 0, last = 0;
+			struct store_filter f = { .to = STR("46700000002"),
+				.state = st,
+				.media = -1,
+				.most = most,
+				.down_to = &down };
+			int n = 0, got;
+
+			do {
+				got = store_search(fx.s, &f, search_last, &last, &e);
+				assert_in_range(got, 0, most);
+				assert_true(down == 0 || down == last);
+				n += got;
+				f.before_id = down;
+			} while (down);
+			assert_int_equal(n, 12);
+		}
+	}
+}
+
 static void test_backup(void **state)
 {
 	const char *path = fx_path("backup-from"), *to = fx_path("backup-to");
@@ -908,6 +943,7 @@ int main(void)
 		IN_MEMORY(test_mo),
 		IN_MEMORY(test_mo_key_again),
 		IN_MEMORY(test_search),
+		IN_MEMORY(test_search_pages),
 		cmocka_unit_test(test_backup),
 		cmocka_unit_test(test_files_are_ours_and_our_groups),
 		cmocka_unit_test(test_restart),
