@@ -82,6 +82,7 @@ struct query {
 	const struct api_token *t;
 	uint64_t id;
 	struct store_filter f;
+	struct address to;
 	struct buf out;
 	unsigned n;
 };
@@ -136,9 +137,15 @@ static void time_arg(
 	const struct http_request *r, const char *name, wall_t *t_r, struct json_faults *faults)
 {
 	struct str v;
+	const char *why;
+	int64_t ago;
 
-	if (http_arg(r, name, &v) && !clock_parse_rfc3339(v, t_r))
-		json_fault(faults, name, "must be a time like 2026-11-22T10:00:00Z");
+	if (!http_arg(r, name, &v) || clock_parse_rfc3339(v, t_r))
+		return;
+	if (conf_parse_duration(v, &ago, &why) != 0 ||
+		__builtin_sub_overflow(clock_wall(), ago, t_r))
+		json_fault(faults, name,
+			"must be a time like 2026-11-22T10:00:00Z, or a duration before now");
 }
 
 bool api_read_filter(
@@ -151,7 +158,7 @@ bool api_read_filter(
 
 	*f = (struct store_filter){ .state = -1, .media = -1, .most = SEARCH_USUAL };
 	if (http_arg(r, "to", &v))
-		f->to = v.n && v.p[0] == '+' ? str_skip(v, 1) : v;
+		f->to = v;
 	if (http_arg(r, "from", &v))
 		f->from = v;
 	if (http_arg(r, "state", &v)) {
@@ -197,6 +204,7 @@ void api_search(struct http_request *r)
 		f.submitter = t->account->submitter;
 	q = query_new(r, t, search_call);
 	q->f = f;
+	q->f.to = view_number(q->g, f.to, &q->to);
 	workers_do(&q->work);
 }
 

@@ -1,5 +1,6 @@
 /* POST /v1/messages: JSON into a message, every fault named by its field. Any thread. */
 #include "gateway/control/api_private.h"
+#include "gateway/control/view.h"
 
 #include <stdio.h>
 
@@ -18,16 +19,6 @@ static const char *const media_list[] = { "sms", "email", "push", "viber", "soci
 static const char *const priority_list[] = { "high", "normal", "bulk", NULL };
 static const char *const platform_list[] = { "ios", "android", "huawei", NULL };
 
-static struct address_country country_of(const struct settings *s)
-{
-	struct address_country c = { 0 };
-
-	str_copy(c.code, sizeof c.code, str_of(s->country));
-	if (c.code[0])
-		str_copy(c.trunk, sizeof c.trunk, str_of(s->trunk));
-	return c;
-}
-
 static bool has_channel(void *ctx, const char *name)
 {
 	return gateway_channel_named(ctx, name) != NULL;
@@ -37,7 +28,7 @@ struct api_terms api_terms_of(struct gateway *g, const struct api_token *t)
 {
 	bool webhook = t->conf && t->conf->webhook[0];
 
-	return (struct api_terms){ .country = country_of(gateway_settings(g)),
+	return (struct api_terms){ .country = view_country(gateway_settings(g)),
 		.has_channel = has_channel,
 		.ctx = g,
 		.wants = webhook ? WANT_DELIVERED | WANT_FAILED : 0 };
@@ -277,6 +268,9 @@ static void take_content(
 	take_json(o, d, FIELD_PARAMS, false);
 	take_text(o, d, FIELD_TEMPLATE, 128);
 	tpl = json_object_get(o->o, "template");
+	/* what is wrong with it has been said */
+	if (!json_is_object(o->o) || json_is_string(json_object_get(o->o, "text")))
+		return;
 	switch (d->head.media) {
 	case MEDIA_SMS:
 	case MEDIA_VIBER:
@@ -354,6 +348,25 @@ static void check_mail(const struct message *m, const char *at, struct json_faul
 	message_unref(&whole);
 }
 
+/* An attempt that has nothing to say says what the message does. NULL: it has its own. */
+static json_t *inherit(const json_t *whole, json_t *attempt)
+{
+	static const char *const content[] = { "text", "subject", "html", "title", "image", "url",
+		"button", "data", "template", "params" };
+	json_t *both;
+
+	if (!json_is_object(attempt) || json_object_get(attempt, "attachments"))
+		return NULL;
+	for (size_t i = 0; i < sizeof content / sizeof *content; i++)
+		if (json_object_get(attempt, content[i]))
+			return NULL;
+	both = json_copy(attempt);
+	for (size_t i = 0; i < sizeof content / sizeof *content; i++)
+		if (json_object_get(whole, content[i]))
+			json_object_set(both, content[i], json_object_get(whole, content[i]));
+	return both;
+}
+
 /* One further attempt: an object like a message, and how long its forerunner has. */
 static void take_attempt(struct json_faults *f, json_t *v, const char *at,
 	const struct api_terms *t, struct buf *packed)
@@ -387,8 +400,11 @@ static void take_fallback(struct json_obj *o, struct draft *d, const struct api_
 	{
 		char at[32];
 
+		json_t *whole = inherit(o->o, v);
+
 		snprintf(at, sizeof at, "/fallback/%zu", i);
-		take_attempt(o->faults, v, at, t, &packed);
+		take_attempt(o->faults, whole ? whole : v, at, t, &packed);
+		json_decref(whole);
 	}
 	draft_put(d, FIELD_FALLBACK, buf_view(&packed));
 	buf_free(&packed);

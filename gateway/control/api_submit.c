@@ -16,7 +16,7 @@ struct item {
 	struct item *next;
 	struct submission *s;
 	struct message *msg; /* until it is handed to flow */
-	bool dry_run;
+	bool dry_run, names_channel;
 	char spool[SPOOL_NAME]; /* the file of its attachments, "" none */
 	struct answer answer;
 	struct rehearsal trial;
@@ -75,6 +75,8 @@ static void put_item(struct buf *b, const struct item *it, unsigned *status_r)
 		if (it->answer.reason == REASON_BAD_TIME &&
 			str_starts(str_of(it->answer.words), STR("send_at")))
 			field = "/send_at";
+		if (it->names_channel && it->answer.reason == REASON_NO_ROUTE)
+			field = "/channel";
 		http_problem_put(b, *status_r, reason_text(it->answer.reason),
 			it->answer.words[0] ? it->answer.words : reason_text(it->answer.reason),
 			field);
@@ -229,6 +231,7 @@ static void item_run(struct letter *l)
 	struct message *m = it->msg;
 
 	it->msg = NULL;
+	it->names_channel = message_has(m, FIELD_CHANNEL);
 	if (it->dry_run) {
 		it->trial.loop = loop_self();
 		it->trial.done = item_tried;
@@ -325,6 +328,12 @@ void api_submit_begin(struct http_request *r)
 
 	if (!t)
 		return;
+	if (http_header(r, "Content-Encoding", &length) && !str_ieq(length, STR("identity"))) {
+		http_answer_header(r, "Accept-Encoding", "identity");
+		http_problem(r, 415, NULL, "Content-Encoding: bodies are read as they are", NULL);
+		api_token_release(t);
+		return;
+	}
 	lines = http_type_is(r, "application/x-ndjson") || http_type_is(r, "application/jsonl") ||
 		http_type_is(r, "application/ndjson");
 	s = submission_new(api_of(r), t, lines ? JSON_SPLIT_LINES : JSON_SPLIT_AUTO);

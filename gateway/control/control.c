@@ -208,6 +208,7 @@ static void verb_messages(struct request *r)
 	struct store_filter f;
 	struct search s = { r, 0 };
 	mono_t end = clock_mono() + SEARCH_LONGEST;
+	struct address to;
 	uint64_t next = 0;
 	unsigned most;
 	struct err e;
@@ -222,6 +223,7 @@ static void verb_messages(struct request *r)
 	buf_char(&r->out, '[');
 	f.down_to = &next;
 	most = f.most;
+	f.to = view_number(r->c->g, f.to, &to);
 	do {
 		if (store_search(gateway_store(r->c->g), &f, search_row, &s, &e) < 0) {
 			fail(r, "%s", e.text);

@@ -169,3 +169,25 @@ void view_put_json(struct buf *b, struct gateway *g, const struct store_view *v,
 	put_history(b, g, v);
 	buf_char(b, '}');
 }
+
+struct address_country view_country(const struct settings *s)
+{
+	struct address_country c = { 0 };
+
+	str_copy(c.code, sizeof c.code, str_of(s->country));
+	if (c.code[0])
+		str_copy(c.trunk, sizeof c.trunk, str_of(s->trunk));
+	return c;
+}
+
+struct str view_number(struct gateway *g, struct str to, struct address *a)
+{
+	unsigned entered = gateway_enter(g);
+	struct address_country c = view_country(gateway_settings(g));
+	struct err e;
+
+	gateway_leave(g, entered);
+	if (!to.n || address_destination(a, to, TON_UNKNOWN, NPI_UNKNOWN, &c, &e) != 0)
+		return to;
+	return address_str(a);
+}

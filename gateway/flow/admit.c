@@ -11,6 +11,7 @@ struct intake {
 	struct listener *listener;
 	struct flow_account *account;
 	struct flow_channel *channel;
+	struct flow_channel *arriving; /* that counts it meanwhile, or NULL */
 	struct message *msg;
 	void *token;
 	struct answer answer;
@@ -20,6 +21,8 @@ static void intake_answer(struct letter *l)
 {
 	struct intake *in = CONTAINER(l, struct intake, letter);
 
+	if (in->arriving)
+		atomic_fetch_sub(&in->arriving->arriving, 1);
 	if (in->answer.reason == REASON_NONE) {
 		if (!in->answer.duplicate)
 			stat_inc(&in->account->accepted);
@@ -145,7 +148,9 @@ static bool check_intake(struct intake *in, bool trial, struct outcome *why)
 	if (a->pub.conf->priority[0])
 		priority_parse(str_of(a->pub.conf->priority), &prio);
 	m->priority = (uint8_t)prio;
-	if (way->queue_most && atomic_load(&way->c->depth) >= way->queue_most) {
+	if (way->queue_most && atomic_load(&way->c->arriving) + store_waiting(gateway_store(a->gw),
+									way->c->pub.number) >=
+				       way->queue_most) {
 		*why = outcome_words(REASON_QUEUE_FULL, "the queue of %s is full", way->view.name);
 		return false;
 	}
@@ -320,6 +325,8 @@ void message_arrived(struct listener *l, struct account *a, struct message *m, v
 		refuse(in, &why);
 		return;
 	}
+	in->arriving = in->channel;
+	atomic_fetch_add(&in->arriving->arriving, 1);
 	in->op.kind = OP_ACCEPT;
 	in->op.loop = in->channel->pub.loop;
 	in->op.done = accept_done;

@@ -331,10 +331,7 @@ static void test_queue_most(void **state)
 	assert_int_equal(gateway_channel_verb(fx.g, "a", GATEWAY_HOLD, &e), 0);
 	for (int i = 0; i < 5; i++)
 		assert_true(fx_send((struct fx_msg){ 0 }) != 0);
-	for (int i = 0; i < 2000 && !fx.refused; i++) {
-		fx_send((struct fx_msg){ 0 });
-		usleep(2000); /* counted once a second */
-	}
+	assert_int_equal(fx_send((struct fx_msg){ 0 }), 0); /* not one more */
 	assert_int_equal(fx.reason, REASON_QUEUE_FULL);
 	gateway_channel_verb(fx.g, "a", GATEWAY_RESUME, &e);
 	fx_drain(10 * DUR_S);

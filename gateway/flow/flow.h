@@ -101,7 +101,7 @@ struct flow_channel {
 		const struct channel_conf *conf;
 		struct settings *settings;
 	} next;
-	_Atomic uint64_t depth; /* messages that wait, as the store last said */
+	_Atomic uint64_t arriving; /* accepted by admit, and not committed yet */
 	struct list barred;
 	_Atomic uint32_t number; /* for receipts: of the group */
 	uint32_t mo_outlet;      /* 0: none */

@@ -488,17 +488,6 @@ static void open_run(void *arg)
 static void depth_run(struct letter *l)
 {
 	struct gateway *g = CONTAINER(l, struct gateway, depth_letter);
-	struct store_depth d[256];
-	bool counted;
-	unsigned n = store_depths(g->store, d, 256, &counted);
-
-	for (unsigned i = 0; i < n; i++) {
-		struct flow_channel *c = gateway_channel(g, d[i].channel);
-
-		if (c)
-			atomic_store(
-				&c->depth, d[i].waiting[0] + d[i].waiting[1] + d[i].waiting[2]);
-	}
 	for (unsigned i = 0; i < g->loops_n; i++)
 		stat_set(&g->lag[i], (uint64_t)(loop_take_lag(g->loops[i]) / DUR_US));
 	stat_set(&g->uptime, (uint64_t)((clock_mono() - g->started) / DUR_S));

@@ -109,7 +109,7 @@ const struct conf_item channel_rows[] = { CONF_WHERE(struct channel_conf, at),
 	CONF_STR(struct channel_conf, name, NULL, "Its name, in routes, metrics and posternctl.",
 		.flags = CONF_REQUIRED | CONF_UNIQUE, .max = 64),
 	CONF_VARIANT(struct channel_conf, type, specific, channel_variant, NULL,
-		"The protocol it speaks."),
+		"The protocol it speaks.", .flags = CONF_REQUIRED),
 	CONF_INT(struct channel_conf, connections, 1, 1000, 1, "Connections kept open."),
 	CONF_INT(struct channel_conf, window, 1, 100000, 100,
 		"Unanswered messages (parts) on one connection; not given: 100, with smtp 2.",
@@ -152,7 +152,7 @@ const struct conf_item listener_rows[] = { CONF_WHERE(struct listener_conf, at),
 	CONF_STR(struct listener_conf, name, NULL, "Its name, in metrics and posternctl.",
 		.flags = CONF_REQUIRED | CONF_UNIQUE, .max = 64),
 	CONF_VARIANT(struct listener_conf, type, specific, listener_variant, NULL,
-		"The protocol it speaks."),
+		"The protocol it speaks.", .flags = CONF_REQUIRED),
 	CONF_END };
 
 /* ---- HTTP ---- */
@@ -169,7 +169,8 @@ static const struct conf_word scope_words[] = {
 const struct conf_item token_rows[] = { CONF_WHERE(struct token_conf, at),
 	CONF_STR(struct token_conf, name, NULL, "Name of the token, in the log and in metrics.",
 		.flags = CONF_REQUIRED | CONF_UNIQUE, .max = 64),
-	CONF_SECRET(struct token_conf, token, "The token itself.", .flags = CONF_REQUIRED),
+	CONF_SECRET(
+		struct token_conf, token, "The token itself.", .flags = CONF_REQUIRED, .min = 1),
 	CONF_FLAGS(
 		struct token_conf, scopes, scope_words, SCOPE_MESSAGES, "What it may be used for."),
 	CONF_STR(struct token_conf, webhook, "",
@@ -312,6 +313,8 @@ static void check_routes(struct settings *s, struct conf_faults *f)
 	for (size_t i = 0; i < s->routes_n; i++) {
 		struct route_conf *r = &s->routes[i];
 
+		if (r->via_n == 0 && conf_given(&r->at, "via"))
+			conf_fault_at(f, &r->at, "via", "names no channel");
 		for (size_t j = 0; j < r->via_n; j++) {
 			const struct channel_conf *c = find_channel(s, str_of(r->via[j]));
 

@@ -107,6 +107,12 @@ static void test_faults(void **state)
 		{ CH "routes = ( { via = [ \"nothing-like-it\" ]; } );",
 			"there is no channel \"nothing-like-it\"\n" },
 		{ CH "routes = ( { to = \"46*\"; } );", "via" },
+		{ CH "routes = ( { via = [ ]; } );", "names no channel" },
+		{ "channels = ( { name = \"a\"; } );", "\"type\" is missing in channels[0] \"a\"" },
+		{ "listeners = ( { name = \"a\"; } );", "\"type\" is missing in listeners[0]" },
+		{ "http = { listen = \"0.0.0.0:80\"; tokens = ( { name = \"a\"; token = \"\"; } ); "
+		  "};",
+			"\"token\" in http.tokens[0] \"a\": is empty" },
 		{ CH "routes = ( { media = \"smoke\"; via = [ \"smsc-a\" ]; } );", "not a medium" },
 		{ CH "routes = ( { via = [ \"smsc-a\" ]; share = [ \"smsc-a\" ]; } );",
 			"channel=weight" },

@@ -444,6 +444,8 @@ struct store_depth {
 };
 /* Kept by the writer in memory, counted in the background after start (`counted_r` says so). */
 unsigned store_depths(struct store *s, struct store_depth *out, unsigned most, bool *counted_r);
+/* All that wait for a channel, as the last commit left it. */
+uint64_t store_waiting(struct store *s, uint32_t channel);
 uint64_t store_notes_waiting(struct store *s, uint32_t outlet);
 
 /* A connection of one's own for questions to plugins' tables: it sees what is committed, and ends

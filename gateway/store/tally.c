@@ -174,6 +174,19 @@ unsigned store_depths(struct store *s, struct store_depth *out, unsigned most, b
 	return n;
 }
 
+uint64_t store_waiting(struct store *s, uint32_t channel)
+{
+	uint64_t n = 0;
+
+	pthread_mutex_lock(&s->figures);
+	for (unsigned i = 0; i < s->tally_n; i++)
+		for (int p = 0; p < PRIORITY_COUNT && s->tallies[i]->channel == channel; p++)
+			if (s->tallies[i]->count[p] > 0)
+				n += (uint64_t)s->tallies[i]->count[p];
+	pthread_mutex_unlock(&s->figures);
+	return n;
+}
+
 uint64_t store_notes_waiting(struct store *s, uint32_t outlet)
 {
 	int64_t n = 0;

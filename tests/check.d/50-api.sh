@@ -147,6 +147,15 @@ expect "another path" 404 true GET /v2/messages
 
 # ---- search
 expect "by recipient" 200 ".messages | length == 1 and .[0].id == \"$id\"" GET '/v1/messages?to=%2B46700000030'
+for to in +46700000030 0046700000030 '%2B46%2070-000%2000%2030'; do
+	expect "by recipient, as $to" 200 ".messages | length == 1" GET "/v1/messages?to=$to"
+done
+expect "since a duration" 200 ".messages | length == 1" GET '/v1/messages?to=46700000030&since=1h'
+expect "since what is none" 400 '.errors[0].pointer == "#since"' GET '/v1/messages?since=yesterday'
+expect "an unknown channel is named by its field" 422 '.errors[0].pointer == "#/channel"' POST /v1/messages "$(sms +46700000031 '"channel":"nope"')"
+expect "an empty text has one fault" 400 '.errors | length == 1' POST /v1/messages '{"media":"sms","to":"+46700000031","text":""}'
+expect "what is no object has one fault" 400 '.errors | length == 1' POST /v1/messages 5
+expect "packed bodies are not taken" 415 .status POST /v1/messages "$(sms +46700000031)" -H 'Content-Encoding: gzip'
 expect "by recipient, without +" 200 ".messages | length == 1" GET '/v1/messages?to=46700000030'
 expect "by state" 200 '.messages | length >= 1 and all(.state == "undeliverable")' GET '/v1/messages?state=undeliverable'
 expect "by medium" 200 '.messages | length == 2 and all(.media == "email")' GET '/v1/messages?media=email'

@@ -44,6 +44,10 @@ wait "$pid" 2>/dev/null
 run
 verify "what waits for its time survives a kill" comes_to "$e" delivered
 verify "and is attempted once" has_attempts "$e" 1
+f=$(submit '{"media":"push","to":"bad:tok","text":"g","title":"t","fallback":[{"media":"sms","to":"+46700000007"}]}')
+verify "an attempt without content of its own is taken" comes_to "$f" delivered
+said() { api "http://127.0.0.1:$http/v1/messages?to=%2B46700000007" | jq -r '.messages[0].id'; }
+verify "and says what the message does" test "$(api "http://127.0.0.1:$http/v1/messages/$(said)" | jq -r .text)" = g
 verify "a fault in an attempt is named" grep -q '^/fallback/0/media: ' <<<"$(submit '{"media":"sms","to":"+46700000006","text":"f","fallback":[{"media":"smms","to":"+46700000006","text":"f"}]}')"
 verify "an unknown first destination is refused" grep -q 'no route' <<<"$(submit '{"media":"sms","to":"+47700000006","text":"g","fallback":[{"media":"sms","to":"+46700000006","text":"g"}]}')"
 kill "$pid"
