@@ -30,13 +30,14 @@ static struct {
 	int fd;
 	uint16_t port;
 	pthread_t thread;
+	pthread_mutex_t lock; /* what is answered: dns_change() */
 	const struct dns_row *rows;
-	unsigned asked; /* questions */
+	_Atomic unsigned asked; /* questions */
 	unsigned ttl;
 	char server[32];
 	EVP_PKEY *key;
 	const char *zone; /* signed */
-} names;
+} names = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
 static inline void dns_put_name(struct buf *b, struct str name)
 {
@@ -186,9 +187,11 @@ static inline void dns_sign_zone(const char *zone, const char *anchor_file)
 	unsigned char text[200];
 	FILE *f = fopen(anchor_file, "we");
 
+	pthread_mutex_lock(&names.lock);
 	names.key = EVP_EC_gen("P-256");
 	names.zone = zone;
 	dns_key_data(&key);
+	pthread_mutex_unlock(&names.lock);
 	EVP_EncodeBlock(text, (unsigned char *)key.p + 4, 64);
 	CHECK(f && fprintf(f, "%s. IN DNSKEY 257 3 13 %s\n", zone, text) > 0);
 	fclose(f);
@@ -300,6 +303,7 @@ static inline void *dns_run(void *arg)
 	char q[1024];
 	struct sockaddr_in from;
 	struct buf b = BUF_INIT;
+	bool answers;
 
 	while (true) {
 		socklen_t n = sizeof from;
@@ -307,13 +311,25 @@ static inline void *dns_run(void *arg)
 
 		if (got <= 1) /* the word to stop */
 			break;
-		__atomic_add_fetch(&names.asked, 1, __ATOMIC_RELAXED);
+		names.asked++;
 		buf_reset(&b);
-		if (dns_answer_to(str_n(q, (size_t)got), &b))
+		pthread_mutex_lock(&names.lock);
+		answers = dns_answer_to(str_n(q, (size_t)got), &b);
+		pthread_mutex_unlock(&names.lock);
+		if (answers)
 			sendto(names.fd, b.p, b.n, 0, (struct sockaddr *)&from, n);
 	}
 	buf_free(&b);
 	return NULL;
+}
+
+/* What is answered from now on. */
+static inline void dns_change(const struct dns_row *rows, uint32_t ttl)
+{
+	pthread_mutex_lock(&names.lock);
+	names.rows = rows;
+	names.ttl = ttl;
+	pthread_mutex_unlock(&names.lock);
 }
 
 static inline void dns_start(const struct dns_row *rows)

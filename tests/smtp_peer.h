@@ -409,7 +409,8 @@ static struct {
 	unsigned lent, back;
 	unsigned window;
 	char why[300];
-	bool closed, inside, resend;
+	_Atomic bool closed;
+	bool inside, resend;
 	uint64_t ids;
 	struct mail_conf mail;
 	pthread_mutex_t lock;

@@ -135,7 +135,7 @@ static void test_fallback_races(void **state)
 		r->one.id = r->s.id;
 		r->one.state = STATE_CANCELLED;
 		r->many = (struct plugin_cancels){ .v = &r->one, .n = 1, .done = racer_over };
-		usleep(fx_random(12000));
+		usleep(fx_random(1000U << i % 8)); /* machines differ */
 		plugin_cancel(trial_host(), &r->many);
 	}
 	assert_true(fx_until(race_over, NULL, 60 * DUR_S));
