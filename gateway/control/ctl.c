@@ -44,7 +44,8 @@ static void usage(FILE *to)
 	      "  reload [--dry-run]                  read the configuration again\n"
 	      "  log [error|warn|info|debug]         level of the log\n"
 	      "  metrics                             what GET /metrics says\n"
-	      "Plugins add verbs of their own (offers, members, suppressions). An argument @FILE "
+	      "Plugins add verbs of their own (offers, events, members, suppressions). An argument "
+	      "@FILE "
 	      "is\n"
 	      "passed with the file's whole path: the daemon reads it.\n",
 		to);

@@ -199,7 +199,10 @@ static const char version_1[] =
 /* What a suppression goes by: a bounce's words, the message that was complained of. */
 static const char version_2[] = "ALTER TABLE of_block ADD COLUMN proof TEXT";
 
-static const char *const steps[OFFERS_SCHEMA] = { version_1, version_2 };
+/* Why an event has no effect, or could not be worked on (done: 3). */
+static const char version_3[] = "ALTER TABLE of_event ADD COLUMN why TEXT";
+
+static const char *const steps[OFFERS_SCHEMA] = { version_1, version_2, version_3 };
 
 int offers_schema_version(struct sql *db)
 {

@@ -6,6 +6,7 @@
 #include "plugins/offers/pin.h"
 #include "plugins/offers/printed.h"
 
+#define WHY_LEFT "the member has left"
 enum {
 	MADE_DEEP = 4 /* events that events make, so deep */
 };
@@ -326,7 +327,7 @@ static int work_on(struct working *k)
 	return rc;
 }
 
-static int event_done(struct working *k, int done, struct str kept)
+static int event_done(struct working *k, int done, struct str kept, const char *why)
 {
 	struct sql_stmt *st = db_st(k->w->db, ST_EVENT_DONE);
 
@@ -338,7 +339,8 @@ static int event_done(struct working *k, int done, struct str kept)
 		sql_blob(st, 3, kept);
 	else
 		sql_null(st, 3);
-	sql_int(st, 4, (int64_t)k->e->seq);
+	sql_text_or_null(st, 4, str_of(why));
+	sql_int(st, 5, (int64_t)k->e->seq);
 	return sql_run(st) < 0 ? work_failed(k->w, "an event") : 0;
 }
 
@@ -367,15 +369,18 @@ int engine_event(struct work *w, struct event *e, struct reply *r)
 {
 	struct working k = { .w = w, .e = e, .reply = r };
 	struct buf kept = BUF_INIT;
-	int rc, done = 1;
+	const char *why = "";
+	int rc;
 
 	r->till = event_kinds[e->type].flags & EV_TILL;
 	w->about = event_kinds[e->type].word;
 	for (unsigned i = 0; w->odd && i < e->odd_n; i++)
 		w->odd(w, e->odd[i]);
 	rc = find_member(&k);
-	if (rc == 0 && (event_unproved(e) || (k.m && k.m->state == MEMBER_LEFT)))
-		done = 2; /* no event for offers: a link that was not proved, one who left */
+	if (rc == 0 && k.m && k.m->state == MEMBER_LEFT)
+		why = WHY_LEFT; /* no event for offers, and so is the next */
+	else if (rc == 0 && event_unproved(e))
+		why = "the address was not proved";
 	else if (rc == 0)
 		rc = work_on(&k);
 	if (rc < 0)
@@ -385,7 +390,7 @@ int engine_event(struct work *w, struct event *e, struct reply *r)
 		buf_printf(
 			&r->queued, "%s\"%llu\"", i ? "," : "", (unsigned long long)w->queued[i]);
 	reply_put(r, &kept);
-	rc = event_done(&k, done, buf_view(&kept));
+	rc = event_done(&k, why[0] ? EVENT_IDLE : EVENT_WORKED, buf_view(&kept), why);
 	buf_free(&kept);
 	return rc;
 }
@@ -399,13 +404,16 @@ int engine_made(struct work *w, struct member *m, struct event *e)
 
 	if (rc == 0 && !in.duplicate && !in.conflict) {
 		if (w->made >= MADE_DEEP || m->state == MEMBER_LEFT) {
-			rc = event_done(&k, 2, STR_NONE);
+			rc = event_done(&k, EVENT_IDLE, STR_NONE,
+				m->state == MEMBER_LEFT
+					? WHY_LEFT
+					: "events made it, one the other, too many");
 		} else {
 			w->made++;
 			rc = work_on(&k);
 			w->made--;
 			if (rc == 0)
-				rc = event_done(&k, 1, STR_NONE);
+				rc = event_done(&k, EVENT_WORKED, STR_NONE, "");
 		}
 	}
 	event_drop(&e);

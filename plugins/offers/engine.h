@@ -26,6 +26,13 @@ void reply_put(const struct reply *r, struct buf *b);
 void reply_answer(struct buf *b, struct str id, bool duplicate, bool till, struct str kept);
 
 /* ---- intake ---- */
+/* of_event.done */
+enum event_fate {
+	EVENT_RAW,
+	EVENT_WORKED,
+	EVENT_IDLE,   /* kept without effect: why is said */
+	EVENT_FAILED, /* it could not be worked on */
+};
 struct intake {
 	uint64_t seq;
 	bool duplicate;  /* that very event was kept before */
@@ -44,7 +51,7 @@ int intake_last(struct work *w, uint64_t *seq_r);
 /* It was answered with that: whoever asks again is told the same. */
 int intake_answered(struct work *w, uint64_t seq, struct str kept);
 /* It cannot be worked on: kept without effect. */
-int intake_spoilt(struct work *w, uint64_t seq);
+int intake_spoilt(struct work *w, uint64_t seq, struct str why);
 /* Events older than policy.keep_events go, at most so many; *left_r: there are more. */
 int intake_purge(struct work *w, unsigned most, bool *left_r);
 

@@ -96,6 +96,9 @@ struct face_ask {
 };
 struct face_ask *face_new(enum face what, const struct rules *rules);
 void face_free(struct face_ask **ap);
+/* "card:77" and its kin, "number:12" (ours), else the programme's id: 1, 0, -1. */
+int face_member(
+	struct work *w, const struct address_country *country, struct str id, struct member **m_r);
 /* unit's run(): 0, or -1 where nothing is to be changed (status says why) or the store failed. */
 int face_run(struct plugin_call *c);
 

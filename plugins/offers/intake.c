@@ -154,16 +154,17 @@ int intake_answered(struct work *w, uint64_t seq, struct str kept)
 	return sql_run(st) < 0 ? work_failed(w, "an answer") : 0;
 }
 
-int intake_spoilt(struct work *w, uint64_t seq)
+int intake_spoilt(struct work *w, uint64_t seq, struct str why)
 {
 	struct sql_stmt *st = db_st(w->db, ST_EVENT_DONE);
 
 	if (!st)
 		return work_failed(w, "an event");
-	sql_int(st, 1, 2);
+	sql_int(st, 1, EVENT_FAILED);
 	sql_int(st, 2, 0);
 	sql_null(st, 3);
-	sql_int(st, 4, (int64_t)seq);
+	sql_text_or_null(st, 4, why);
+	sql_int(st, 5, (int64_t)seq);
 	return sql_run(st) < 0 ? work_failed(w, "an event") : 0;
 }
 

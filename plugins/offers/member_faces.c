@@ -44,8 +44,8 @@ static int refuse(struct face_ask *a, unsigned status, const char *detail)
 
 /* ---- who ---- */
 
-/* "card:77" and its kin, "number:12" (ours), else the programme's id. */
-static int find(struct work *w, const struct face_ask *a, struct str id, struct member **m_r)
+int face_member(
+	struct work *w, const struct address_country *country, struct str id, struct member **m_r)
 {
 	struct str rest = id, word, value;
 	const char *why;
@@ -60,12 +60,17 @@ static int find(struct work *w, const struct face_ask *a, struct str id, struct 
 			if (!str_is(word, alias_word((enum alias_kind)k)))
 				continue;
 			if ((k == ALIAS_PHONE || k == ALIAS_EMAIL) &&
-				contact_normal(w->arena, kind, rest, &a->country, &value, &why))
+				contact_normal(w->arena, kind, rest, country, &value, &why))
 				rest = value;
 			return member_find(w, (enum alias_kind)k, rest, m_r);
 		}
 	}
 	return member_find(w, ALIAS_MEMBER, id, m_r);
+}
+
+static int find(struct work *w, const struct face_ask *a, struct str id, struct member **m_r)
+{
+	return face_member(w, &a->country, id, m_r);
 }
 
 /* ---- lists ---- */

@@ -3,6 +3,7 @@
 #include "gateway/base/log.h"
 #include "plugins/offers/attrs.h"
 #include "plugins/offers/dispatch.h"
+#include "plugins/offers/event_show.h"
 #include "plugins/offers/faces.h"
 #include "plugins/offers/feedback.h"
 #include "plugins/offers/story.h"
@@ -515,7 +516,13 @@ static const struct plugin_route offers_routes[] = {
 	{ 0 },
 };
 
-static const struct plugin_verb offers_verbs[] = { MEMBER_VERBS, STORY_VERBS, { 0 } };
+static const struct plugin_verb offers_verbs[] = { MEMBER_VERBS,
+	{ "events",
+		"events [--type T] [--member ID] [--source S] [--since 2h|TIME] [--limit N] "
+		"[--before NUMBER]\n"
+		"events ID|SOURCE/ID             one, with what came of it\n",
+		events_verb },
+	STORY_VERBS, { 0 } };
 
 const struct plugin plugin_offers = {
 	.name = "offers",

@@ -164,7 +164,7 @@ static int spoilt_run(struct plugin_call *c)
 {
 	struct taking *t = (struct taking *)c;
 
-	return unit_end(&t->u, intake_spoilt(unit_begin(&t->u, c), t->in.seq));
+	return unit_end(&t->u, intake_spoilt(unit_begin(&t->u, c), t->in.seq, str_of(t->u.why)));
 }
 
 /* writer: the number of what was removed is another than was asked for */

@@ -136,7 +136,7 @@ static int rest_run(struct plugin_call *c)
 	if (rc == 1)
 		rc = engine_event(w, e, &reply);
 	else if (rc == 0 && seq)
-		rc = intake_spoilt(w, seq); /* its text is damaged */
+		rc = intake_spoilt(w, seq, STR("its text is damaged"));
 	reply_free(&reply);
 	event_drop(&e);
 	return unit_end(&r->u, rc);
@@ -147,7 +147,7 @@ static int rest_spoilt(struct plugin_call *c)
 {
 	struct rest *r = (struct rest *)c;
 
-	return unit_end(&r->u, intake_spoilt(unit_begin(&r->u, c), r->seq));
+	return unit_end(&r->u, intake_spoilt(unit_begin(&r->u, c), r->seq, str_of(r->u.why)));
 }
 
 static void rest_done(struct plugin_call *c)

@@ -1,9 +1,9 @@
 /* `posternctl offers …`: test, why, why-not, simulate, render, audience. On a worker's thread,
  * which may block. */
 #include "plugins/offers/story_verbs.h"
-#include "plugins/offers/attrs.h"
 #include "plugins/offers/audience.h"
 #include "plugins/offers/offers.h"
+#include "plugins/offers/reading.h"
 #include "plugins/offers/render.h"
 #include "plugins/offers/story.h"
 #include "plugins/offers/why.h"
@@ -164,40 +164,6 @@ static int verb_render(struct plugin_words *w, struct err *e)
 }
 
 /* ---- reading the tables ---- */
-
-/* A unit of work that only reads, beside the writer. */
-struct reading {
-	struct work work;
-	struct db db;
-	struct sql *sql;
-	unsigned entered;
-};
-
-static int reading_begin(struct plugin_words *w, struct reading *r, struct err *e)
-{
-	*r = (struct reading){ .sql = plugin_read(w->host, e) };
-	if (!r->sql)
-		return -1;
-	db_open(&r->db, r->sql);
-	r->work.rules = plugin_enter(w->host, &r->entered);
-	r->db.attrs = attrs_open(
-		r->sql, r->work.rules->attributes, r->work.rules->attributes_n, false, &r->work.e);
-	r->work.db = &r->db;
-	r->work.now = clock_wall();
-	r->work.arena = arena_new();
-	return r->db.attrs ? 0 : err_set(e, ERR_AGAIN, "%s", r->work.e.text);
-}
-
-static void reading_end(struct plugin_words *w, struct reading *r)
-{
-	if (!r->sql)
-		return;
-	plugin_leave(w->host, r->entered);
-	arena_free(&r->work.arena);
-	attrs_close(&r->db.attrs);
-	db_close(&r->db);
-	plugin_read_end(w->host, &r->sql);
-}
 
 static int count_audience(
 	struct plugin_words *w, struct reading *r, const char *name, struct err *e)

@@ -137,6 +137,22 @@ as t-shop api POST /v1/events '{"id":"p1","type":"purchase.completed","source":"
 try "why-not names the event that disarmed" 0 ctl offers why-not eve hi
 grep -q '^NO   chain .* disarmed .* by purchase.completed (id p1 of pos)$' <<<"$said" && ok "with its id" || fail "it says $said"
 try "why of nobody" 1 ctl offers why nobody hi
+
+# ---- what was told
+try "events" 0 ctl events
+[ "$(awk '{ print $3 }' <<<"$said" | head -2 | tr '\n' ' ')" = "pos/p1 crm/r1 " ] && ok "the newest first" || fail "they are $said"
+try "events of a type, a source, a member" 0 ctl --json events --type purchase.completed --source pos --member eve --since 1h
+jq -e 'length == 1 and (.[0] | .id == "p1" and .member == "eve" and .state == "worked_on" and .removed == 0)' <<<"$said" >/dev/null && ok "are those" || fail "they are $said"
+try "and only so many" 0 ctl --json events --limit=1
+[ "$(jq length <<<"$said")" = 1 ] && ok "which is one" || fail "they are $said"
+try "one event" 0 ctl --json events crm/r1
+jq -e '.type == "registration.completed" and .event.id == "r1" and (.offers | length) == 1 and .messages == []' <<<"$said" >/dev/null && ok "with what came of it" || fail "it is $said"
+try "in words" 0 ctl events p1
+grep -q '^state  *worked_on$' <<<"$said" && ok "a field a line" || fail "it says $said"
+try "no such event" 1 ctl events crm/nothing
+try "no such type" 1 ctl events --type purchase.complete
+grep -q 'did you mean "purchase.completed"' errors && ok "says which is meant" || fail "it says $(<errors)"
+try "no such member" 1 ctl events --member nobody
 [ "$(sqlite3 -readonly state/postern.db 'SELECT count(*) FROM of_touch')" = 2 ] && ok "and nothing but what was sent is counted" || fail "more is counted"
 
 token=t-shop
