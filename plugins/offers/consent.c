@@ -389,6 +389,21 @@ static int withdraw_address(struct work *w, struct str address, enum media media
 	return 0;
 }
 
+int address_listed(struct work *w, struct str address, enum media media, int row)
+{
+	struct sql_stmt *st = db_st(w->db, ST_BLOCK_THERE);
+	int rc;
+
+	if (!st)
+		return work_failed(w, "looking up a suppression");
+	sql_text(st, 1, address);
+	sql_int(st, 2, media);
+	sql_int(st, 3, row);
+	rc = sql_step(st);
+	sql_reset(st);
+	return rc < 0 ? work_failed(w, "looking up a suppression") : rc;
+}
+
 int address_block(struct work *w, struct str address, enum media media, int row, struct str reason,
 	struct str by, struct str proof)
 {

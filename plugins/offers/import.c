@@ -5,7 +5,7 @@ struct import_row {
 	uint64_t line;
 	struct member_input member;
 	/* a suppression */
-	struct str address, reason;
+	struct str address, reason, proof;
 	enum media media;
 	int row;
 	bool refused; /* by the writer; why is in text */
@@ -144,9 +144,18 @@ static enum contact_kind block_kind(enum media media)
 							     : contact_of_media(media);
 }
 
-static void block_row(struct import *im, struct import_row *r, uint64_t line, struct str address,
-	struct str media, struct str row, struct str reason, struct json_faults *f)
+enum { BLOCK_ADDRESS, BLOCK_MEDIA, BLOCK_ROW, BLOCK_REASON, BLOCK_PROOF, BLOCK_COLUMNS };
+static const struct {
+	const char *word;
+	size_t most;
+} block_columns[BLOCK_COLUMNS] = { { "address", ADDRESS_PUSH_MAX }, { "media", 16 }, { "row", 40 },
+	{ "reason", 100 }, { "proof", 1000 } };
+
+/* v: its columns. */
+static void block_row(struct import *im, struct import_row *r, uint64_t line, const struct str *v,
+	struct json_faults *f)
 {
+	struct str media = v[BLOCK_MEDIA], row = v[BLOCK_ROW], reason = v[BLOCK_REASON];
 	enum row known = ROW_SYSTEM;
 	const char *why;
 
@@ -155,8 +164,8 @@ static void block_row(struct import *im, struct import_row *r, uint64_t line, st
 	if (media.n ? !media_parse(media, &r->media) || r->media >= MEDIA_RECEIPT
 		    : im->conf.media < 0)
 		json_fault(f, "/media", "must be sms, email, push, viber or social");
-	else if (!contact_normal(im->slice->arena, block_kind(r->media), address, &im->conf.country,
-			 &r->address, &why))
+	else if (!contact_normal(im->slice->arena, block_kind(r->media), v[BLOCK_ADDRESS],
+			 &im->conf.country, &r->address, &why))
 		json_fault(f, "/address", "%s", why);
 	if (row.n && !str_is(row, "*")) {
 		if (row_parse(row, &known))
@@ -165,6 +174,7 @@ static void block_row(struct import *im, struct import_row *r, uint64_t line, st
 			json_fault(f, "/row", "is no row of the subscriptions");
 	}
 	r->reason = arena_str(im->slice->arena, reason.n ? reason : STR("import"));
+	r->proof = arena_str(im->slice->arena, v[BLOCK_PROOF]);
 	if (f->n)
 		refuse(im, line, f);
 	else
@@ -186,26 +196,25 @@ static void json_row(struct import *im, uint64_t line, struct str text)
 			refuse(im, line, &f);
 	} else {
 		struct json_obj o;
-		struct str address = STR_NONE, media = STR_NONE, row = STR_NONE, reason = STR_NONE;
+		struct str part[BLOCK_COLUMNS];
 
 		json_obj_open(&o, v, "", &f);
-		json_obj_str(&o, "address", JSON_REQUIRED, ADDRESS_PUSH_MAX, &address);
-		json_obj_str(&o, "media", 0, 16, &media);
-		json_obj_str(&o, "row", 0, 40, &row);
-		json_obj_str(&o, "reason", 0, 100, &reason);
+		for (int k = 0; k < BLOCK_COLUMNS; k++) {
+			part[k] = STR_NONE;
+			json_obj_str(&o, block_columns[k].word,
+				k == BLOCK_ADDRESS ? JSON_REQUIRED : 0, block_columns[k].most,
+				&part[k]);
+		}
 		json_obj_close(&o);
 		if (f.n)
 			refuse(im, line, &f);
 		else
-			block_row(im, r, line, address, media, row, reason, &f);
+			block_row(im, r, line, part, &f);
 	}
 	json_decref(v);
 }
 
 /* ---- CSV ---- */
-
-enum { BLOCK_ADDRESS, BLOCK_MEDIA, BLOCK_ROW, BLOCK_REASON, BLOCK_COLUMNS };
-static const char *const block_words[BLOCK_COLUMNS] = { "address", "media", "row", "reason" };
 
 static bool header_read(struct import *im)
 {
@@ -224,11 +233,12 @@ static bool header_read(struct import *im)
 		}
 		im->columns[i].what = BLOCK_COLUMNS;
 		for (int k = 0; k < BLOCK_COLUMNS; k++)
-			if (str_is(im->names[i], block_words[k]))
+			if (str_is(im->names[i], block_columns[k].word))
 				im->columns[i].what = k;
 		if (im->columns[i].what == BLOCK_COLUMNS)
 			json_fault(&im->refused, "",
-				"line 1: there is no column \"%.*s\" (address, media, row, reason)",
+				"line 1: there is no column \"%.*s\" (address, media, row, reason, "
+				"proof)",
 				(int)(im->names[i].n < 60 ? im->names[i].n : 60), im->names[i].p);
 		for (size_t k = 0; k < i; k++)
 			if (str_eq(im->names[i], im->names[k]))
@@ -242,7 +252,7 @@ static void csv_row(struct import *im)
 {
 	const struct csv *c = &im->csv;
 	struct json_faults f = { 0 };
-	struct str v[BLOCK_COLUMNS] = { STR_NONE, STR_NONE, STR_NONE, STR_NONE };
+	struct str v[BLOCK_COLUMNS] = { STR_NONE, STR_NONE, STR_NONE, STR_NONE, STR_NONE };
 	struct import_row *r;
 
 	if (c->n != im->columns_n) {
@@ -261,8 +271,7 @@ static void csv_row(struct import *im)
 	}
 	for (size_t i = 0; i < c->n; i++)
 		v[im->columns[i].what] = str_trim(c->fields[i]);
-	block_row(im, r, c->line, v[BLOCK_ADDRESS], v[BLOCK_MEDIA], v[BLOCK_ROW], v[BLOCK_REASON],
-		&f);
+	block_row(im, r, c->line, v, &f);
 }
 
 /* False: refused as a whole. */
@@ -426,10 +435,12 @@ static int apply_row(struct work *w, struct import_slice *s, struct import_row *
 	int got;
 
 	if (s->conf->what == IMPORT_SUPPRESSIONS) {
-		if (address_block(w, r->address, r->media, r->row, r->reason, str_of(s->conf->by),
-			    STR_NONE) < 0)
+		got = address_listed(w, r->address, r->media, r->row);
+		if (got < 0 || address_block(w, r->address, r->media, r->row, r->reason,
+				       str_of(s->conf->by), r->proof) < 0)
 			return -1;
-		s->changed++;
+		s->created += got == 0;
+		s->changed += got == 1;
 		return 0;
 	}
 	in = member_input_under(&r->member, s->conf->rules, w->rules, w->arena);

@@ -183,13 +183,17 @@ static void test_CO_5_opt_out_list(void **state)
 	contact_put(&mf.w, m, CONTACT_PHONE, STR("37120000500"), STR_NONE, CONTACT_VERIFIED, 1);
 	mf_sent(m, 71, MEDIA_SMS, ROW_ADVERT, CLASS_MARKETING, "37120000500");
 	mf_sent(m, 72, MEDIA_EMAIL, ROW_ADVERT, CLASS_MARKETING, "a@b");
-	buf_c(&text, "address,media,row,reason\n");
+	buf_c(&text, "address,media,row,reason,proof\n");
 	for (int i = 0; i < 1000; i++)
-		buf_printf(&text, "+3712000%04d,sms,Advertisement,list 7\n", i);
-	buf_c(&text, "x@y.example,email,,\nx@y.example,fax,,\n");
+		buf_printf(&text, "+3712000%04d,sms,Advertisement,list 7,letter %d\n", i, i);
+	buf_c(&text,
+		"x@y.example,email,,,\nx@y.example,fax,,,\n+37120000001,sms,advertisement,,\n");
 	assert_true(run(im, buf_view(&text), 4096));
-	assert_int_equal(import_counts(im).changed, 1001);
+	assert_int_equal(import_counts(im).created, 1001);
+	assert_int_equal(import_counts(im).changed, 1); /* one that was new a moment ago */
 	assert_int_equal(import_counts(im).refused, 1);
+	assert_int_equal(
+		mf_number("SELECT count(*) FROM of_block WHERE proof LIKE 'letter %'"), 999);
 	assert_int_equal(mf_number("SELECT count(*) FROM of_block"), 1001);
 	assert_int_equal(mf_number("SELECT sum(msg) FROM of_deed"), 71);
 	assert_int_equal(

@@ -167,6 +167,8 @@ void address_digest(struct str address, char out[ADDRESS_DIGEST]);
  * of which both together are all. */
 int address_block(struct work *w, struct str address, enum media media, int row, struct str reason,
 	struct str by, struct str proof);
+/* Such a row is there, be it over: 1, 0, -1. */
+int address_listed(struct work *w, struct str address, enum media media, int row);
 /* 1: it was blocked. The second: only one that was blocked for that reason. */
 int address_unblock(struct work *w, struct str address, enum media media, int row);
 int address_unblock_for(

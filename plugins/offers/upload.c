@@ -16,6 +16,7 @@ struct upload {
 	_Atomic unsigned refs; /* the HTTP thread's, and of each slice on its way */
 	unsigned flight;       /* HTTP thread */
 	bool single;           /* one JSON object */
+	bool made;             /* a new one is 201 */
 	bool started, refused, gone;
 };
 struct upload_slice {
@@ -66,7 +67,7 @@ static void answer(struct upload *up)
 		plugin_problem(r, 503, NULL, "The store does not take them; try again.", NULL);
 	} else {
 		import_report(up->im, &b);
-		plugin_answer(r, up->single && c.created ? 201 : 200, &b);
+		plugin_answer(r, up->single && up->made && c.created ? 201 : 200, &b);
 	}
 	buf_free(&b);
 }
@@ -161,6 +162,7 @@ static struct upload *upload_new(struct plugin_request *r, enum import_what what
 	up->r = r;
 	up->refs = 1;
 	up->single = c.form == IMPORT_JSON;
+	up->made = what == IMPORT_MEMBERS;
 	mailbox_init(&up->back);
 	r->state = up;
 	return up;

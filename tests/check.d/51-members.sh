@@ -89,10 +89,12 @@ verify "posternctl says nobody" says "no such member" members show none
 verify "posternctl turns a channel off" says "viber is turned off" members consent M7 '*' viber off
 
 # ---- suppressions
-expect "suppressed" 200 '.changed == 2 and .refused == 1' PUT /v1/suppressions '[{"address":"+37121000001","media":"sms","reason":"asked"},
+expect "suppressed" 200 '.created == 2 and .changed == 0 and .refused == 1' PUT /v1/suppressions '[{"address":"+37121000001","media":"sms","reason":"asked"},
 	{"address":"a@b.example","media":"email"},{"address":"x","media":"sms"}]'
 expect "listed" 200 '[.suppressions[].address] == ["37121000001","a@b.example"]' GET /v1/suppressions
 expect "asked for one" 200 '.suppressions[0].reason == "asked"' GET "/v1/suppressions?address=%2B37121000001"
+expect "said again, with what proves it" 200 '.created == 0 and .changed == 1' PUT /v1/suppressions '{"address":"+37121000001","media":"sms","proof":"letter 7"}'
+expect "shown" 200 '.suppressions[0].proof == "letter 7"' GET "/v1/suppressions?address=%2B37121000001"
 expect "lifted" 200 '' DELETE "/v1/suppressions?media=sms&address=%2B37121000001"
 expect "once" 404 .detail DELETE "/v1/suppressions?media=sms&address=%2B37121000001"
 

@@ -112,7 +112,7 @@ expect "dry_run: the hours hold it" 200 '.state == "queued" and .reason == "quie
 expect "dry_run: and it is over by then" 200 '.state == "expired"' POST /v1/messages "$(sms +49700000001 '"dry_run":true,"valid_for":"20s"')"
 id=$(submit "$(sms +49700000001 '"valid_for":"20s"')")
 as t-shop verify "QH-5: so it ends, too" message_has "$id" '.state == "expired" and .reason == "expired"'
-as t-shop expect "somebody asks for peace" 200 '.changed == 1' PUT /v1/suppressions '[{"address":"+46700000002","media":"sms"}]'
+as t-shop expect "somebody asks for peace" 200 '.created == 1' PUT /v1/suppressions '[{"address":"+46700000002","media":"sms"}]'
 expect "dry_run: suppressed" 200 '.state == "suppressed" and .reason == "suppression"' POST /v1/messages "$(sms +46700000002 '"dry_run":true')"
 why() { # NAME ID WANTED...: what `offers why` says of a message
 	local name=$1 id=$2 word

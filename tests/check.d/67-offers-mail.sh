@@ -51,7 +51,7 @@ bounce_to() { # RECIPIENT: where bounces of the last mail to it go
 expect "one who agrees" 201 '' POST /v1/members '{"id":"yes","email":"yes@users.example"}'
 expect "to advertising" 200 '' PUT /v1/members/yes/consent '{"consent":{"Advertisement":{"email":true}}}'
 expect "one who was never asked" 201 '' POST /v1/members '{"id":"no","email":"no@users.example"}'
-expect "an address that wants nothing" 200 '.changed == 1' PUT /v1/suppressions '{"address":"off@users.example","media":"email"}'
+expect "an address that wants nothing" 200 '.created == 1' PUT /v1/suppressions '{"address":"off@users.example","media":"email"}'
 verify "three recipients, one answer" mail_as $crm yes@users.example,no@users.example,off@users.example
 read -r yes no off <ids
 verify "who agrees gets it" so "$yes" '.state == "sent"'

@@ -38,6 +38,6 @@ suppressed=$(sql "SELECT count(*) FROM msg JOIN st USING(id) WHERE sent_at IS NU
 sent_after=$(sql "SELECT count(*) FROM msg JOIN of_block b ON b.address = msg.dst JOIN st USING(id) WHERE b.at < msg.accepted AND coalesce(st.sent_at, 0) > 0")
 [ "$sent_after" = 0 ] && ok "CO-5: nobody who was on the list before was written to" || fail "CO-5: $sent_after were written to"
 [ "$suppressed" -gt 0 ] && [ "$(sql 'SELECT count(*) FROM msg JOIN st USING(id) WHERE st.sent_at > 0')" -gt 0 ] && ok "CO-5: some were sent before, others not at all" || fail "CO-5: $suppressed were not sent"
-echo "      $suppressed of $sends were not sent; import and sends: $(jq -c '{rows, changed}' import.json)"
+echo "      $suppressed of $sends were not sent; import and sends: $(jq -c '{rows, created, changed}' import.json)"
 gw_stop
 finish
