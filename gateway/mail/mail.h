@@ -100,10 +100,12 @@ int mail_make(const struct mail_conf *c, struct spool *spool, const struct messa
 /* A mail that stands nowhere as a whole. Read any number of times, by one thread at a time. */
 uint64_t mail_pieces_size(const struct mail_pieces *p);
 bool mail_pieces_8bit(const struct mail_pieces *p);
+/* How many are written already: of a mail that mail_make() made the header and more. */
+size_t mail_pieces_first(const struct mail_pieces *p);
 void mail_pieces_rewind(struct mail_pieces *p);
-/* Appends the next octets, at least one and about `about`. 0: done; at the end nothing is appended.
- * The header comes whole with the first. */
-int mail_pieces_read(struct mail_pieces *p, size_t about, struct buf *out, struct err *e);
+/* Appends the next octets, `most` of them or all that are left. 0: done; at the end nothing is
+ * appended. */
+int mail_pieces_read(struct mail_pieces *p, size_t most, struct buf *out, struct err *e);
 void mail_pieces_free(struct mail_pieces **pp);
 /* Is the content of an email message (as HTTP and plugins give it) something mail_build() can take?
  * For the door: -1 and e, which names the field by a JSON pointer and says what is wrong

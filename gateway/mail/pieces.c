@@ -53,6 +53,11 @@ bool mail_pieces_8bit(const struct mail_pieces *p)
 	return p->eightbit;
 }
 
+size_t mail_pieces_first(const struct mail_pieces *p)
+{
+	return p->n && p->v[0].how == PIECE_TEXT ? (size_t)p->v[0].n : 0;
+}
+
 static void begin_piece(struct mail_pieces *p)
 {
 	p->done = 0;
@@ -65,6 +70,8 @@ static void begin_piece(struct mail_pieces *p)
 void mail_pieces_rewind(struct mail_pieces *p)
 {
 	p->i = 0;
+	p->handed = 0;
+	buf_reset(&p->made);
 	begin_piece(p);
 }
 
@@ -173,23 +180,50 @@ static int code(struct mail_pieces *p, const struct piece *x, struct buf *out, s
 	return rc ? err_set(e, ERR_ENV, "the spool: a file is not what it was") : 0;
 }
 
-int mail_pieces_read(struct mail_pieces *p, size_t about, struct buf *out, struct err *e)
+/* What is made and was not handed out yet: moves of it to out what there is room for. */
+static void hand_out(struct mail_pieces *p, size_t room, struct buf *out)
 {
-	size_t from = out->n;
+	size_t n = p->made.n - p->handed < room ? p->made.n - p->handed : room;
 
-	while (p->i < p->n && out->n - from < about) {
-		const struct piece *x = &p->v[p->i];
+	buf_add(out, p->made.p + p->handed, n);
+	p->handed += n;
+	if (p->handed == p->made.n) {
+		buf_reset(&p->made);
+		p->handed = 0;
+	}
+}
 
-		if (x->how == PIECE_TEXT) {
-			buf_add(out, p->text.p + x->at, (size_t)x->n);
-			p->done = x->n;
-		} else if (fill(p, x, e) != 0 || code(p, x, out, e) != 0) {
+/* Some more of piece i. */
+static int make_some(struct mail_pieces *p, size_t room, struct buf *out, struct err *e)
+{
+	const struct piece *x = &p->v[p->i];
+
+	if (x->how == PIECE_TEXT) {
+		size_t n = x->n - p->done < room ? (size_t)(x->n - p->done) : room;
+
+		buf_add(out, p->text.p + x->at + p->done, n);
+		p->done += n;
+	} else if (fill(p, x, e) != 0 || code(p, x, &p->made, e) != 0) {
+		return -1;
+	}
+	if (p->done == x->n) {
+		p->i++;
+		begin_piece(p);
+	}
+	return 0;
+}
+
+int mail_pieces_read(struct mail_pieces *p, size_t most, struct buf *out, struct err *e)
+{
+	size_t from = out->n, got;
+
+	while ((got = out->n - from) < most) {
+		if (p->made.n)
+			hand_out(p, most - got, out);
+		else if (p->i == p->n)
+			break;
+		else if (make_some(p, most - got, out, e) != 0)
 			return -1;
-		}
-		if (p->done == x->n) {
-			p->i++;
-			begin_piece(p);
-		}
 	}
 	return 0;
 }
@@ -204,6 +238,7 @@ void mail_pieces_free(struct mail_pieces **pp)
 		close(p->fd);
 	buf_free(&p->text);
 	buf_free(&p->carry);
+	buf_free(&p->made);
 	mime_unbase64_free(&p->base64);
 	mem_free(&p->v);
 	mem_free(pp);

@@ -35,6 +35,8 @@ struct mail_pieces {
 	struct mime_unbase64 base64;
 	struct buf carry; /* read, and not coded yet */
 	bool cr;          /* the last octet was one */
+	struct buf made;  /* coded … */
+	size_t handed;    /* … and so much of it read */
 };
 
 struct mail_pieces *pieces_new(void);

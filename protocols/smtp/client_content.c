@@ -369,12 +369,11 @@ static int memory_sign(struct relay_job *j)
 	return sign(j, &d);
 }
 
-/* The block at j->at: at the beginning, or behind the last one. */
-static int next_block(struct relay_job *j)
+/* At most so much at j->at: at the beginning, or behind the last one. */
+static int read_block(struct relay_job *j, size_t most)
 {
 	ssize_t n;
 	uint64_t at = j->at;
-	size_t most = j->block_most < BLOCK ? j->block_most : BLOCK;
 	size_t want = j->file - at < most ? (size_t)(j->file - at) : most, got = 0;
 
 	buf_reset(&j->block);
@@ -407,6 +406,19 @@ static int next_block(struct relay_job *j)
 	return 0;
 }
 
+static int next_block(struct relay_job *j)
+{
+	return read_block(j, j->block_most < BLOCK ? j->block_most : BLOCK);
+}
+
+/* With the header whole, which one that we wrote ourselves may have long. */
+static int first_block(struct relay_job *j)
+{
+	size_t n = j->pieces ? mail_pieces_first(j->pieces) : 0;
+
+	return read_block(j, n > BLOCK ? n : BLOCK);
+}
+
 static int file_sign(struct relay_job *j)
 {
 	struct wire_text t = { .plain = true };
@@ -419,7 +431,7 @@ static int file_sign(struct relay_job *j)
 		struct mail_header_look look = { 0 };
 		bool first = j->at == 0;
 
-		if (next_block(j) != 0) {
+		if ((first ? first_block(j) : next_block(j)) != 0) {
 			rc = fault(j, REASON_STORE, "4.3.0");
 			break;
 		}

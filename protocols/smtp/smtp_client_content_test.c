@@ -599,6 +599,44 @@ static void test_chunk_most(void **state)
 	buf_free(&script);
 }
 
+/* Nor of those that are made as they are sent, however long their text is. */
+static void test_chunk_most_of_pieces(void **state)
+{
+	static const char file[] = "[{\"name\":\"a\",\"content\":\"AAECAw==\"}]";
+	struct buf html = BUF_INIT, script = BUF_INIT;
+	char name[SPOOL_NAME], value[100];
+	struct spool_writer *w;
+	struct draft d;
+	struct err e;
+
+	while (html.n < 600000)
+		buf_printf(&html, "<p>a line at %zu</p>\n", html.n);
+	flow.c.spool = spool_open(dir, &e);
+	w = spool_begin(flow.c.spool, &e);
+	assert_int_equal(spool_write(w, file, sizeof file - 1, &e), 0);
+	assert_int_equal(spool_finish(&w, name, &e), 0);
+	snprintf(value, sizeof value, "attachments:%s:%zu", name, sizeof file - 1);
+	draft_init(&d);
+	d.head.media = MEDIA_EMAIL;
+	draft_put(&d, FIELD_FROM, STR("a@us.example"));
+	draft_put(&d, FIELD_TO, STR("b@peer.example"));
+	draft_put(&d, FIELD_HTML, buf_view(&html));
+	draft_put(&d, FIELD_ATTACHMENTS, STR("[{\"name\":\"a\",\"content\":\"\"}]"));
+	draft_put(&d, FIELD_SPOOL, str_of(value));
+	buf_c(&script, CHUNKING "< MAIL\n< RCPT\n> 250 a\n> 250 b\nbdatall\n" ANSWER_DONE "idle");
+	begin(SCRIPTS(buf_cstr(&script)), QUICK "chunking = \"on\"; chunk_most = \"1KiB\";", 1);
+	flow_window_is(true);
+	is_sent(flow_lend(draft_seal(&d)));
+	assert_true(peer.data.n > html.n);
+	for (char *p = buf_cstr(&peer.lines); (p = strstr(p, "BDAT ")); p += 5)
+		assert_in_range(strtoul(p + 5, NULL, 10), 0, 1024);
+	end();
+	draft_free(&d);
+	spool_close(&flow.c.spool);
+	buf_free(&html);
+	buf_free(&script);
+}
+
 static void test_bdat(void **state)
 {
 	unsigned at[3];
@@ -639,6 +677,7 @@ int main(void)
 		T(test_no_sender),
 		T(test_dsn_parameters),
 		T(test_chunk_most),
+		T(test_chunk_most_of_pieces),
 		T(test_bdat),
 	};
 
