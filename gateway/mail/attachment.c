@@ -182,6 +182,7 @@ static int take_one(json_t *o, size_t i, struct attachment *a, struct err *e)
 		if (rc)
 			return rc;
 	}
+	a->type = str_trim(a->type);
 	if (a->url.n && a->content.n)
 		return fault(e, i, "", "has both content and url");
 	if (a->url.n && a->inlined)

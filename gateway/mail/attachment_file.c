@@ -95,8 +95,8 @@ static int string_begins(struct finder *f, uint64_t at)
 		f->key_n = 0;
 	if (f->depth != 2 || !f->value || !is_content(f))
 		return 0;
-	if (f->objects > f->a->n)
-		return err_set(f->e, ERR_INPUT, "/attachments: the file has more than the message");
+	if (f->objects == 0 || f->objects > f->a->n)
+		return err_set(f->e, ERR_INPUT, "/attachments: the file is not the message's");
 	f->content = &f->a->v[f->objects - 1];
 	f->content->at = at + 1;
 	f->look = (struct mime_rewrap){ .json = true };
