@@ -167,11 +167,13 @@ static struct smtpd_rcpt *add(
 	return r;
 }
 
-/* Named twice, it is sent to once (RFC 5321 §5.1 leaves it to us). */
+/* Named twice, it is sent to once (RFC 5321 §5.1 leaves it to us). Where anybody may write, in any
+ * case of letters: no stranger makes many mails to one reader out of one. */
 static bool is_there(const struct smtpd_mail *m, struct str to)
 {
 	for (unsigned i = 0; i < m->n; i++)
-		if (str_is(to, m->rcpts[i].to))
+		if (str_is(to, m->rcpts[i].to) ||
+			(m->rcpts[i].kind == SMTPD_BOUNCE && str_ieq(to, str_of(m->rcpts[i].to))))
 			return true;
 	return false;
 }
@@ -276,10 +278,12 @@ static void take_gateway(
 }
 
 /* Providers send complaints to one address that they were told once; which mail it is about is
- * known by the return path that they quote. */
-static bool is_feedback_loop(struct str local)
+ * known by the return path that they quote. To abuse@ people write, too: where somebody reads it.
+ */
+static bool is_feedback_loop(const struct smtpd *srv, struct str local)
 {
-	return str_ieq(local, STR("fbl")) || str_ieq(local, STR("abuse"));
+	return str_ieq(local, STR("fbl")) ||
+	       (srv->conf->bounce_other[0] && str_ieq(local, STR("abuse")));
 }
 
 /* RFC 5321 §4.5.1: postmaster is taken from anybody, with a domain of ours or with none; where
@@ -293,8 +297,18 @@ static bool is_postmaster(const struct smtpd *srv, const struct smtp_path *p)
 		       str_ieq(domain, str_of(smtpd_hostname(srv))));
 }
 
+/* By one name or by another, it is one mailbox. */
 static void take_postmaster(struct smtpd_session *s, const struct smtp_command *c)
 {
+	for (unsigned i = 0; i < s->mail->n; i++) {
+		struct str to = str_of(s->mail->rcpts[i].to), local;
+
+		str_cut(&to, '@', &local);
+		if (s->mail->rcpts[i].kind == SMTPD_BOUNCE && str_ieq(local, STR("postmaster"))) {
+			smtpd_reply(s, 250, "2.1.5", "to the postmaster, named before");
+			return;
+		}
+	}
 	add(s->mail, SMTPD_BOUNCE, c);
 	s->mail->bounces++;
 	smtpd_reply(s, 250, "2.1.5", "to the postmaster");
@@ -307,7 +321,7 @@ static void take_bounce(struct smtpd_session *s, const struct smtp_command *c)
 	enum mail_token_fault f =
 		mail_bounce_check(s->srv->l->mail, smtp_path_local(&c->path), clock_wall(), &msg);
 
-	if (f != MAIL_TOKEN_GOOD && is_feedback_loop(smtp_path_local(&c->path))) {
+	if (f != MAIL_TOKEN_GOOD && is_feedback_loop(s->srv, smtp_path_local(&c->path))) {
 		add(s->mail, SMTPD_BOUNCE, c);
 		s->mail->bounces++;
 		smtpd_reply(s, 250, "2.1.5", "complaints about mails of ours");
