@@ -121,7 +121,7 @@ bool event_is_kind(const struct event *e, const char *kind)
 	       (e->attr[ATTR_kind].type == VALUE_TEXT && str_is(e->attr[ATTR_kind].s, kind));
 }
 
-const char *event_type_near(struct str word)
+static const char *near(struct str word, unsigned without)
 {
 	const char *best = NULL;
 	unsigned least = 5; /* below this */
@@ -131,12 +131,41 @@ const char *event_type_near(struct str word)
 			i < EVENT_TYPES ? event_kinds[i].word : aliases[i - EVENT_TYPES].word;
 		unsigned d = str_distance(word, str_of(w), least);
 
-		if (d < least) {
+		if (d < least && !(i < EVENT_TYPES && event_kinds[i].flags & without)) {
 			least = d;
 			best = w;
 		}
 	}
 	return best;
+}
+
+const char *event_type_near(struct str word)
+{
+	return near(word, 0);
+}
+
+void event_type_hint(struct str word, bool taken, char *out, size_t cap)
+{
+	unsigned without = taken ? EV_OWN : 0;
+	const char *best = near(word, without);
+	struct str rest = word, about;
+	struct buf b = BUF_INIT;
+	unsigned n = 0;
+
+	if (best)
+		buf_printf(&b, "; did you mean \"%s\"?", best);
+	if (!str_cut(&rest, '.', &about))
+		about = word;
+	for (unsigned i = 0; !best && about.n && i < EVENT_TYPES; i++) {
+		struct str w = str_of(event_kinds[i].word);
+
+		if (w.n <= about.n || w.p[about.n] != '.' || event_kinds[i].flags & without ||
+			!str_ieq(str_n(w.p, about.n), about))
+			continue;
+		buf_printf(&b, "%s%.*s", n++ ? ", " : "; there are ", STR_ARG(w));
+	}
+	str_copy(out, cap, buf_view(&b));
+	buf_free(&b);
 }
 
 bool event_has_attr(enum event_type t, enum event_attr a)

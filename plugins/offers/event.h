@@ -53,6 +53,10 @@ extern const struct event_kind event_kinds[EVENT_TYPES];
  * *kind_r (may be NULL) then names (else ""); and the names of event_names.def. */
 bool event_type_parse(struct str word, enum event_type *t_r, const char **kind_r);
 const char *event_type_near(struct str word); /* the most similar word, or NULL */
+/* For a word that is no event: "; did you mean \"purchase.completed\"?", those of the same thing
+ * ("; there are purchase.completed, purchase.refunded"), or nothing. taken: only those that are
+ * taken from outside. */
+void event_type_hint(struct str word, bool taken, char *out, size_t cap);
 bool event_has_attr(enum event_type t, enum event_attr a);
 struct event_attr_kind {
 	const char *word, *doc;

@@ -464,7 +464,8 @@ static void check_needed(struct reading *r)
 static enum event_verdict read_type(struct reading *r, json_t *v)
 {
 	struct str word = json_str(v);
-	const char *kind, *near;
+	const char *kind;
+	char hint[120];
 
 	if (!json_is_string(v)) {
 		json_fault(r->f, "/type", v ? "must be a string" : "is missing");
@@ -481,10 +482,9 @@ static enum event_verdict read_type(struct reading *r, json_t *v)
 			(int)(word.n < 80 ? word.n : 80), word.p);
 		return EVENT_UNKNOWN_TYPE;
 	}
-	near = event_type_near(word);
-	json_fault(r->f, "/type", "\"%.*s\" is not an event known here%s%s%s",
-		(int)(word.n < 80 ? word.n : 80), word.p, near ? "; did you mean \"" : "",
-		near ? near : "", near ? "\"?" : "");
+	event_type_hint(word, !r->trusted, hint, sizeof hint);
+	json_fault(r->f, "/type", "\"%.*s\" is not an event known here%s",
+		(int)(word.n < 60 ? word.n : 60), word.p, hint);
 	return EVENT_UNKNOWN_TYPE;
 }
 

@@ -201,6 +201,19 @@ static void test_EV_13_aliases_name_the_kind(void **state)
 	event_drop(&e);
 }
 
+/* What is proposed would not be refused in its turn. */
+static void test_a_hint_can_be_followed(void **state)
+{
+	char hint[120];
+
+	event_type_hint(STR("message.delivere"), true, hint, sizeof hint);
+	assert_string_equal(hint, "");
+	event_type_hint(STR("message.delivere"), false, hint, sizeof hint);
+	assert_string_equal(hint, "; did you mean \"message.delivered\"?");
+	event_type_hint(STR("sale.made"), true, hint, sizeof hint);
+	assert_string_equal(hint, "");
+}
+
 static void test_faults_name_the_field(void **state)
 {
 	static const struct {
@@ -208,6 +221,11 @@ static void test_faults_name_the_field(void **state)
 		enum event_verdict verdict;
 	} row[] = {
 		{ "{\"id\":\"a\",\"type\":\"purchase.complete\"}", "/type", "purchase.completed",
+			EVENT_UNKNOWN_TYPE },
+		{ "{\"id\":\"a\",\"type\":\"purchase.done\"}", "/type",
+			"; there are purchase.completed, purchase.refunded, purchase.cancelled",
+			EVENT_UNKNOWN_TYPE },
+		{ "{\"id\":\"a\",\"type\":\"Purchase\"}", "/type", "; there are purchase.completed",
 			EVENT_UNKNOWN_TYPE },
 		{ "{\"id\":\"a\",\"type\":\"message.read\"}", "/type", "is made here",
 			EVENT_UNKNOWN_TYPE },
@@ -360,6 +378,7 @@ int main(void)
 		cmocka_unit_test(test_EV_2_equal_facts_have_equal_digests_others_not),
 		cmocka_unit_test(test_the_two_clocks),
 		cmocka_unit_test(test_EV_13_aliases_name_the_kind),
+		cmocka_unit_test(test_a_hint_can_be_followed),
 		cmocka_unit_test(test_faults_name_the_field),
 		cmocka_unit_test(test_names_of_several_types_are_those_of_all),
 		cmocka_unit_test(test_an_event_made_here_is_restored),

@@ -38,12 +38,12 @@ static int read_search(struct plugin_words *w, struct event_search *q, struct er
 		.type = -1, .source = STR_NONE, .most = EVENTS_USUAL, .longest = SEARCH_LONGEST
 	};
 	if ((v = w->option(w, "type"))) {
-		const char *near = event_type_near(str_of(v));
+		char hint[120];
 
+		event_type_hint(str_of(v), false, hint, sizeof hint);
 		if (!event_type_parse(str_of(v), &type, NULL))
-			return err_set(e, ERR_INPUT, "\"%s\" is not an event known here%s%s%s", v,
-				near ? "; did you mean \"" : "", near ? near : "",
-				near ? "\"?" : "");
+			return err_set(
+				e, ERR_INPUT, "\"%s\" is not an event known here%s", v, hint);
 		q->type = (int)type;
 	}
 	if ((v = w->option(w, "source")))
