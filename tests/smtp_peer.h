@@ -45,9 +45,9 @@ static struct {
 	const char *const *scripts; /* one each connection; the last for all further ones */
 	const char *fault;          /* what was not as the script says */
 	char fault_line[256];
-	unsigned connections;
+	_Atomic unsigned connections;
 	struct buf data, lines; /* content, and commands as read */
-	unsigned mails, certified;
+	_Atomic unsigned mails, certified;
 	const char *cert_file, *key_file;
 	bool released;
 	pthread_mutex_t lock;
@@ -280,6 +280,8 @@ static bool peer_step(struct peer_conn *c, struct str s)
 		while (!peer.released)
 			pthread_cond_wait(&peer.release, &peer.lock);
 		pthread_mutex_unlock(&peer.lock);
+	} else if (str_is(s, "heard")) { /* something; what was said before is read by then */
+		ok = peer_fill(c);
 	} else if (str_is(s, "idle")) {
 		while (peer_fill(c))
 			;

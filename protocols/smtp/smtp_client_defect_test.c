@@ -229,7 +229,7 @@ static void test_defects_9_16_certificates(void **state)
 static void test_tls_that_does_not_work(void **state)
 {
 	/* "may" goes on without, "must" does not. */
-	begin(SCRIPTS("> 220 x\n< EHLO\n> 250-x\n> 250 STARTTLS\n< STARTTLS\n> 220 go\nraw "
+	begin(SCRIPTS("> 220 x\n< EHLO\n> 250-x\n> 250 STARTTLS\n< STARTTLS\n> 220 go\nheard\nraw "
 		      "garbage\\r\\n\nidle",
 		      "> 220 x\n< EHLO\n> 250-x\n> 250-STARTTLS\n> 250 PIPELINING\nmail\nidle"),
 		QUICK, 1);
@@ -267,7 +267,7 @@ static void test_tls_that_hangs(void **state)
 			QUICK "timeouts = { connect = \"300ms\"; helo = \"300ms\"; };", 1);
 		flow_window_is(true);
 		is_sent(flow_send(mail));
-		assert_int_equal(peer.connections, 2);
+		assert_true(peer.connections >= 2);
 		end();
 		/* It must be TLS: nothing goes in clear. */
 		begin(SCRIPTS(scripts[i]),
@@ -352,7 +352,8 @@ static void test_defect_14_sigpipe(void **state)
 	while (big.n < 3000000)
 		buf_c(&big, "0123456789012345678901234567890123456789\r\n");
 	begin(SCRIPTS("> 220 x\n< EHLO\n> 250-x\n> 250 PIPELINING\n" ENVELOPE
-		      "> 250 a\n> 250 b\n> 354 c\nreset"),
+		      "> 250 a\n> 250 b\n> 354 c\nreset",
+		      "session\nidle"),
 		QUICK, 1);
 	flow_window_is(true);
 	assert_int_not_equal(

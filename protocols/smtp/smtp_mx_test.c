@@ -203,9 +203,11 @@ static void begin(const char *const *scripts, const char *more)
 	char conf[1500];
 
 	peer_start(scripts);
+	pthread_mutex_lock(&names.lock);
 	snprintf(tlsa_name, sizeof tlsa_name, "_%u._tcp.mx.signed.example", peer.port);
 	snprintf(alias_tlsa_name, sizeof tlsa_name, "_%u._tcp.out.signed.example", peer.port);
 	snprintf(many_tlsa_name, sizeof tlsa_name, "_%u._tcp.mx.many.signed.example", peer.port);
+	pthread_mutex_unlock(&names.lock);
 	snprintf(conf, sizeof conf,
 		QUICK
 		"dns = { servers = [ \"%s\" ]; timeout = \"2s\"; trust_anchor = \"%s\"; }; "
@@ -393,7 +395,7 @@ static void test_hosts_become_fewer(void **state)
 		"");
 	flow_window_is(true);
 	at = to("a@shrinks.example");
-	for (int i = 0; i < 5000 && !__atomic_load_n(&peer.connections, __ATOMIC_RELAXED); i++)
+	for (int i = 0; i < 5000 && !peer.connections; i++)
 		usleep(1000);
 	dns_change(shrunk, 0);
 	loop_call(flow.loop, look_again, NULL);
