@@ -3,7 +3,7 @@
 # the address and undefined behaviour sanitizers, for the fuzzers and for the unit tests at once: then
 # a share of both. `make asan` and `make fuzz` are for the whole.
 # flavours: plain
-# timeout: 600
+# timeout: 900
 . tests/lib.sh
 # What is on a disk elsewhere may be in memory here.
 [ ! -w /dev/shm ] || SCRATCH=$(mktemp -d /dev/shm/postern-clang.XXXXXX) && trap 'rm -rf "$SCRATCH"' EXIT
@@ -16,5 +16,5 @@ for target in build-fuzz/fuzz/fuzz_*; do
 	[ "${name%.d}" = "$name" ] || continue
 	verify "corpus $name" "$target" -runs=0 "tests/corpus/$name"
 done
-verify "a share of fuzzing" tests/fuzz/run build-fuzz "${FUZZ_SHARE:-2}"
+verify "a share of fuzzing" tests/fuzz/run build-fuzz "${FUZZ_SHARE:-1}"
 finish
