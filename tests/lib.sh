@@ -20,12 +20,16 @@ need() { # PROGRAM...: ends the script with a clear word when the build lacks on
 		[ -x "$p" ] || { fail "$p has not been built"; exit 1; }
 	done
 }
-# free_port: a TCP port of the loopback on which nobody listens at the moment, and which no script
-# that runs beside this one may take.
+# free_port: a TCP port of the loopback on which nobody listens at the moment, which no script that
+# runs beside this one may take, and which this one has not been given before.
 free_port() {
 	local p
 	while :; do
 		p=$((${PORTS:-31000} + RANDOM % 1000))
+		if [ -n "${SCRATCH:-}" ]; then
+			mkdir -p "$SCRATCH/.ports"
+			mkdir "$SCRATCH/.ports/$p" 2>/dev/null || continue
+		fi
 		ss -Hltn "sport = :$p" | grep -q . || { echo "$p"; return; }
 	done
 }
