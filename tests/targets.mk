@@ -15,7 +15,7 @@ export TSAN_OPTIONS  ?= suppressions=$(CURDIR)/tests/tsan.supp:halt_on_error=1:s
 # ---- the README's two commands --------------------------------------------------------------
 .PHONY: demo check check-run check-long check-long-run
 demo: ## install what is missing, build, send real traffic through every channel
-	@packaging/install-deps build
+	@packaging/install-deps build demo
 	@$(MAKE) $(PARALLEL) all
 	@OUT=$(OUT) tests/demo/run
 
