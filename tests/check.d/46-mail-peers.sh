@@ -10,7 +10,9 @@ listens() { ss -Hltn "sport = :$1" | grep -q .; }
 openssl req -x509 -newkey rsa:2048 -nodes -keyout key.pem -out cert.pem -days 2 -subj /CN=localhost \
 	-addext subjectAltName=DNS:localhost,IP:127.0.0.1 2>/dev/null
 smtp=$(free_port) must=$(free_port) sink=$(free_port) smarthost=$(free_port) upstream=$(free_port)
-trap 'postfix_stop "$SCRATCH/smarthost"; postfix_stop "$SCRATCH/upstream"; end_all' EXIT
+# Postfix's user has to get there, which the tree of somebody's home may not let it.
+offices=$(mktemp -d /tmp/postern-postfix.XXXXXX) && chmod 755 "$offices" || exit 1
+trap 'postfix_stop "$offices/smarthost"; postfix_stop "$offices/upstream"; rm -rf "$offices"; end_all' EXIT
 sim smtp --listen "127.0.0.1:$sink" --quiet --record taken --keep kept --control sink.ctl --error-to 'nobody*@*:550 5.1.1 There is nobody of that name' \
 	--error-to 'later@*:2:451 4.3.0 Come back' --tls-cert cert.pem --tls-key key.pem 2>sink.log
 cat >gw.conf <<CONF
@@ -135,7 +137,7 @@ verify "and the status" report_says report@shop.example '^Status: 5\.1\.1$'
 
 # ---- Postfix
 if postfix_possible; then
-	verify "a Postfix of ours starts" postfix_start "$SCRATCH/smarthost" "$smarthost" "$sink" "transport_maps = inline:{ bounce.shop.example=smtp:[127.0.0.1]:$smtp }"
+	verify "a Postfix of ours starts" postfix_start "$offices/smarthost" "$smarthost" "$sink" "transport_maps = inline:{ bounce.shop.example=smtp:[127.0.0.1]:$smtp }"
 	verify "100 mails for Postfix as our smarthost" submit_esmtp --sessions 3 --count 100 --first 4000 --to 'p{n}@postfix.example' --expect-accepted
 	verify "each arrives behind it" await 30 have_come 'p.*@postfix.example' 100
 	verify "once" proved
@@ -144,13 +146,13 @@ if postfix_possible; then
 	verify "Postfix's bounce finds its message" becomes "$id" undeliverable 20
 	verify "and is told on to who sent it" await 20 has_come report2@shop.example
 	verify "with Postfix's status" report_says report2@shop.example '^Status: 5\.1\.1$'
-	postfix_stop "$SCRATCH/smarthost"
-	verify "Postfix, whose smarthost we are, starts" postfix_start "$SCRATCH/upstream" "$upstream" "$must" "smtp_tls_security_level = encrypt" "smtp_bind_address = 127.0.0.2" "relayhost = [127.0.0.1]:$must"
+	postfix_stop "$offices/smarthost"
+	verify "Postfix, whose smarthost we are, starts" postfix_start "$offices/upstream" "$upstream" "$must" "smtp_tls_security_level = encrypt" "smtp_bind_address = 127.0.0.2" "relayhost = [127.0.0.1]:$must"
 	verify "smtp-source gives it 200 mails" timeout 60 smtp-source -d -s 5 -m 200 -l 4096 -f shop@shop.example -t up@users.example "127.0.0.1:$upstream"
 	verify "they arrive through us" await 60 have_come up@users.example 200
 	sleep 1
 	verify "once each" test "$(came up@users.example)" = 200
-	postfix_stop "$SCRATCH/upstream"
+	postfix_stop "$offices/upstream"
 else
 	echo "Postfix is not here, or not for us (it needs root): not tried"
 fi
