@@ -293,6 +293,23 @@ int spool_read(struct spool *s, struct str name, uint64_t *size_r, struct err *e
 	return fd;
 }
 
+int spool_read_at(int fd, uint64_t at, char *p, size_t n, struct err *e)
+{
+	while (n) {
+		ssize_t got = pread(fd, p, n, (off_t)at);
+
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got <= 0)
+			return err_set(e, ERR_ENV, "the spool: %s",
+				got ? strerrordesc_np(errno) : "a file is shorter than it was");
+		p += got;
+		at += (uint64_t)got;
+		n -= (size_t)got;
+	}
+	return 0;
+}
+
 void spool_remove(struct spool *s, struct str name)
 {
 	char path[SPOOL_NAME];

@@ -33,6 +33,9 @@ void spool_abort(struct spool_writer **wp);
 /* Reading: a descriptor, the caller's to close; the file stays readable though it is removed
  * meanwhile. -1: there is no such file, or the name is none of ours. */
 int spool_read(struct spool *s, struct str name, uint64_t *size_r, struct err *e);
+/* n octets at that place of such a descriptor; less than that is a failure: -1, e of kind ERR_ENV.
+ */
+int spool_read_at(int fd, uint64_t at, char *p, size_t n, struct err *e);
 void spool_remove(struct spool *s, struct str name); /* harmless when it is not there */
 /* The file under its own name in another folder, too (made when missing): a second name for it
  * where that is possible, else a copy. -1: e, of kind ERR_INPUT when it is not there. spool_sync()

@@ -6,30 +6,11 @@
  */
 #include "gateway/base/err.h"
 #include "gateway/base/mem.h"
+#include "gateway/base/spool.h"
 #include "gateway/mail/content.h"
 #include "gateway/mail/mime_out.h"
 
-#include <errno.h>
-#include <unistd.h>
-
 enum { BLOCK = 64 << 10, KEY_MOST = 64, LINE_MOST = 998, CONVERT_MOST = 1 << 20 };
-
-static int read_at(int fd, uint64_t at, char *p, size_t n, struct err *e)
-{
-	while (n) {
-		ssize_t got = pread(fd, p, n, (off_t)at);
-
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got <= 0)
-			return err_set(e, ERR_ENV, "the attachments in the spool: %s",
-				got ? strerror(errno) : "the file is shorter than it was");
-		p += got;
-		at += (uint64_t)got;
-		n -= (size_t)got;
-	}
-	return 0;
-}
 
 /* ---- where they are ---------------------------------------------------------------------- */
 
@@ -181,7 +162,7 @@ int attachments_locate(struct attachments *a, int fd, uint64_t size, struct err 
 	for (uint64_t at = 0; at < size && rc == 0; at += BLOCK) {
 		size_t n = size - at < BLOCK ? (size_t)(size - at) : BLOCK;
 
-		rc = read_at(fd, at, block, n, e);
+		rc = spool_read_at(fd, at, block, n, e);
 		if (rc == 0)
 			rc = find_block(&f, block, n, at);
 	}
@@ -207,7 +188,7 @@ int attachment_octets(const struct attachments *a, const struct attachment *x,
 		const char *p = x->at ? block : x->content.p + at;
 
 		if (x->at)
-			rc = read_at(a->fd, x->at + at, block, k, e);
+			rc = spool_read_at(a->fd, x->at + at, block, k, e);
 		if (rc == 0 && mime_unbase64_put(&w, str_n(p, k), &octets) != 0)
 			rc = err_set(e, ERR_INPUT, "an attachment is not base64");
 		if (rc)

@@ -3,8 +3,8 @@
 #include "gateway/base/buf.h"
 #include "gateway/base/err.h"
 #include "gateway/base/mem.h"
+#include "gateway/base/spool.h"
 
-#include <errno.h>
 #include <unistd.h>
 
 enum { BLOCK = 64 << 10, OCTETS = 57 }; /* OCTETS make a line of base64 */
@@ -83,19 +83,7 @@ static int fill(struct mail_pieces *p, const struct piece *x, struct err *e)
 	char *to = buf_extend(&p->carry, want);
 
 	p->done += want;
-	for (uint64_t at = x->at + p->done - want; want;) {
-		ssize_t got = pread(p->fd, to, want, (off_t)at);
-
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got <= 0)
-			return err_set(e, ERR_ENV, "the spool: %s",
-				got ? strerror(errno) : "a file is shorter than it was");
-		to += got;
-		at += (uint64_t)got;
-		want -= (size_t)got;
-	}
-	return 0;
+	return spool_read_at(p->fd, x->at + p->done - want, to, want, e);
 }
 
 static void put_base64(struct buf *carry, bool last, struct buf *out)

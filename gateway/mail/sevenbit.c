@@ -5,14 +5,13 @@
  */
 #include "gateway/base/err.h"
 #include "gateway/base/mem.h"
+#include "gateway/base/spool.h"
 #include "gateway/mail/mail.h"
 #include "gateway/mail/mime_in.h"
 #include "gateway/mail/mime_out.h"
 #include "gateway/mail/pieces.h"
 
-#include <errno.h>
 #include <glib.h>
-#include <unistd.h>
 
 /* What comes out: all of it in memory, or as pieces of the file that the mail is in. */
 struct made {
@@ -245,21 +244,6 @@ int mail_to_7bit(struct str mail, bool spoil, struct buf *out, struct err *e)
 	return -1;
 }
 
-static int read_whole(int fd, uint64_t size, char *p, struct err *e)
-{
-	for (uint64_t at = 0; at < size;) {
-		ssize_t n = pread(fd, p + at, (size_t)(size - at), (off_t)at);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return err_set(e, ERR_ENV, "the spool: %s",
-				n ? strerror(errno) : "a file is shorter than it was");
-		at += (uint64_t)n;
-	}
-	return 0;
-}
-
 struct mail_pieces *mail_file_to_7bit(int fd, uint64_t size, bool spoil, struct err *e)
 {
 	/* To find out what is in it, all of it is looked at: of one mail at a time. */
@@ -269,7 +253,7 @@ struct mail_pieces *mail_file_to_7bit(int fd, uint64_t size, bool spoil, struct 
 
 	g_mutex_lock(&one);
 	octets = mem_raw((size_t)size + 1);
-	if (read_whole(fd, size, octets, e) != 0 ||
+	if (spool_read_at(fd, 0, octets, (size_t)size, e) != 0 ||
 		convert_whole(str_n(octets, (size_t)size), spoil,
 			&(struct made){ &p->text, p, octets }, e) != 0)
 		mail_pieces_free(&p);

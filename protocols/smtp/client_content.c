@@ -5,9 +5,9 @@
  * works on the message (it never changes), the job's own buffers and copies of settings.
  */
 #include "gateway/base/mem.h"
+#include "gateway/base/spool.h"
 #include "protocols/smtp/client.h"
 
-#include <errno.h>
 #include <unistd.h>
 
 enum { BLOCK = 256 * 1024 };
@@ -372,9 +372,8 @@ static int memory_sign(struct relay_job *j)
 /* At most so much at j->at: at the beginning, or behind the last one. */
 static int read_block(struct relay_job *j, size_t most)
 {
-	ssize_t n;
 	uint64_t at = j->at;
-	size_t want = j->file - at < most ? (size_t)(j->file - at) : most, got = 0;
+	size_t want = j->file - at < most ? (size_t)(j->file - at) : most;
 
 	buf_reset(&j->block);
 	if (!job_is_big(j)) {
@@ -392,17 +391,9 @@ static int read_block(struct relay_job *j, size_t most)
 			       ? 0
 			       : err_set(&j->fault, ERR_ENV, "the mail is not what it was");
 	}
-	buf_extend(&j->block, want);
-	while (got < want) {
-		n = pread(j->fd, j->block.p + got, want - got, (off_t)(at + got));
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return err_set(&j->fault, ERR_ENV, "spool: %s",
-				n ? strerrordesc_np(errno) : "the file is shorter than it was");
-		got += (size_t)n;
-	}
-	j->at += got;
+	if (spool_read_at(j->fd, at, buf_extend(&j->block, want), want, &j->fault) != 0)
+		return -1;
+	j->at += want;
 	return 0;
 }
 
