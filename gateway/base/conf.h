@@ -17,6 +17,7 @@
 #ifndef POSTERN_BASE_CONF_H
 #define POSTERN_BASE_CONF_H
 
+#include "gateway/base/clock.h"
 #include "gateway/base/buf.h"
 #include "gateway/base/err.h"
 #include "gateway/base/mem.h"
@@ -285,6 +286,8 @@ int conf_table_check(const struct conf_item *table, size_t size, struct err *e);
 
 /* "250ms", "30s", "1h30m", "14 days", "0": 0 and nanoseconds, or -1 and the reason (static). */
 int conf_parse_duration(struct str s, int64_t *ns_r, const char **why_r);
+/* A time (RFC 3339), or such a duration before now; false: neither. */
+bool conf_parse_when(struct str s, wall_t now, wall_t *t_r);
 /* "64KiB", "10 MB", "512B", "0": 0 and bytes, or -1 and the reason (static). */
 int conf_parse_size(struct str s, int64_t *bytes_r, const char **why_r);
 /* Looks up a word; false when there is none. And the word of a value, or NULL. */

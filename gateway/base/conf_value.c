@@ -125,6 +125,16 @@ int conf_parse_duration(struct str s, int64_t *ns_r, const char **why_r)
 	return 0;
 }
 
+bool conf_parse_when(struct str s, wall_t now, wall_t *t_r)
+{
+	const char *why;
+	int64_t ago;
+
+	if (clock_parse_rfc3339(s, t_r))
+		return true;
+	return conf_parse_duration(s, &ago, &why) == 0 && !__builtin_sub_overflow(now, ago, t_r);
+}
+
 int conf_parse_size(struct str s, int64_t *bytes_r, const char **why_r)
 {
 	__int128 sum = 0;

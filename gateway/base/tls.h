@@ -43,6 +43,9 @@ void tls_client_free(struct tls_client **cp);
 struct tls_server *tls_server_new(const struct tls_conf *c, struct err *e);
 struct tls_server *tls_server_ref(struct tls_server *s);
 void tls_server_free(struct tls_server **sp);
+/* The files read again, which may have been renewed in place, for connections from now on. When
+ * they are not usable the log says so, and the one in use stays. */
+void tls_server_renew(struct tls_server **sp, const struct tls_conf *c, const char *listener);
 /* Can such a context be made? For the check of a configuration: a fault at `at` if not, which names
  * the file. */
 void tls_check_client(const struct tls_conf *c, const struct conf_where *at, struct conf_faults *f);

@@ -1,6 +1,7 @@
-/* TLS settings as a configuration has them: checked when it is loaded, compared when it is loaded
- * again. Any thread. See tls.h. */
+/* TLS settings as a configuration has them: checked when it is loaded, compared and taken over when
+ * it is loaded again. Any thread. See tls.h. */
 #include "gateway/base/tls.h"
+#include "gateway/base/log.h"
 
 static void check_fault(const struct conf_where *at, struct conf_faults *f, const struct err *e)
 {
@@ -35,4 +36,18 @@ void tls_conf_take_files(struct tls_conf *to, const struct tls_conf *from)
 	to->ca_hash = from->ca_hash;
 	to->cert_hash = from->cert_hash;
 	to->key_hash = from->key_hash;
+}
+
+void tls_server_renew(struct tls_server **sp, const struct tls_conf *c, const char *listener)
+{
+	struct err e;
+	struct tls_server *t = tls_server_new(c, &e);
+
+	if (!t) {
+		log_error("certificate not taken over", F_STR("listener", listener), F_ERR(&e),
+			F_STR("then", "the one in use stays"));
+		return;
+	}
+	tls_server_free(sp);
+	*sp = t;
 }

@@ -289,23 +289,18 @@ struct api *api_start(struct gateway *g, struct err *e)
 	return a;
 }
 
-static bool same_text(const char *a, const char *b)
-{
-	return strcmp(a ? a : "", b ? b : "") == 0;
-}
-
 static bool same_server(const struct api *a, const struct settings *s)
 {
 	const struct http_conf *is = &a->served->http, *to = &s->http;
 
-	return a->server && same_text(is->listen, to->listen) && is->tls.given == to->tls.given &&
+	return a->server && str_same(is->listen, to->listen) && is->tls.given == to->tls.given &&
 	       is->body_most == to->body_most && is->connections == to->connections &&
 	       is->threads == to->threads;
 }
 
 static bool same_certificate(const struct tls_conf *a, const struct tls_conf *b)
 {
-	return same_text(a->cert_file, b->cert_file) && same_text(a->key_file, b->key_file) &&
+	return str_same(a->cert_file, b->cert_file) && str_same(a->key_file, b->key_file) &&
 	       a->cert_hash == b->cert_hash && a->key_hash == b->key_hash;
 }
 

@@ -137,13 +137,8 @@ static void time_arg(
 	const struct http_request *r, const char *name, wall_t *t_r, struct json_faults *faults)
 {
 	struct str v;
-	const char *why;
-	int64_t ago;
 
-	if (!http_arg(r, name, &v) || clock_parse_rfc3339(v, t_r))
-		return;
-	if (conf_parse_duration(v, &ago, &why) != 0 ||
-		__builtin_sub_overflow(clock_wall(), ago, t_r))
+	if (http_arg(r, name, &v) && !conf_parse_when(v, clock_wall(), t_r))
 		json_fault(faults, name,
 			"must be a time like 2026-11-22T10:00:00Z, or a duration before now");
 }

@@ -47,13 +47,9 @@ const char *control_option(const struct control_request *q, const char *name)
 static int read_when(
 	const struct control_request *q, const char *name, wall_t now, wall_t *t_r, struct err *e)
 {
-	const char *s = control_option(q, name), *why;
-	int64_t ago;
+	const char *s = control_option(q, name);
 
-	if (!s || clock_parse_rfc3339(str_of(s), t_r))
-		return 0;
-	if (conf_parse_duration(str_of(s), &ago, &why) == 0 &&
-		!__builtin_sub_overflow(now, ago, t_r))
+	if (!s || conf_parse_when(str_of(s), now, t_r))
 		return 0;
 	return err_set(e, ERR_INPUT,
 		"%s: \"%s\" is neither a time (RFC 3339) nor a duration (\"2h\")", name, s);

@@ -16,13 +16,7 @@ static int usage(struct err *e)
 
 static int read_since(const char *s, wall_t now, wall_t *t_r, struct err *e)
 {
-	const char *why;
-	int64_t ago;
-
-	if (!s || clock_parse_rfc3339(str_of(s), t_r))
-		return 0;
-	if (conf_parse_duration(str_of(s), &ago, &why) == 0 &&
-		!__builtin_sub_overflow(now, ago, t_r))
+	if (!s || conf_parse_when(str_of(s), now, t_r))
 		return 0;
 	return err_set(e, ERR_INPUT,
 		"--since: \"%s\" is neither a time (RFC 3339) nor a duration (\"2h\")", s);

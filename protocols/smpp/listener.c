@@ -337,22 +337,12 @@ int server_adopt(struct listener *l, const void *conf)
 {
 	struct server *srv = l->self;
 	const struct server_conf *c = conf, *before = srv->conf;
-	struct tls_server *tls = NULL;
 	struct err e;
 
 	if (strcmp(c->listen, before->listen) != 0 || c->tls.given != before->tls.given)
 		return -1;
-	if (c->tls.given) {
-		/* Read again even under the same names: certificates are renewed in place. */
-		tls = tls_server_new(&c->tls, &e);
-		if (tls) {
-			tls_server_free(&srv->tls);
-			srv->tls = tls;
-		} else {
-			log_error("certificate not taken over", F_STR("listener", l->name),
-				F_ERR(&e), F_STR("then", "the one in use stays"));
-		}
-	}
+	if (c->tls.given)
+		tls_server_renew(&srv->tls, &c->tls, l->name);
 	if (declare_accounts(srv, c, &e) != 0)
 		log_error("account", F_STR("listener", l->name), F_ERR(&e));
 	srv->conf = c;

@@ -456,22 +456,12 @@ int smtpd_adopt(struct listener *l, const void *conf)
 {
 	struct smtpd *srv = l->self;
 	const struct smtpd_conf *c = conf, *before = srv->conf;
-	struct tls_server *tls;
 	struct err e;
 
 	if (strcmp(c->listen, before->listen) != 0 || mode_of(&c->tls) != srv->tls_mode)
 		return -1;
-	if (srv->tls_mode != SMTPD_TLS_NONE) {
-		/* Read again even under the same names: certificates are renewed in place. */
-		tls = tls_server_new(&c->tls, &e);
-		if (tls) {
-			tls_server_free(&srv->tls);
-			srv->tls = tls;
-		} else {
-			log_error("certificate not taken over", F_STR("listener", l->name),
-				F_ERR(&e), F_STR("then", "the one in use stays"));
-		}
-	}
+	if (srv->tls_mode != SMTPD_TLS_NONE)
+		tls_server_renew(&srv->tls, &c->tls, l->name);
 	if (declare_accounts(srv, c, &e) != 0)
 		log_error("account", F_STR("listener", l->name), F_ERR(&e));
 	srv->conf = c;
