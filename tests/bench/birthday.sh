@@ -12,7 +12,7 @@ postern=$OUT/postern
 [ -x "$postern" ] || die "$postern has not been built"
 dir=$(realpath -m "${BENCH_DIR:-$OUT/bench.d}")/birthday.$$
 mkdir -p "$dir/tasks.d" "$dir/templates.d" || exit 2
-trap 'stop_all; rm -rf "$dir"' EXIT
+trap 'keep_log "$dir"; stop_all; rm -rf "$dir"' EXIT
 umask 077
 cat >"$dir/postern.conf" <<CONF
 state = "$dir/state";

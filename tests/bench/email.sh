@@ -24,7 +24,7 @@ done
 for program in "$postern" "$sim"; do [ -x "$program" ] || die "$program has not been built"; done
 dir=$(realpath -m "${BENCH_DIR:-$OUT/bench.d}")/email-$mode.$$
 mkdir -p "$dir" || exit 2
-trap 'postfix_stop "$dir/postfix"; stop_all; rm -rf "$dir"' EXIT
+trap 'keep_log "$dir"; postfix_stop "$dir/postfix"; stop_all; rm -rf "$dir"' EXIT
 sync=$(s=$(dd if=/dev/zero of="$dir/sync" bs=4k count=200 oflag=dsync 2>&1 | sed -n 's/.*, \([0-9.e-]*\) s,.*/\1/p')
 	awk -v s="$s" 'BEGIN {printf "%.3f", s * 1000 / 200}')
 

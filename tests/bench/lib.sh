@@ -16,6 +16,22 @@ stop() { # PID: ends it and waits
 	for p in "${pids[@]}"; do [ "$p" = "$1" ] || kept+=("$p"); done
 	pids=("${kept[@]}")
 }
+# keep_log DIR: first thing of an EXIT trap. When the run failed, it says what became of the processes
+# and keeps DIR's log beside DIR, which is removed.
+keep_log() {
+	local status=$? p kept=$1.failed.log
+	[ "$status" -ne 0 ] && [ -e "$1/log" ] || return 0
+	cp "$1/log" "$kept" || return 0
+	for p in "${pids[@]}"; do
+		if kill -0 "$p" 2>/dev/null; then
+			echo "bench: process $p ($(cat "/proc/$p/comm")) was running" | tee -a "$kept" >&2
+		else
+			wait "$p"
+			echo "bench: process $p had ended with status $?" | tee -a "$kept" >&2
+		fi
+	done
+	echo "bench: the log is kept: $kept" >&2
+}
 stop_all() {
 	local p
 	for p in "${pids[@]}"; do kill "$p" 2>/dev/null; done

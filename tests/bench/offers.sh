@@ -18,7 +18,7 @@ for program in "$postern" "$sim"; do [ -x "$program" ] || die "$program has not 
 command -v sqlite3 >/dev/null || die "sqlite3 is missing: packaging/install-deps bench"
 dir=$(realpath -m "${BENCH_DIR:-$OUT/bench.d}")/offers-$mode.$$
 mkdir -p "$dir/offers.d" "$dir/tasks.d" "$dir/templates.d" || exit 2
-trap 'stop_all; rm -rf "$dir"' EXIT
+trap 'keep_log "$dir"; stop_all; rm -rf "$dir"' EXIT
 http=$(free_port)
 umask 077
 

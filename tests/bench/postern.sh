@@ -18,7 +18,7 @@ postern=$OUT/postern
 for program in "$postern" "$sim"; do [ -x "$program" ] || die "$program has not been built"; done
 dir=$(realpath -m "${BENCH_DIR:-$OUT/bench.d}")/$mode.$$
 mkdir -p "$dir" || exit 2
-trap 'stop_all; rm -rf "$dir"' EXIT
+trap 'keep_log "$dir"; stop_all; rm -rf "$dir"' EXIT
 
 sync_ms() { # what this disk takes for one synced write of 4 KiB
 	local s
