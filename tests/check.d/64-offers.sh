@@ -29,7 +29,7 @@ CONF
 CONF
 	}
 	cat >policy.conf <<CONF
-intake = { rate = $1.0; };
+intake = { rate = $1.0; reply_budget = "10 s"; };
 policy = { default_clock = "UTC"; consent_default = "all"; unverified = true; };
 templates = {
 	u1 = { en = { sms = "u1 \${Member.id}"; }; }; u2 = { en = { sms = "u2 \${Member.id}"; }; };
@@ -176,8 +176,12 @@ out() { # both are with the SMSC
 	[ "$(ctl --json channel slow | jq .in_flight)" = 2 ]
 }
 await $((20 * slow)) out || fail "CN-33: nothing is in flight"
+leaves=$(date -u -d "@$(jq -n "$joined + 6 * $slow")" +%FT%T.%NZ)
+for m in 1 2; do # in one request: the SMSC answers in two seconds
+	echo "{\"id\":\"leaves$m\",\"type\":\"social.left\",\"member\":\"again$m\",\"occurred_at\":\"$leaves\",\"data\":{\"provider\":\"vk\",\"group\":\"g\"}}"
+done | curl -sS -m 30 -H 'Authorization: Bearer t-shop' -H 'Content-Type: application/x-ndjson' --data-binary @- "$base/v1/events" >leaves
 for m in 1 2; do
-	ev 202 social.left "\"again$m\"" "\"occurred_at\":\"$(date -u -d "@$(jq -n "$joined + 6 * $slow")" +%FT%T.%NZ)\",\"data\":{\"provider\":\"vk\",\"group\":\"g\"}"
+	answer=$(jq -c "if type == \"array\" then .[] else . end | select(.id == \"leaves$m\")" leaves)
 	removed "again$m, whose message is with the far side," 0
 done
 again() { sql "SELECT m.ext || ' ' || sum(s.state = 3) || ' ' || sum(s.state = 8) FROM of_sent s JOIN of_member m ON m.id = s.member WHERE m.ext LIKE 'again%' GROUP BY m.id ORDER BY 1"; }
