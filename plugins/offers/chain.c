@@ -83,18 +83,47 @@ struct marks {
 	size_t n, cap;
 };
 
+/* Was that receipt taken back already? 1, 0, -1. */
+static int receipt_undone(struct work *w, const struct member *m, uint64_t receipt)
+{
+	static const enum event_type undo[] = { EVENT_PURCHASE_REFUNDED, EVENT_PURCHASE_CANCELLED };
+
+	for (unsigned i = 0; i < sizeof undo / sizeof undo[0]; i++) {
+		struct sql_stmt *st = db_st(w->db, ST_PAST_RECEIPT);
+		int rc;
+
+		if (!st)
+			return work_failed(w, "a receipt");
+		sql_int(st, 1, (int64_t)m->id);
+		sql_int(st, 2, undo[i]);
+		sql_int(st, 3, (int64_t)receipt);
+		sql_int(st, 4, INT64_MIN);
+		rc = sql_step(st);
+		sql_reset(st);
+		if (rc)
+			return rc < 0 ? work_failed(w, "a receipt") : 1;
+	}
+	return 0;
+}
+
 static int mark_add(
 	struct work *w, const struct offer *o, const struct member *m, const struct mark *k)
 {
-	struct sql_stmt *st = db_st(w->db, ST_MARK_ADD);
+	struct sql_stmt *st;
+	int undone = 0;
 
+	if (o->conf->rearm_on_refund && k->receipt && !(k->kind & (MARK_STATE | MARK_REFUNDED)))
+		undone = receipt_undone(w, m, k->receipt);
+	if (undone < 0)
+		return -1;
+	st = db_st(w->db, ST_MARK_ADD);
 	if (!st)
 		return work_failed(w, "a mark");
 	sql_int(st, 1, (int64_t)m->id);
 	sql_int(st, 2, o->number);
 	sql_int(st, 3, k->occurred);
 	sql_int(st, 4, (int64_t)k->seq);
-	sql_int(st, 5, k->kind);
+	sql_int(st, 5, k->kind | (undone ? MARK_REFUNDED : 0));
 	sql_int(st, 6, (int64_t)k->receipt);
 	sql_int(st, 7, (int64_t)k->key);
 	return sql_run(st) < 0 ? work_failed(w, "a mark") : 0;
@@ -598,44 +627,6 @@ int chain_left(struct work *w, struct member *m, uint32_t offer, uint64_t run, u
 	return 0;
 }
 
-uint64_t event_hash(struct str s)
-{
-	uint64_t h = str_hash(s) & INT64_MAX;
-
-	return h ? h : 1;
-}
-
-uint64_t event_receipt(const struct event *e)
-{
-	struct value v = e->attr[ATTR_receipt];
-
-	return v.type == VALUE_TEXT ? event_hash(v.s) : 0;
-}
-
-uint64_t event_kind_hash(const struct event *e)
-{
-	struct value v = e->attr[ATTR_kind];
-
-	return v.type == VALUE_TEXT && v.s.n ? event_hash(v.s) : 0;
-}
-
-uint64_t chain_key(const struct offer *o, const struct event *e)
-{
-	struct value v;
-	struct buf b = BUF_INIT;
-	uint64_t h;
-
-	if (o->key_attr < 0)
-		return 0;
-	v = e->attr[o->key_attr];
-	if (v.type == VALUE_MISSING)
-		return 0;
-	value_put(&b, v);
-	h = event_hash(buf_view(&b));
-	buf_free(&b);
-	return h;
-}
-
 int chain_event(struct work *w, const struct offer *o, struct member *m, const struct event *e,
 	bool arms, bool disarms)
 {
@@ -683,6 +674,41 @@ static int offer_complete(struct work *w, const struct offer *o, struct member *
 	if (marks_load(w, o, m, &k) < 0 || (k.n && marks_complete(w, o, m, k.v[0].occurred) < 0))
 		return -1;
 	return offer_settle(w, o, m);
+}
+
+int chain_again(struct work *w, const struct offer *o, struct member *m,
+	const struct chain_verdict *v, size_t n)
+{
+	struct marks k = { 0 };
+	bool changed = false;
+
+	if (marks_load(w, o, m, &k) < 0)
+		return -1;
+	for (size_t i = 0; i < k.n; i++)
+		if (k.v[i].kind & MARK_STATE)
+			return 0; /* what led to it is not known any more */
+	for (size_t i = 0; i < n; i++) {
+		unsigned kind = (v[i].arms ? MARK_ARMS : 0u) | (v[i].disarms ? MARK_DISARMS : 0u);
+		const struct mark *was = NULL;
+
+		for (size_t j = 0; j < k.n && !was; j++)
+			if (k.v[j].seq == v[i].seq && k.v[j].occurred == v[i].occurred)
+				was = &k.v[j];
+		if (was ? (was->kind & (MARK_ARMS | MARK_DISARMS)) == kind
+			: !kind || (!v[i].arms && !k.n))
+			continue; /* where there was no chain, what disarms leaves no mark */
+		changed = true;
+		if (was && mark_del(w, o, m, was) < 0)
+			return -1;
+		if (kind && mark_add(w, o, m,
+				    &(struct mark){ .occurred = v[i].occurred,
+					    .seq = v[i].seq,
+					    .kind = kind,
+					    .receipt = v[i].receipt,
+					    .key = v[i].key }) < 0)
+			return -1;
+	}
+	return changed ? offer_complete(w, o, m) : 0;
 }
 
 int chain_refund(struct work *w, struct member *m, uint64_t receipt)

@@ -57,9 +57,20 @@ int chain_event(struct work *w, const struct offer *o, struct member *m, const s
 int chain_left(struct work *w, struct member *m, uint32_t offer, uint64_t run, unsigned step);
 /* Asks for a message to be taken back: 0; 1: it has left, and is known as sent from now on; -1. */
 int message_cancel(struct work *w, uint64_t msg);
+/* Events of the past, as the offer sees them now that another came late: their marks follow, and
+ * the chains. */
+struct chain_verdict {
+	wall_t occurred;
+	uint64_t seq, receipt, key;
+	bool arms, disarms;
+};
+int chain_again(struct work *w, const struct offer *o, struct member *m,
+	const struct chain_verdict *v, size_t n);
 /* The engine's: does this event, of which only the text was kept, disarm? (chain_event() looks at
  * those that came before the arming one.) 1 yes, 0 no, -1. */
 int offer_disarms(struct work *w, const struct offer *o, struct member *m, const struct event *e);
+/* The same of arming, of an event that was worked on before. */
+bool offer_arms(struct work *w, const struct offer *o, struct member *m, const struct event *e);
 /* The chain's key that an event names, 0: none. */
 uint64_t chain_key(const struct offer *o, const struct event *e);
 /* Of receipts, stores and keys; never 0, never negative as the store keeps it. */

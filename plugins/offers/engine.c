@@ -2,6 +2,7 @@
 #include "plugins/offers/engine.h"
 #include "plugins/offers/counter.h"
 #include "plugins/offers/dispatch.h"
+#include "plugins/offers/hindsight.h"
 #include "plugins/offers/lot.h"
 #include "plugins/offers/pin.h"
 #include "plugins/offers/printed.h"
@@ -25,6 +26,19 @@ struct working {
 static bool offer_wants(const struct offer *o, const struct event *e)
 {
 	return (o->arms >> e->type & 1) && event_is_kind(e, o->arm_kind[e->type]);
+}
+
+bool offer_arms(struct work *w, const struct offer *o, struct member *m, const struct event *e)
+{
+	struct offers_source s;
+	bool yes;
+
+	if (!offer_wants(o, e) || offer_over(o, m->zone, e->occurred))
+		return false;
+	source_init(&s, w, m, e, o);
+	yes = source_holds(&s, o->only_if);
+	source_done(&s);
+	return yes;
 }
 
 int offer_disarms(struct work *w, const struct offer *o, struct member *m, const struct event *e)
@@ -319,6 +333,8 @@ static int work_on(struct working *k)
 		rc = printed_confirm(k->w, k->m, k->e);
 	for (size_t i = 0; i < r->by_event_n[k->e->type] && rc == 0; i++)
 		rc = offer_event(k, r->by_event[k->e->type][i]);
+	if (rc == 0 && k->m)
+		rc = hindsight(k->w, k->m, k->e);
 	if (rc == 0 && k->m)
 		rc = offers_gone(k);
 	source_done(&k->source);

@@ -282,8 +282,9 @@ struct offer {
 	uint64_t arms, disarms;
 	const char *arm_kind[EVENT_TYPES], *disarm_kind[EVENT_TYPES];
 	const struct filter *only_if, *unless_if;
-	int key_attr;    /* enum event_attr, -1 none */
-	wall_t from, to; /* 0 open; of the program's clock unless by_member */
+	uint64_t looks_back; /* events whose history these filters ask for */
+	int key_attr;        /* enum event_attr, -1 none */
+	wall_t from, to;     /* 0 open; of the program's clock unless by_member */
 	int64_t from_day, to_day;
 	struct local from_local, to_local;
 	bool by_member;

@@ -290,6 +290,38 @@ static bool all_at_till(const enum event_type *t, size_t n)
 	return true;
 }
 
+/* The events whose history a filter asks for, through audiences as well. */
+static uint64_t looks_back(const struct rules *r, const struct filter *f, unsigned depth)
+{
+	const struct value *args;
+	enum filter_fn fn;
+	uint64_t set = 0;
+
+	for (unsigned i = 0; f && depth <= r->audiences_n && filter_call_at(f, i, &fn, &args);
+		i++) {
+		const struct audience *a;
+		enum event_type t;
+		const char *kind;
+
+		switch (fn) {
+		case FILTER_COUNT:
+		case FILTER_LAST:
+		case FILTER_FIRST_TIME:
+		case FILTER_SUM:
+			if (event_type_parse(args[fn == FILTER_SUM].s, &t, &kind))
+				set |= UINT64_C(1) << t;
+			break;
+		case FILTER_IN_AUDIENCE:
+			a = rules_audience(r, args[0].s);
+			set |= a ? looks_back(r, a->is, depth + 1) : 0;
+			break;
+		default:
+			break;
+		}
+	}
+	return set;
+}
+
 void rules_make_offer(struct rules *r, struct offer *o, const struct offer_conf *c,
 	const struct template_world *world, struct conf_faults *f)
 {
@@ -313,6 +345,7 @@ void rules_make_offer(struct rules *r, struct offer *o, const struct offer_conf 
 	if (c->unless_if[0] && c->unless_n == 0)
 		conf_fault_at(f, &c->at, "unless_if", "there is no `unless`");
 	o->unless_if = rules_filter(r, other, &c->at, "unless_if", c->unless_if, f);
+	o->looks_back = looks_back(r, o->only_if, 0) | looks_back(r, o->unless_if, 0);
 	make_key(r, o, trigger, f);
 	make_active(r, o, f);
 	make_steps(r, o, trigger, f);

@@ -293,6 +293,7 @@ static struct value fn_last(struct offers_source *s, struct sort t)
 		return v;
 	sql_int(st, 3, (int64_t)present(s));
 	sql_int(st, 4, (int64_t)t.kind);
+	sql_int(st, 5, s->now);
 	if (sql_step(st) == 1)
 		v = value_datetime(sql_col(st, 0));
 	sql_reset(st);

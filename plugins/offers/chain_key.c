@@ -1,0 +1,42 @@
+/* What chains and counters know receipts, stores, kinds and keys by: hashes of what the events say.
+ * See chain.h.
+ */
+#include "plugins/offers/chain.h"
+
+uint64_t event_hash(struct str s)
+{
+	uint64_t h = str_hash(s) & INT64_MAX;
+
+	return h ? h : 1;
+}
+
+uint64_t event_receipt(const struct event *e)
+{
+	struct value v = e->attr[ATTR_receipt];
+
+	return v.type == VALUE_TEXT ? event_hash(v.s) : 0;
+}
+
+uint64_t event_kind_hash(const struct event *e)
+{
+	struct value v = e->attr[ATTR_kind];
+
+	return v.type == VALUE_TEXT && v.s.n ? event_hash(v.s) : 0;
+}
+
+uint64_t chain_key(const struct offer *o, const struct event *e)
+{
+	struct value v;
+	struct buf b = BUF_INIT;
+	uint64_t h;
+
+	if (o->key_attr < 0)
+		return 0;
+	v = e->attr[o->key_attr];
+	if (v.type == VALUE_MISSING)
+		return 0;
+	value_put(&b, v);
+	h = event_hash(buf_view(&b));
+	buf_free(&b);
+	return h;
+}

@@ -1,0 +1,113 @@
+/* Late events and the filters that look back. See hindsight.h. */
+#include "plugins/offers/hindsight.h"
+#include "plugins/offers/chain.h"
+
+enum { LOOK_MOST = 100 /* the statement's limit */ };
+
+struct later {
+	uint64_t asked, yes; /* sets of types */
+};
+
+/* Has the member events of that type that happened after this one, or with it? 1, 0, -1. */
+static int later_ones(
+	struct work *w, const struct member *m, const struct event *e, unsigned t, struct later *l)
+{
+	const uint64_t bit = UINT64_C(1) << t;
+	struct sql_stmt *st;
+	int rc;
+
+	if (l->asked & bit)
+		return (l->yes & bit) != 0;
+	st = db_st(w->db, ST_PAST_LATER);
+	if (!st)
+		return work_failed(w, "past events");
+	sql_int(st, 1, (int64_t)m->id);
+	sql_int(st, 2, t);
+	sql_int(st, 3, e->occurred);
+	sql_int(st, 4, (int64_t)e->seq);
+	rc = sql_step(st);
+	sql_reset(st);
+	if (rc < 0)
+		return work_failed(w, "past events");
+	l->asked |= bit;
+	l->yes |= rc ? bit : 0;
+	return rc;
+}
+
+/* The offer's view, now, of the events of that type since then. */
+static int judge(struct work *w, const struct offer *o, struct member *m, const struct event *e,
+	unsigned t, struct chain_verdict *v, size_t *n_r)
+{
+	struct sql_stmt *st = db_st(w->db, ST_PAST_SINCE);
+	uint64_t seq[LOOK_MOST];
+	size_t n = 0;
+	int rc;
+
+	if (!st)
+		return work_failed(w, "past events");
+	sql_int(st, 1, (int64_t)m->id);
+	sql_int(st, 2, t);
+	sql_int(st, 3, e->occurred);
+	sql_int(st, 4, 0);
+	while ((rc = sql_step(st)) == 1)
+		if (n < LOOK_MOST)
+			seq[n++] = (uint64_t)sql_col(st, 1);
+	if (rc < 0)
+		return work_failed(w, "past events");
+	for (size_t i = 0; i < n; i++) {
+		struct event *past;
+		int disarms;
+
+		if (seq[i] == e->seq)
+			continue;
+		rc = event_load(w, seq[i], &past);
+		if (rc < 0)
+			return -1;
+		if (rc == 0)
+			continue; /* its text is gone: what it was taken for stays */
+		disarms = offer_disarms(w, o, m, past);
+		v[(*n_r)++] = (struct chain_verdict){ .occurred = past->occurred,
+			.seq = seq[i],
+			.receipt = event_receipt(past),
+			.key = chain_key(o, past),
+			.arms = offer_arms(w, o, m, past),
+			.disarms = disarms == 1 };
+		event_drop(&past);
+		if (disarms < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int offer_again(struct work *w, const struct offer *o, struct member *m,
+	const struct event *e, struct later *l)
+{
+	for (unsigned t = 0; t < EVENT_TYPES; t++) {
+		struct chain_verdict v[LOOK_MOST];
+		size_t n = 0;
+		int rc;
+
+		if (!((o->arms | o->disarms) >> t & 1))
+			continue;
+		rc = later_ones(w, m, e, t, l);
+		if (rc == 1)
+			rc = judge(w, o, m, e, t, v, &n);
+		if (rc < 0 || (n && chain_again(w, o, m, v, n) < 0))
+			return -1;
+	}
+	return 0;
+}
+
+int hindsight(struct work *w, struct member *m, const struct event *e)
+{
+	const struct rules *r = w->rules;
+	struct later l = { 0 };
+
+	for (size_t i = 0; i < r->offers_n; i++) {
+		const struct offer *o = &r->offers[i];
+
+		if (o->steps_n && (o->looks_back >> e->type & 1) && offer_again(w, o, m, e, &l) < 0)
+			return -1;
+	}
+	return 0;
+}
