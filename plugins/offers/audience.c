@@ -184,10 +184,12 @@ static bool put_first_time(struct in_tables *t, struct filter_sql *q, const stru
 	return true;
 }
 
-static bool put_last(struct filter_sql *q, const struct value *args)
+static bool put_last(struct in_tables *t, struct filter_sql *q, const struct value *args)
 {
 	if (!put_past(q, "(SELECT max(p.occurred)", args[0]))
 		return false;
+	filter_sql_c(q, " AND p.occurred <= ");
+	filter_sql_param(q, value_int(t->w->now));
 	filter_sql_c(q, ")");
 	return true;
 }
@@ -244,7 +246,7 @@ static bool put_call(void *ctx, struct filter_sql *q, enum filter_fn fn, const s
 	case FILTER_COUNT:
 		return put_count(t, q, args);
 	case FILTER_LAST:
-		return put_last(q, args);
+		return put_last(t, q, args);
 	case FILTER_FIRST_TIME:
 		return put_first_time(t, q, args);
 	case FILTER_HAS:
