@@ -52,6 +52,7 @@ struct http_server {
 	struct http_daemon *daemons;
 	unsigned daemons_n;
 	struct http_elder *elders;
+	struct http_idle *idle;
 	char said[160]; /* libmicrohttpd's last complaint while starting */
 	struct stat_cell by_class[CLASSES], seconds, open;
 
@@ -140,7 +141,7 @@ static bool request_sleep(struct http_request *r, const bool *unless)
 	pthread_mutex_lock(&s->lock);
 	sleeps = !*unless && !s->stopping;
 	if (sleeps) {
-		r->suspended = true;
+		r->suspended = r->slept = true;
 		MHD_suspend_connection(r->connection);
 	}
 	pthread_mutex_unlock(&s->lock);
@@ -413,14 +414,45 @@ static enum MHD_Result request_end(struct http_request *r)
 	return request_answered(r) ? request_reply(r) : MHD_NO; /* MHD_NO: the server stops */
 }
 
+/* ---- connections ---- */
+static void connection_heard(
+	void *ctx, struct MHD_Connection *mc, void **link, enum MHD_ConnectionNotificationCode what)
+{
+	struct http_server *s = ctx;
+	struct http_link *k = *link;
+
+	if (what == MHD_CONNECTION_NOTIFY_STARTED) {
+		*link = idle_open(s->idle,
+			MHD_get_connection_info(mc, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd);
+	} else {
+		*link = NULL;
+		idle_close(s->idle, &k);
+	}
+}
+
+static struct http_link *link_of(struct MHD_Connection *mc)
+{
+	return MHD_get_connection_info(mc, MHD_CONNECTION_INFO_SOCKET_CONTEXT)->socket_context;
+}
+
 static enum MHD_Result request_came(void *ctx, struct MHD_Connection *mc, const char *url,
 	const char *method, const char *version, const char *data, size_t *n, void **state)
 {
-	if (!*state) {
-		*state = request_new(ctx, mc, url, method);
-		return request_begin(*state);
+	struct http_link *link = link_of(mc);
+	struct http_request *r = *state;
+	enum MHD_Result ok;
+
+	idle_ours(link, true);
+	if (!r) {
+		*state = r = request_new(ctx, mc, url, method);
+		ok = request_begin(r);
+	} else {
+		r->slept = false;
+		ok = *n ? request_body(r, data, n) : request_end(r);
 	}
-	return *n ? request_body(*state, data, n) : request_end(*state);
+	/* Else the client's, which is to send more or to take what it was answered. */
+	idle_ours(link, r->slept);
+	return ok;
 }
 
 static void request_over(
@@ -537,7 +569,7 @@ static int daemon_start(struct http_server *s, struct http_daemon *d, const char
 	d->mhd = MHD_start_daemon(flags, 0, NULL, NULL, request_came, s, MHD_OPTION_EXTERNAL_LOGGER,
 		mhd_says, s, MHD_OPTION_LISTEN_SOCKET, d->fd, MHD_OPTION_CONNECTION_LIMIT,
 		l->connections, MHD_OPTION_PER_IP_CONNECTION_LIMIT, l->per_address,
-		MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)((l->idle + DUR_S - 1) / DUR_S),
+		MHD_OPTION_NOTIFY_CONNECTION, connection_heard, s,
 		MHD_OPTION_CONNECTION_MEMORY_LIMIT, l->header_most + READ_AHEAD,
 		MHD_OPTION_THREAD_POOL_SIZE, l->threads, MHD_OPTION_NOTIFY_COMPLETED, request_over,
 		s, MHD_OPTION_UNESCAPE_CALLBACK, not_unescaped, s, MHD_OPTION_STRICT_FOR_CLIENT, 1,
@@ -591,6 +623,7 @@ struct http_server *http_server_new(const struct http_server_conf *c, struct err
 		n++;
 	CHECK(n);
 	stats_open(s, c->listen[0]);
+	s->idle = idle_new(s->limits.idle);
 	s->daemons = mem_alloc(n * sizeof *s->daemons);
 	for (s->daemons_n = 0; s->daemons_n < n; s->daemons_n++) {
 		struct http_daemon *d = &s->daemons[s->daemons_n];
@@ -705,5 +738,6 @@ void http_server_stop(struct http_server **sp, dur_t grace)
 	for (unsigned i = 0; i < s->daemons_n; i++)
 		MHD_stop_daemon(s->daemons[i].mhd);
 	elders_end(s, true);
+	idle_free(&s->idle);
 	server_unref(s);
 }

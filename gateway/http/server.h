@@ -49,7 +49,7 @@ struct http_limits {          /* 0 in any: the default */
 	unsigned connections; /* 1000 */
 	unsigned per_address; /* 100 */
 	unsigned threads;     /* 2 per listen address */
-	dur_t idle;           /* 60 s without a byte either way */
+	dur_t idle;           /* 60 s without a byte either way while it is the client's turn */
 };
 
 struct http_server_conf {

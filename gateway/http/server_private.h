@@ -1,5 +1,6 @@
-/* What server.c (libmicrohttpd, the request's life) and request.c (what it says, what is answered)
- * share. request.c knows nothing of libmicrohttpd: whatever came with the headers was copied. */
+/* What server.c (libmicrohttpd, the request's life), idle.c (connections) and request.c (what it
+ * says, what is answered) share. request.c knows nothing of libmicrohttpd: whatever came with the
+ * headers was copied. */
 #ifndef POSTERN_HTTP_SERVER_PRIVATE_H
 #define POSTERN_HTTP_SERVER_PRIVATE_H
 
@@ -13,6 +14,16 @@ struct http_pair {
 	struct http_pair *next;
 	struct str name, value;
 };
+
+/* ---- idle.c: connections on which the client does nothing ---- */
+struct http_idle;
+struct http_link; /* one connection, as long as libmicrohttpd has it */
+struct http_idle *idle_new(dur_t most);
+void idle_free(struct http_idle **idle); /* behind the last connection */
+struct http_link *idle_open(struct http_idle *idle, int fd);
+void idle_close(struct http_idle *idle, struct http_link **kp); /* before its fd is closed */
+/* Is it our turn, since a request is worked on? */
+void idle_ours(struct http_link *k, bool ours);
 
 struct http_request {
 	struct http_server *server;
@@ -37,6 +48,7 @@ struct http_request {
 	mono_t began;
 	size_t body_seen, body_most, discarded;
 	bool body_comes, ended, told;
+	bool slept; /* in this turn the connection was put to sleep */
 
 	/* Under the server's lock. */
 	struct list place;
