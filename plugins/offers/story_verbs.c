@@ -1,8 +1,9 @@
-/* `posternctl offers …`: test, why, why-not, simulate, render, audience. On a worker's thread,
- * which may block. */
+/* `posternctl offers …`: test, why, why-not, simulate, render, picture, audience. On a worker's
+ * thread, which may block. */
 #include "plugins/offers/story_verbs.h"
 #include "plugins/offers/audience.h"
 #include "plugins/offers/offers.h"
+#include "plugins/offers/picture.h"
 #include "plugins/offers/reading.h"
 #include "plugins/offers/render.h"
 #include "plugins/offers/story.h"
@@ -22,6 +23,7 @@ const char offers_usage[] =
 	"                                what would happen, by the files as they are now\n"
 	"offers render TEMPLATE [NAME=VALUE…] [--media M] [--language L]\n"
 	"                                each channel's text; values not given are made up\n"
+	"offers picture OFFER            the offer drawn, as SVG, by the files as they are now\n"
 	"offers audience NAME            how many members it has\n"
 	"offers fields                   fields of events that were passed over\n";
 
@@ -163,6 +165,35 @@ static int verb_render(struct plugin_words *w, struct err *e)
 	return rc;
 }
 
+static int verb_picture(struct plugin_words *w, struct err *e)
+{
+	const struct offer *o;
+	struct buf svg = BUF_INIT;
+	struct rules *r;
+
+	if (w->args_n != 2)
+		return err_set(e, ERR_INPUT, "a picture of which offer?");
+	r = load_now(w, e);
+	if (!r)
+		return -1;
+	o = rules_offer(r, str_of(w->args[1]));
+	if (!o) {
+		rules_unref(&r);
+		return err_set(e, ERR_INPUT, "there is no offer \"%s\"", w->args[1]);
+	}
+	offer_picture(o->conf, w->as_json ? &svg : w->out);
+	if (w->as_json) {
+		buf_c(w->out, "{\"offer\":");
+		buf_json(w->out, str_of(w->args[1]));
+		buf_c(w->out, ",\"svg\":");
+		buf_json(w->out, buf_view(&svg));
+		buf_char(w->out, '}');
+	}
+	buf_free(&svg);
+	rules_unref(&r);
+	return 0;
+}
+
 /* ---- reading the tables ---- */
 
 static int count_audience(
@@ -258,10 +289,12 @@ int offers_verb(struct plugin_words *w, struct err *e)
 		return verb_simulate(w, e);
 	if (strcmp(what, "render") == 0)
 		return verb_render(w, e);
+	if (strcmp(what, "picture") == 0)
+		return verb_picture(w, e);
 	if (strcmp(what, "audience") == 0)
 		return verb_audience(w, e);
 	if (strcmp(what, "fields") == 0)
 		return offers_fields(w, e);
 	return err_set(e, ERR_INPUT,
-		"offers what? test, why, why-not, simulate, render, audience or fields");
+		"offers what? test, why, why-not, simulate, render, picture, audience or fields");
 }

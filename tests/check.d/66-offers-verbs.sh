@@ -64,6 +64,10 @@ try "in JSON, too" 1 ctl --json offers test hi
 jq -e 'map(.ok) == [true, false]' <<<"$said" >/dev/null && [[ $(<errors) == *"1 of 2 stories failed" ]] && ok "which is whole" || fail "said: $said, $(<errors)"
 try "a simulated story that fails" 1 ctl offers simulate "day 0 registration.completed; day 1 expect nothing"
 try "and one that does not" 0 ctl offers simulate "day 0 registration.completed; day 1 expect hello"
+try "an offer as a picture" 0 ctl offers picture hi
+/usr/bin/python3 -c 'import sys, xml.dom.minidom as x; print(x.parseString(sys.stdin.read()).documentElement.tagName)' <<<"$said" >root 2>errors
+[ "$(cat root)" = svg ] && ok "which is well-formed" || fail "it is not: $(<errors) $said"
+try "there is none of an offer that is not" 1 ctl offers picture ho
 try "postern -t" 1 "$OUT/postern" -t -c gw.conf
 grep -q '^offers.d/hi.conf:[0-9]*: .*1 of 2 stories failed$' errors && ok "says how many" || fail "it says $(<errors)"
 try "a reload is refused" 1 ctl reload
