@@ -123,6 +123,7 @@ install: all man ## into DESTDIR, below PREFIX (/usr); the configuration into SY
 		install -D -m 644 {} $(abspath $(DESTDIR)$(PREFIX))/share/doc/postern/examples/{} \;
 	install -m 644 README.md NOTICE $(DESTDIR)$(PREFIX)/share/doc/postern/
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/doc/postern/gateway gateway/README.md gateway/road.svg
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/doc/postern/plugins/offers plugins/offers/come-back.svg
 
 deb: ## Debian packages postern and postern-sim, in build/deb/
 	@packaging/install-deps build deb
