@@ -83,8 +83,8 @@ struct marks {
 	size_t n, cap;
 };
 
-/* Was that receipt taken back already? 1, 0, -1. */
-static int receipt_undone(struct work *w, const struct member *m, uint64_t receipt)
+/* Was that receipt taken back already, by another event than this? 1, 0, -1. */
+static int receipt_undone(struct work *w, const struct member *m, uint64_t receipt, uint64_t seq)
 {
 	static const enum event_type undo[] = { EVENT_PURCHASE_REFUNDED, EVENT_PURCHASE_CANCELLED };
 
@@ -99,6 +99,8 @@ static int receipt_undone(struct work *w, const struct member *m, uint64_t recei
 		sql_int(st, 3, (int64_t)receipt);
 		sql_int(st, 4, INT64_MIN);
 		rc = sql_step(st);
+		if (rc == 1 && (uint64_t)sql_col(st, 0) == seq)
+			rc = 0;
 		sql_reset(st);
 		if (rc)
 			return rc < 0 ? work_failed(w, "a receipt") : 1;
@@ -113,7 +115,7 @@ static int mark_add(
 	int undone = 0;
 
 	if (o->conf->rearm_on_refund && k->receipt && !(k->kind & (MARK_STATE | MARK_REFUNDED)))
-		undone = receipt_undone(w, m, k->receipt);
+		undone = receipt_undone(w, m, k->receipt, k->seq);
 	if (undone < 0)
 		return -1;
 	st = db_st(w->db, ST_MARK_ADD);
@@ -633,7 +635,7 @@ int chain_event(struct work *w, const struct offer *o, struct member *m, const s
 	struct mark mark = { .occurred = e->occurred,
 		.seq = e->seq,
 		.kind = (arms ? MARK_ARMS : 0u) | (disarms ? MARK_DISARMS : 0u),
-		.receipt = event_receipt(e),
+		.receipt = event_purchase(e),
 		.key = chain_key(o, e) };
 	bool there = false;
 

@@ -76,6 +76,8 @@ uint64_t chain_key(const struct offer *o, const struct event *e);
 /* Of receipts, stores and keys; never 0, never negative as the store keeps it. */
 uint64_t event_hash(struct str s);
 uint64_t event_receipt(const struct event *e); /* 0: none */
+/* That of the purchase that it is about: of a refund, what it takes back. */
+uint64_t event_purchase(const struct event *e);
 /* Of which kind it is (phone, email …), as of_past keeps it; 0: of none. */
 uint64_t event_kind_hash(const struct event *e);
 /* The purchase of that receipt was taken back: its marks say so from now on. */

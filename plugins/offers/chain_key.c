@@ -17,6 +17,14 @@ uint64_t event_receipt(const struct event *e)
 	return v.type == VALUE_TEXT ? event_hash(v.s) : 0;
 }
 
+uint64_t event_purchase(const struct event *e)
+{
+	struct value v = e->attr[ATTR_refunds];
+
+	return e->type == EVENT_PURCHASE_REFUNDED && v.type == VALUE_TEXT ? event_hash(v.s)
+									  : event_receipt(e);
+}
+
 uint64_t event_kind_hash(const struct event *e)
 {
 	struct value v = e->attr[ATTR_kind];
@@ -33,6 +41,8 @@ uint64_t chain_key(const struct offer *o, const struct event *e)
 	if (o->key_attr < 0)
 		return 0;
 	v = e->attr[o->key_attr];
+	if (o->key_attr == ATTR_receipt && e->type == EVENT_PURCHASE_REFUNDED)
+		v = e->attr[ATTR_refunds]; /* the chain is that of what it takes back */
 	if (v.type == VALUE_MISSING)
 		return 0;
 	value_put(&b, v);

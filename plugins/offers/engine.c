@@ -125,8 +125,9 @@ static int act_send(struct working *k, const struct offer *o, size_t index, bool
 	return rc;
 }
 
-/* Has this receipt been completed already? 1, 0, -1. */
-static int receipt_found(struct working *k, enum event_type t, uint64_t receipt, uint64_t *seq_r)
+/* Has that happened to this receipt, then or later? 1, 0, -1. */
+static int receipt_found(
+	struct working *k, enum event_type t, uint64_t receipt, wall_t since, uint64_t *seq_r)
 {
 	struct sql_stmt *st = db_st(k->w->db, ST_PAST_RECEIPT);
 	int rc;
@@ -137,7 +138,7 @@ static int receipt_found(struct working *k, enum event_type t, uint64_t receipt,
 	sql_int(st, 1, (int64_t)k->m->id);
 	sql_int(st, 2, t);
 	sql_int(st, 3, (int64_t)receipt);
-	sql_int(st, 4, INT64_MIN);
+	sql_int(st, 4, since);
 	rc = sql_step(st);
 	if (rc == 1)
 		*seq_r = (uint64_t)sql_col(st, 0);
@@ -145,15 +146,24 @@ static int receipt_found(struct working *k, enum event_type t, uint64_t receipt,
 	return rc < 0 ? work_failed(k->w, "a receipt") : rc;
 }
 
-/* A send on an event that may come again: at once, or when its receipt is completed. */
+/* A send on an event that may come again: at once, or when its receipt is completed; not when that
+ * was cancelled since, which came first. */
 static int act_send_soft(struct working *k, const struct offer *o, size_t index)
 {
 	uint64_t receipt = event_receipt(k->e), seq;
-	int rc = 1;
+	int rc;
 
-	if (receipt && o->conf->on_soft == SOFT_CONFIRM)
-		rc = receipt_found(k, EVENT_PURCHASE_COMPLETED, receipt, &seq);
-	return rc == 1 ? act_send(k, o, index, true) : rc;
+	if (!receipt)
+		return act_send(k, o, index, true);
+	rc = receipt_found(k, EVENT_PURCHASE_CANCELLED, receipt, k->e->occurred, &seq);
+	if (rc)
+		return rc < 0 ? -1 : 0;
+	if (o->conf->on_soft == SOFT_CONFIRM) {
+		rc = receipt_found(k, EVENT_PURCHASE_COMPLETED, receipt, INT64_MIN, &seq);
+		if (rc < 1)
+			return rc;
+	}
+	return act_send(k, o, index, true);
 }
 
 static int offer_act(struct working *k, const struct offer *o)
@@ -190,15 +200,18 @@ static int offer_act(struct working *k, const struct offer *o)
 /* ---- what a receipt's end does to what was held for it ---- */
 static int offer_confirm(struct working *k, const struct offer *o, uint64_t receipt)
 {
-	int rc = 0;
+	uint64_t cancel;
+	int rc = receipt_found(k, EVENT_PURCHASE_CANCELLED, receipt, k->e->occurred, &cancel);
 
+	if (rc)
+		return rc < 0 ? -1 : 0;
 	for (unsigned t = 0; t < EVENT_TYPES && rc == 0; t++) {
 		struct event *last;
 		uint64_t seq;
 
 		if (!(o->arms >> t & 1) || !(event_kinds[t].flags & EV_SOFT))
 			continue;
-		rc = receipt_found(k, (enum event_type)t, receipt, &seq);
+		rc = receipt_found(k, (enum event_type)t, receipt, INT64_MIN, &seq);
 		if (rc == 1)
 			rc = event_load(k->w, seq, &last);
 		if (rc != 1)
@@ -271,10 +284,8 @@ static int offer_event(struct working *k, const struct offer *o)
 static int past_add(struct working *k)
 {
 	struct sql_stmt *st = db_st(k->w->db, ST_PAST_ADD);
-	uint64_t receipt = event_receipt(k->e);
+	uint64_t receipt = event_purchase(k->e);
 
-	if (k->e->type == EVENT_PURCHASE_REFUNDED && k->e->attr[ATTR_refunds].type == VALUE_TEXT)
-		receipt = event_hash(k->e->attr[ATTR_refunds].s);
 	if (!st)
 		return work_failed(k->w, "a past event");
 	sql_int(st, 1, (int64_t)k->m->id);

@@ -399,6 +399,65 @@ static void test_EV_12_a_cancelled_receipt_sends_nothing(void **state)
 	expect_sent(0, NULL);
 }
 
+static void test_EV_12_a_receipt_known_as_cancelled_sends_nothing(void **state)
+{
+	static const char *const soft[] = { SOFT("first"), SOFT("confirm") };
+
+	for (unsigned i = 0; i < 2; i++) {
+		begin(soft[i]);
+		reachable();
+		of.w.now = day_0 + DUR_DAY / 2;
+		happens(0.2, "purchase.cancelled", "\"receipt\":\"r\"");
+		happens(0.1, "purchase.completed", "\"receipt\":\"r\"");
+		happens(0, "discount.calculated", "\"receipt\":\"r\",\"data\":{\"discount\":5}");
+		expect_sent(0, NULL);
+		/* and one that is completed after all is one */
+		happens(0.3, "discount.calculated", "\"receipt\":\"r\",\"data\":{\"discount\":6}");
+		happens(0.3, "purchase.completed", "\"receipt\":\"r\"");
+		expect_sent(1, "You saved 6.");
+		if (i == 0)
+			end(state);
+	}
+}
+
+/* A refund is about the purchase that it names, not about its own receipt. */
+static void test_EV_5_a_refund_disarms_the_chain_of_its_purchase(void **state)
+{
+	static const char *const offers[] = { "again = \"parallel\"; key = \"event.receipt\";",
+		"again = \"parallel\"; key = \"event.receipt\"; same_receipt_only = true;" };
+
+	for (unsigned i = 0; i < 4; i++) {
+		struct buf b = BUF_INIT;
+
+		buf_printf(&b,
+			"offer = { name = \"o\"; kind = \"service\"; when = "
+			"\"purchase.completed\"; unless = \"purchase.refunded\"; then = \"stop\"; "
+			"%s"
+			" steps = ( { after = \"3 days\"; send = \"hi\"; via = \"sms\"; } ); };",
+			offers[i & 1]);
+		begin(buf_cstr(&b));
+		buf_free(&b);
+		reachable();
+		of.w.now = day_0 + 2 * DUR_DAY;
+		if (i & 2)
+			happens(0, "purchase.completed", "\"receipt\":\"r1\"");
+		happens(1, "purchase.completed", "\"receipt\":\"r2\"");
+		happens(2, "purchase.refunded",
+			i & 1 ? "\"data\":{\"refunds\":\"r1\"}"
+			      : "\"receipt\":\"f\",\"data\":{\"refunds\":\"r1\"}");
+		if (!(i & 2))
+			happens(0, "purchase.completed", "\"receipt\":\"r1\"");
+		to_day(3);
+		expect_sent(0, NULL);
+		to_day(4);
+		expect_sent(1, "Hi.");
+		to_day(9);
+		expect_sent(1, NULL);
+		if (i < 3)
+			end(state);
+	}
+}
+
 static void test_on_soft_first_sends_at_once_and_once(void **state)
 {
 	begin(SOFT("first"));
@@ -705,6 +764,8 @@ int main(void)
 		T(test_AC_3_a_name_cannot_command_the_printer),
 		T(test_EV_11_five_calculations_one_message),
 		T(test_EV_12_a_cancelled_receipt_sends_nothing),
+		T(test_EV_12_a_receipt_known_as_cancelled_sends_nothing),
+		T(test_EV_5_a_refund_disarms_the_chain_of_its_purchase),
 		T(test_on_soft_first_sends_at_once_and_once),
 		T(test_EV_15_a_status_assigned_again_is_calculated_not_changed),
 		T(test_FC_1_once_a_month),

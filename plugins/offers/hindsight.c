@@ -68,7 +68,7 @@ static int judge(struct work *w, const struct offer *o, struct member *m, const 
 		disarms = offer_disarms(w, o, m, past);
 		v[(*n_r)++] = (struct chain_verdict){ .occurred = past->occurred,
 			.seq = seq[i],
-			.receipt = event_receipt(past),
+			.receipt = event_purchase(past),
 			.key = chain_key(o, past),
 			.arms = offer_arms(w, o, m, past),
 			.disarms = disarms == 1 };
