@@ -396,6 +396,30 @@ bool conf_hint(struct str text, unsigned *line_r, struct buf *why)
 	return true;
 }
 
+bool conf_newer(struct str text, unsigned *line_r, struct buf *why)
+{
+	struct lexer x = { .rest = text, .line = 1, .line_start = true };
+	enum token before = T_END;
+	bool comma = false;
+
+	for (next(&x); x.kind != T_END; next(&x)) {
+		char c = x.kind == T_MARK ? x.text.p[0] : '\0';
+
+		*line_r = x.at;
+		if (comma && (c == ')' || c == ']')) {
+			buf_printf(why, "comma before \"%c\"", c);
+			return true;
+		}
+		if (before == T_NUMBER && x.kind == T_NAME && x.glued) {
+			buf_c(why, "what is not a plain number needs quotes");
+			return true;
+		}
+		comma = c == ',';
+		before = x.kind;
+	}
+	return false;
+}
+
 unsigned conf_find_include(struct str text)
 {
 	struct lexer x = { .rest = text, .line = 1, .line_start = true };

@@ -57,6 +57,7 @@ static void fault_syntax(struct conf_load *l, const char *path, struct str text,
 static void parse(
 	struct conf_load *l, struct files *fs, const char *path, struct str text, bool world)
 {
+	struct buf newer = BUF_INIT;
 	struct conf_file *file;
 	unsigned line;
 
@@ -80,12 +81,17 @@ static void parse(
 	file->world_readable = world;
 	if (!config_read_string(&file->cfg, text.p)) {
 		fault_syntax(l, path, text, &file->cfg);
-		config_destroy(&file->cfg);
-		mem_free(&file);
+	} else if (conf_newer(text, &line, &newer)) {
+		conf_fault(l->f, path, line, "syntax error: %s", buf_cstr(&newer));
+		l->f->incomplete = true;
+		buf_free(&newer);
+	} else {
+		fs->v = mem_grow(fs->v, (fs->n + 1) * sizeof *fs->v);
+		fs->v[fs->n++] = file;
 		return;
 	}
-	fs->v = mem_grow(fs->v, (fs->n + 1) * sizeof *fs->v);
-	fs->v[fs->n++] = file;
+	config_destroy(&file->cfg);
+	mem_free(&file);
 }
 
 static const char *read_all(int fd, struct buf *b)
