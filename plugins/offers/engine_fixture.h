@@ -9,10 +9,10 @@ static const wall_t day_0 = 1772359200ll * DUR_S; /* 2026-03-01T10:00:00Z */
 static struct buf answer;                         /* what the last event was answered */
 static unsigned next_id;
 
-#define TEMPLATES                                                          \
-	"templates = { hi = { en = { sms = \"Hi.\"; }; };"                 \
-	" hi2 = { en = { sms = \"Hi again.\"; }; };"                       \
-	" sum = { en = { sms = \"You saved ${Discount:money}.\"; }; }; };" \
+#define TEMPLATES                                                                      \
+	"templates = { hi = { en = { sms = \"Hi.\"; push = { text = \"Hi.\"; }; }; };" \
+	" hi2 = { en = { sms = \"Hi again.\"; push = { text = \"Hi again.\"; }; }; };" \
+	" sum = { en = { sms = \"You saved ${Discount:money}.\"; }; }; };"             \
 	"policy = { consent_default = \"all\"; unverified = true; default_clock = \"UTC\"; };"
 
 static void begin(const char *offers)

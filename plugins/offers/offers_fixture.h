@@ -16,7 +16,7 @@
 /* no test uses all of it */
 #pragma GCC diagnostic ignored "-Wunused-function"
 
-enum { OF_MESSAGES = 64 };
+enum { OF_MESSAGES = 4096 };
 static struct {
 	struct sql *sql;
 	struct db db;
