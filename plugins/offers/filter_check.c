@@ -179,7 +179,11 @@ static bool check_name(struct compiler *c, struct node *n)
 		filter_fault(&c->report, n->at, n->end, "\"%.*s\" is not known here%s",
 			shown(n->text), n->text.p,
 			str_index(n->text, '.') < 0 ? "; texts stand in single quotes: 'Riga'"
-						    : "");
+			: str_starts(n->text, STR("event."))
+				? "; postern-http(7) says what each event has"
+			: str_starts(n->text, STR("member."))
+				? "; members.attributes declares those of your own"
+				: "");
 	return false;
 }
 

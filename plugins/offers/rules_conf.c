@@ -202,7 +202,7 @@ static const struct conf_item active_rows[] = { CONF_STR(struct active_conf, fro
 	CONF_ENUM(struct active_conf, clock, clock_words, CLOCK_MEMBER, "Whose days."), CONF_END };
 
 static const struct conf_item rows_of_offer[] = { CONF_WHERE(struct offer_conf, at),
-	CONF_STR(struct offer_conf, name, NULL, "Its name; stays the same for ever.",
+	CONF_STR(struct offer_conf, name, "", "Its name; stays the same for ever.",
 		.flags = CONF_REQUIRED | CONF_UNIQUE, .max = 64),
 	CONF_STR(struct offer_conf, was, "", "Its former name, when it was renamed."),
 	CONF_STR(struct offer_conf, title, "", "For people."),
@@ -257,7 +257,7 @@ static const struct conf_item rows_of_offer[] = { CONF_WHERE(struct offer_conf, 
 static const struct conf_item counter_rows[] = { CONF_WHERE(struct counter_conf, at),
 	CONF_KEYNAME(struct counter_conf, name),
 	CONF_STR(struct counter_conf, was, "", "Its former name, when it was renamed."),
-	CONF_STR(struct counter_conf, of, NULL, "Event that it counts, or \"actions\".",
+	CONF_STR(struct counter_conf, of, "", "Event that it counts, or \"actions\".",
 		.flags = CONF_REQUIRED),
 	CONF_STR(struct counter_conf, sum, "", "Attribute that it adds up; \"\": one each.",
 		.example = "\"event.total\""),
@@ -276,21 +276,21 @@ static const struct conf_item counter_rows[] = { CONF_WHERE(struct counter_conf,
 
 static const struct conf_item audience_rows[] = { CONF_WHERE(struct audience_conf, at),
 	CONF_KEYNAME(struct audience_conf, name),
-	CONF_STR(struct audience_conf, is, NULL, "Filter over members.", .flags = CONF_REQUIRED),
+	CONF_STR(struct audience_conf, is, "", "Filter over members.", .flags = CONF_REQUIRED),
 	CONF_END };
 
 /* ---- tasks ---- */
-static const struct conf_item accrue_rows[] = { CONF_STR(struct accrue_conf, currency, NULL,
+static const struct conf_item accrue_rows[] = { CONF_STR(struct accrue_conf, currency, "",
 							"Currency of the points.",
 							.flags = CONF_REQUIRED),
-	CONF_STR(struct accrue_conf, amount, NULL, "How many.", .flags = CONF_REQUIRED,
+	CONF_STR(struct accrue_conf, amount, "", "How many.", .flags = CONF_REQUIRED,
 		.check = check_decimal),
 	CONF_STR(struct accrue_conf, lives, "", "How long they last; \"\": for ever.",
 		.check = check_span),
 	CONF_END };
 
 static const struct conf_item task_rows[] = { CONF_WHERE(struct task_conf, at),
-	CONF_STR(struct task_conf, name, NULL, "Its name; stays the same for ever.",
+	CONF_STR(struct task_conf, name, "", "Its name; stays the same for ever.",
 		.flags = CONF_REQUIRED | CONF_UNIQUE, .max = 64),
 	CONF_STR(struct task_conf, was, "", "Its former name, when it was renamed."),
 	CONF_STR(struct task_conf, every, "day at 11:00", "When it runs."),
@@ -341,17 +341,16 @@ static const struct conf_item approval_rows[] = { CONF_STRS(struct approval_conf
 							  "Tokens that may approve."),
 	CONF_BOOL(struct approval_conf, two_people, false, "Not the one who wrote it."), CONF_END };
 static const struct conf_item mailing_rows[] = { CONF_WHERE(struct mailing_conf, at),
-	CONF_STR(struct mailing_conf, name, NULL, "Its name.", .flags = CONF_REQUIRED | CONF_UNIQUE,
+	CONF_STR(struct mailing_conf, name, "", "Its name.", .flags = CONF_REQUIRED | CONF_UNIQUE,
 		.max = 64),
 	CONF_STR(struct mailing_conf, campaign, "", "Campaign that it belongs to."),
 	CONF_STRS(struct mailing_conf, channel, channel_n, "Channels, the best first.",
 		.check = check_medium, .example = "[ \"viber\", \"sms\" ]"),
 	CONF_STR(struct mailing_conf, fall_back_after, "", "When the next channel is tried.",
 		.check = check_span),
-	CONF_STR(struct mailing_conf, audience, NULL, "Filter over members.",
-		.flags = CONF_REQUIRED),
+	CONF_STR(struct mailing_conf, audience, "", "Filter over members.", .flags = CONF_REQUIRED),
 	CONF_STR(struct mailing_conf, exclude, "", "Filter: who is left out."),
-	CONF_STR(struct mailing_conf, template, NULL, "What is sent.", .flags = CONF_REQUIRED),
+	CONF_STR(struct mailing_conf, template, "", "What is sent.", .flags = CONF_REQUIRED),
 	CONF_STR(struct mailing_conf, consent, "Advertisement", "Subscription row.",
 		.check = check_row),
 	CONF_STR(struct mailing_conf, start, "", "Local day and time; \"\": by hand."),
@@ -381,7 +380,7 @@ static const struct conf_item class_rows[] = {
 	CONF_END
 };
 static const struct conf_item country_rows[] = { CONF_WHERE(struct quiet_country_conf, at),
-	CONF_STR(struct quiet_country_conf, prefix, NULL, "What the number begins with.",
+	CONF_STR(struct quiet_country_conf, prefix, "", "What the number begins with.",
 		.flags = CONF_REQUIRED),
 	CONF_STRS(struct quiet_country_conf, quiet, quiet_n, "Quiet hours of marketing there.",
 		.check = check_window),

@@ -149,6 +149,41 @@ static bool candidate(struct nearest *n, const char *name)
 	return d == 0;
 }
 
+const char *rules_suggest(struct arena *a, const char *word, const char *const *known, size_t n)
+{
+	enum { SHOWN = 8 };
+	size_t length = strlen(word);
+	struct nearest near = { str_of(word), NULL, length < 4 ? 2 : length < 8 ? 3 : 4 };
+	struct buf b = BUF_INIT;
+	const char *r;
+
+	for (size_t i = 0; i < n; i++)
+		candidate(&near, known[i]);
+	if (near.best)
+		buf_printf(&b, "; did you mean \"%s\"?", near.best);
+	for (size_t i = 0; !near.best && i < n && i < SHOWN; i++)
+		buf_printf(&b, "%s\"%s\"%s",
+			i       ? ", "
+			: n > 1 ? "; there are "
+				: "; there is ",
+			known[i], i + 1 == SHOWN && n > SHOWN ? ", \xe2\x80\xa6" : "");
+	r = arena_cstr(a, buf_view(&b));
+	buf_free(&b);
+	return r;
+}
+
+/* The first event of that family: purchase.completed for "purchase". */
+static const char *event_of_family(struct str word)
+{
+	for (unsigned i = 0; word.n && i < EVENT_TYPES; i++) {
+		struct str w = str_of(event_kinds[i].word);
+
+		if (w.n > word.n && w.p[word.n] == '.' && str_starts(w, word))
+			return event_kinds[i].word;
+	}
+	return NULL;
+}
+
 /* Does the configuration know that word? */
 static bool known(void *ctx, enum filter_word kind, struct str word, struct str *near_r)
 {
@@ -162,6 +197,8 @@ static bool known(void *ctx, enum filter_word kind, struct str word, struct str 
 		if (event_type_parse(word, &t, NULL))
 			return true;
 		n.best = event_type_near(word);
+		if (!n.best)
+			n.best = event_of_family(word);
 		break;
 	case FILTER_WORD_FIELD: {
 #define ATTR(name, type, element, doc) { #name, VALUE_##type },
@@ -334,10 +371,12 @@ static void make_counter(struct rules *r, struct counter *c, struct conf_faults 
 		return;
 	}
 	if (!event_type_parse(str_of(conf->of), &t, &kind)) {
-		const char *near = event_type_near(str_of(conf->of));
+		char hint[200] = "";
 
-		conf_fault_at(f, &conf->at, "of", "\"%s\" is no event%s%s%s", conf->of,
-			near ? "; did you mean \"" : "", near ? near : "", near ? "\"?" : "");
+		if (!conf->of[0]) /* that it is missing was said */
+			return;
+		event_type_hint(str_of(conf->of), false, hint, sizeof hint);
+		conf_fault_at(f, &conf->at, "of", "\"%s\" is no event%s", conf->of, hint);
 		return;
 	}
 	c->of = (int)t;
@@ -472,6 +511,8 @@ const struct template *rules_use_template(struct rules *r, const char *name, con
 	if (!t) {
 		struct nearest n = { str_of(name), NULL, 4 };
 
+		if (!name[0]) /* that it is missing was said */
+			return NULL;
 		for (size_t i = 0; i < r->conf->texts.templates_n; i++)
 			if (candidate(&n, r->conf->texts.templates[i].name))
 				return NULL; /* it is there, and faulty: said already */
@@ -635,11 +676,13 @@ static void check_objects(const struct rules *r, struct conf_faults *f)
 	struct map seen = MAP_INIT;
 
 	for (size_t i = 0; i < r->offers_n; i++)
-		if (map_put(&seen, str_of(r->offers[i].conf->name), &r->offers[i]))
+		if (r->offers[i].conf->name[0] &&
+			map_put(&seen, str_of(r->offers[i].conf->name), &r->offers[i]))
 			conf_fault_at(
 				f, &r->offers[i].conf->at, "name", "another offer has this name");
 	for (size_t i = 0; i < r->tasks_n; i++)
-		if (map_put(&seen, str_of(r->tasks[i].conf->name), &r->tasks[i]))
+		if (r->tasks[i].conf->name[0] &&
+			map_put(&seen, str_of(r->tasks[i].conf->name), &r->tasks[i]))
 			conf_fault_at(f, &r->tasks[i].conf->at, "name",
 				"an offer or another task has this name");
 	map_free(&seen);

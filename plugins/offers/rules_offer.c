@@ -10,10 +10,10 @@
 static void said_unknown(
 	const struct offer_conf *c, const char *key, const char *word, struct conf_faults *f)
 {
-	const char *near = event_type_near(str_of(word));
+	char hint[200];
 
-	conf_fault_at(f, &c->at, key, "\"%s\" is no event%s%s%s", word,
-		near ? "; did you mean \"" : "", near ? near : "", near ? "\"?" : "");
+	event_type_hint(str_of(word), false, hint, sizeof hint);
+	conf_fault_at(f, &c->at, key, "\"%s\" is no event%s", word, hint);
 }
 
 /* The types into a mask and a list; kinds: "phone" of phone.linked, "" for any. */
@@ -47,8 +47,7 @@ static size_t read_events(const struct offer_conf *c, const char *key, const cha
 
 /* ---- steps ---- */
 
-static void check_step_status(
-	const struct rules *r, const struct step_conf *c, struct conf_faults *f)
+static void check_step_status(struct rules *r, const struct step_conf *c, struct conf_faults *f)
 {
 	bool found = c->status_system[0] == '\0';
 
@@ -60,8 +59,10 @@ static void check_step_status(
 	for (size_t i = 0; i < r->conf->members.statuses_n; i++)
 		found = found || strcmp(r->conf->members.statuses[i], c->status_system) == 0;
 	if (!found)
-		conf_fault_at(f, &c->at, "status_system", "\"%s\" is not one of members.statuses",
-			c->status_system);
+		conf_fault_at(f, &c->at, "status_system", "\"%s\" is not one of members.statuses%s",
+			c->status_system,
+			rules_suggest(r->arena, c->status_system, r->conf->members.statuses,
+				r->conf->members.statuses_n));
 	else if (r->conf->members.statuses_n == 0)
 		conf_fault_at(f, &c->at, "status", "members.statuses names no status system");
 }
@@ -141,6 +142,17 @@ static void check_reply(struct rules *r, struct offer *o, const struct action *a
 			(int)(a - o->actions) + 1, o->conf->name);
 }
 
+static const char *suggest_counter(struct rules *r, const char *word)
+{
+	const char *known[16];
+	size_t n = 0;
+
+	for (size_t i = 0; i < r->conf->counters_n && n < sizeof known / sizeof *known; i++)
+		if (strcmp(r->conf->counters[i].of, "actions") == 0)
+			known[n++] = r->conf->counters[i].name;
+	return rules_suggest(r->arena, word, known, n);
+}
+
 static void make_action(struct rules *r, struct offer *o, size_t i, const enum event_type *t,
 	size_t n, const struct scope *trigger, const struct template_world *world,
 	struct conf_faults *f)
@@ -157,9 +169,12 @@ static void make_action(struct rules *r, struct offer *o, size_t i, const enum e
 	if (c->count[0]) {
 		a->count = rules_counter(r, str_of(c->count));
 		if (!a->count)
-			conf_fault_at(f, &c->at, "count", "there is no counter \"%s\"", c->count);
+			conf_fault_at(f, &c->at, "count", "there is no counter \"%s\"%s", c->count,
+				suggest_counter(r, c->count));
 		else if (a->count->of >= 0)
-			conf_fault_at(f, &c->at, "count", "counter \"%s\" is not of \"actions\"",
+			conf_fault_at(f, &c->at, "count",
+				"counter \"%s\" is not of \"actions\": what an event raises is not "
+				"raised here",
 				c->count);
 	}
 	switch (a->what) {
@@ -200,7 +215,10 @@ static void make_action(struct rules *r, struct offer *o, size_t i, const enum e
 					strcmp(r->conf->members.statuses[k], c->system) == 0;
 			if (!found)
 				conf_fault_at(f, &c->at, "system",
-					"\"%s\" is not one of members.statuses", c->system);
+					"\"%s\" is not one of members.statuses%s", c->system,
+					rules_suggest(r->arena, c->system,
+						r->conf->members.statuses,
+						r->conf->members.statuses_n));
 		}
 		break;
 	}
@@ -275,7 +293,9 @@ static void make_key(
 	n = scope_find(trigger, str_of(c->key));
 	if (!n || n->slot < SLOT_EVENT || n->slot >= SLOT_WORLD || n->type == VALUE_LIST)
 		conf_fault_at(f, &c->at, "key",
-			"\"%s\" is not a plain attribute of all events in `when`", c->key);
+			"\"%s\" is not a plain attribute of all events in `when`: a list, or "
+			"what only some of them have, cannot tell chains apart",
+			c->key);
 	else
 		o->key_attr = (int)(n->slot - SLOT_EVENT);
 }
@@ -356,8 +376,10 @@ void rules_make_offer(struct rules *r, struct offer *o, const struct offer_conf 
 	if (c->steps_n == 0 && c->actions_n == 0)
 		conf_fault_at(f, &c->at, NULL, "does nothing: it has neither steps nor actions");
 	if (c->same_receipt_only && !all_at_till(when, when_n))
-		conf_fault_at(
-			f, &c->at, "same_receipt_only", "not all of its events have a receipt");
+		conf_fault_at(f, &c->at, "same_receipt_only",
+			"not all of its events have a receipt: leave this out, or let `when` name "
+			"events "
+			"of a till alone");
 	read_quota(c, "per_member", c->limits.per_member, &o->per_member, f);
 	read_quota(c, "per_account", c->limits.per_account, &o->per_account, f);
 	read_quota(c, "per_store", c->limits.per_store, &o->per_store, f);

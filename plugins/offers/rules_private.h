@@ -21,6 +21,8 @@ bool rules_via(const struct rules *r, const char *const *words, size_t n, const 
 const struct template *rules_use_template(struct rules *r, const char *name, const struct via *via,
 	const struct scope *trigger, unsigned also, const char *user, const struct conf_where *at,
 	const char *key, struct conf_faults *f);
+/* `; did you mean "x"?`, or what there is when nothing is near; the arena's. */
+const char *rules_suggest(struct arena *a, const char *word, const char *const *known, size_t n);
 struct window *rules_windows(struct rules *r, const char *const *v, size_t n);
 struct span rules_span(const char *text, struct span otherwise); /* checked already */
 

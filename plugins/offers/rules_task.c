@@ -25,8 +25,8 @@ static void read_ahead(struct task *t, struct conf_faults *f)
 		struct span s = rules_span(c->ahead[i], (struct span){ 0 });
 
 		if (s.months || s.exact || s.days > 3660)
-			conf_fault_at(
-				f, &c->at, "ahead", "\"%s\" is not a number of days", c->ahead[i]);
+			conf_fault_at(f, &c->at, "ahead",
+				"\"%s\" is not a number of days, such as \"3 days\"", c->ahead[i]);
 		t->ahead[t->ahead_n++] = s.days;
 	}
 	if (t->look == LOOK_BIRTHDAY) {
@@ -44,14 +44,15 @@ static void read_ahead(struct task *t, struct conf_faults *f)
 static void check_currency(const struct rules *r, const struct conf_where *at, const char *key,
 	const char *code, struct conf_faults *f)
 {
-	const struct currency *near;
+	const char *known[16];
+	size_t n = 0;
 
-	if (currency_find(r->currencies, str_of(code)))
+	if (!code[0] || currency_find(r->currencies, str_of(code)))
 		return;
-	near = currency_near(r->currencies, str_of(code));
-	conf_fault_at(f, at, key, "there is no currency \"%s\"%s%s%s", code,
-		near ? "; did you mean \"" : "", near ? currency_code(near) : "",
-		near ? "\"?" : "");
+	for (size_t i = 0; i < r->conf->texts.currencies_n && n < sizeof known / sizeof *known; i++)
+		known[n++] = r->conf->texts.currencies[i].code;
+	conf_fault_at(f, at, key, "there is no currency \"%s\"%s", code,
+		rules_suggest(r->arena, code, known, n));
 }
 
 static void make_task(struct rules *r, struct task *t, struct conf_faults *f)
@@ -68,7 +69,8 @@ static void make_task(struct rules *r, struct task *t, struct conf_faults *f)
 	read_ahead(t, f);
 	decimal_parse(str_of(c->at_least), &t->at_least);
 	if (c->clock == CLOCK_TILL)
-		conf_fault_at(f, &c->at, "clock", "a task has no till");
+		conf_fault_at(f, &c->at, "clock",
+			"a task has no till; it takes \"member\" or a time zone");
 	if (strcmp(c->currency, "any") != 0) {
 		if (t->look == LOOK_BIRTHDAY)
 			conf_fault_at(

@@ -160,14 +160,14 @@ static const struct broken cases[] = {
 		"thanks" },
 	{ OFFER("when = \"purchase.completed\"; only_if = \"count('purchase', '9 days') > "
 		"1\";" GOOD_STEPS),
-		"purchase" },
+		"did you mean 'purchase.completed'?" },
 	{ OFFER("when = \"purchase.completed\"; only_if = \"balance('bonuss') > 1\";" GOOD_STEPS),
-		"bonus" },
+		"did you mean 'bonus'?" },
 	{ OFFER("when = \"registration.completed\"; only_if = \"event.discount > 1\";" GOOD_STEPS),
-		"event.discount" },
+		"postern-http(7) says what each event has" },
 	{ OFFER("when = \"purchase.completed\"; unless_if = \"true\";" GOOD_STEPS), "no `unless`" },
 	{ OFFER("when = \"purchase.completed\"; unless = \"purchas.completed\";" GOOD_STEPS),
-		"unless" },
+		"did you mean \"purchase.completed\"?" },
 	{ OFFER("when = \"purchase.completed\"; then = \"restrat\";" GOOD_STEPS), "restart" },
 	{ OFFER("when = \"purchase.completed\"; kind = \"marketting\";" GOOD_STEPS), "marketing" },
 	{ OFFER("when = \"purchase.completed\"; consent = \"Advert\";" GOOD_STEPS),
@@ -228,7 +228,7 @@ static const struct broken cases[] = {
 	{ OFFER("when = \"purchase.completed\"; steps = ( { status = \"gold\"; status_system = "
 		"\"teir\"; "
 		"} );"),
-		"members.statuses" },
+		"members.statuses; did you mean \"tier\"?" },
 	{ OFFER("when = \"registration.completed\"; steps = ( { send = \"points\"; via = \"sms\"; "
 		"} );"),
 		"Amount" },
@@ -259,7 +259,7 @@ static const struct broken cases[] = {
 	{ OFFER("when = \"purchase.completed\"; actions = ( { do = \"send\"; template = \"hello\"; "
 		"via = "
 		"\"sms\"; count = \"nope\"; } );"),
-		"no counter \"nope\"" },
+		"no counter \"nope\"; there is \"thanks\"" },
 	{ OFFER("when = \"purchase.completed\"; actions = ( { do = \"send\"; template = \"hello\"; "
 		"via = "
 		"\"sms\"; count = \"spent\"; } );"),
@@ -269,7 +269,7 @@ static const struct broken cases[] = {
 	{ OFFER("when = \"purchase.completed\"; actions = ( { do = \"status\"; value = \"gold\"; "
 		"system = "
 		"\"level\"; } );"),
-		"members.statuses" },
+		"members.statuses; there is \"tier\"" },
 	{ OFFER("when = \"purchase.completed\"; actions = ( { do = \"receipt\"; text = \"x\"; "
 		"width = 999; "
 		"} );"),
@@ -284,7 +284,7 @@ static const struct broken cases[] = {
 	  "look = \"member.birthday\"; send = \"hello\"; via = \"sms\"; } );",
 		"has this name" },
 	{ "counters = { c = { }; };", "of" },
-	{ "counters = { c = { of = \"purchase\"; }; };", "is no event" },
+	{ "counters = { c = { of = \"purchase\"; }; };", "there are purchase.completed" },
 	{ "counters = { c = { of = \"purchase.completed\"; sum = \"event.totl\"; }; };",
 		"did you mean \"event.total\"?" },
 	{ "counters = { c = { of = \"purchase.completed\"; sum = \"event.store\"; }; };",
@@ -314,7 +314,7 @@ static const struct broken cases[] = {
 	{ "tasks = ( { name = \"x\"; look = \"bonus.expires\"; ahead = \"1 month\"; send = "
 	  "\"points\"; via "
 	  "= \"sms\"; } );",
-		"number of days" },
+		"number of days, such as" },
 	{ "tasks = ( { name = \"x\"; look = \"bonus.expires\"; ahead = \"1 day\"; currency = "
 	  "\"bonsu\"; "
 	  "send = \"points\"; via = \"sms\"; } );",
@@ -335,7 +335,7 @@ static const struct broken cases[] = {
 	{ "tasks = ( { name = \"x\"; look = \"member.birthday\"; accrue = { currency = \"moons\"; "
 	  "amount = "
 	  "\"5\"; }; } );",
-		"no currency" },
+		"there is no currency \"moons\"; there are \"bonus\", \"stars\"" },
 	{ "tasks = ( { name = \"x\"; look = \"bonus.expires\"; ahead = \"1 day\"; accrue = { "
 	  "currency = "
 	  "\"stars\"; amount = \"5\"; }; } );",
@@ -347,7 +347,7 @@ static const struct broken cases[] = {
 	{ "tasks = ( { name = \"x\"; look = \"member.birthday\"; clock = \"till\"; send = "
 	  "\"hello\"; via = "
 	  "\"sms\"; } );",
-		"no till" },
+		"no till; it takes \"member\"" },
 	{ "tasks = ( { name = \"x\"; look = \"member.birthday\"; min_member_age = \"soon\"; send = "
 	  "\"hello\"; via = \"sms\"; } );",
 		"min_member_age" },
@@ -370,10 +370,45 @@ static const struct broken cases[] = {
 		"viber" },
 	{ "templates = { t = { en = { sms = \"<b>x</b>\"; }; }; };", "sms" },
 	{ "templates = { hello = { en = { sms = \"x\"; }; }; };", "hello" },
+	/* what must be there is not, and others of its kind are */
+	{ "offers = ( { when = \"card.assigned\";" GOOD_STEPS
+	  "}, { when = \"card.assigned\";" GOOD_STEPS "} );",
+		"\"name\" is missing in offers[1]" },
+	{ "tasks = ( { look = \"member.birthday\"; }, { name = \"x\"; } );",
+		"\"name\" is missing in tasks[0]" },
+	{ "mailing = { name = \"m\"; channel = \"sms\"; };",
+		"\"template\" is missing in mailing[0] \"m\"" },
+	{ "tasks = ( { name = \"x\"; look = \"member.birthday\"; accrue = { lives = \"1 day\"; }; "
+	  "} );",
+		"\"currency\" is missing in tasks[0] \"x\".accrue" },
+	{ "templates = { t = { en = { viber = { text = \"x\"; button = { }; }; }; }; };",
+		"\"url\" is missing in templates.t.en.viber.button" },
+	{ "offer = { name = \"o\"; when = \"card.assigned\"; actions = ( { }, { } ); };",
+		"\"do\" is missing in offer[0] \"o\".actions[1]" },
 	{ "wonder = 1;", "wonder" },
 	{ "offer = { name = \"o\"; when = 14d; };", "t.conf" },
 };
 
+/* What the fault is about: the first word of the text stands in it, and a name if there is one. */
+static bool names_object(const char *said, const char *text)
+{
+	char word[20];
+
+	str_copy(word, sizeof word, str_n(text, strcspn(text, " ")));
+	for (const char *line = said; *line; line += strcspn(line, "\n") + 1) {
+		const char *from = strstr(line, "t.conf:3: "), *at;
+
+		if (!from || strncmp(line, folder, strlen(folder)) != 0)
+			return false; /* another line, or another file */
+		at = strstr(from, word);
+		if (!at && !strstr(from, "syntax error") && !strstr(from, "tasks[") &&
+			!strstr(from, "templates.") && !strstr(from, "audiences."))
+			return false;
+	}
+	return *said != '\0';
+}
+
+/* File, line, object and hint of each. */
 static void test_CF_2_every_fault_has_its_place(void **state)
 {
 	(void)state;
@@ -382,18 +417,94 @@ static void test_CF_2_every_fault_has_its_place(void **state)
 	assert_true(sizeof cases / sizeof *cases >= 100);
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		struct conf_faults f = { 0 };
-		struct rules *r = load(cases[i].text, &f);
-		struct buf b = BUF_INIT;
+		struct buf b = BUF_INIT, text = BUF_INIT;
+		struct rules *r;
 		const char *said;
 
+		buf_printf(&text, "# what is broken\n\n%s\n\n", cases[i].text);
+		r = load(buf_cstr(&text), &f);
 		conf_faults_text(&f, &b);
 		said = buf_cstr(&b);
-		if (r || !strstr(said, "offers.d/t.conf:") || !strstr(said, cases[i].says))
+		if (r || f.errors == 0 || !strstr(said, "offers.d/t.conf:3: ") ||
+			!strstr(said, cases[i].says) || strstr(said, "(null)") ||
+			!names_object(said, cases[i].text))
 			print_error("case %zu: %s\nsaid: %s\n", i, cases[i].text, said), bad++;
+		buf_free(&text);
 		buf_free(&b);
 		conf_faults_free(&f);
 	}
 	assert_int_equal(bad, 0);
+}
+
+/* A name of its own for each file, where files may not share one. */
+static void own_names(struct buf *b, const char *text, size_t i)
+{
+	static const char *const shared[] = { "name = \"o\"", "name = \"x\"", "name = \"m\"",
+		"name = \"a\"", "name = \"t\"", "{ c = {", "{ a = {", "{ t = {" };
+
+	while (*text) {
+		size_t k = 0;
+
+		while (k < 8 && strncmp(text, shared[k], strlen(shared[k])) != 0)
+			k++;
+		if (k < 5) {
+			buf_printf(b, "%.*s%zu\"", (int)strlen(shared[k]) - 1, text, i);
+			text += strlen(shared[k]);
+		} else if (k < 8) {
+			buf_printf(b, "{ %c%zu = {", text[2], i);
+			text += strlen(shared[k]);
+		} else {
+			buf_char(b, *text++);
+		}
+	}
+}
+
+/* A hundred broken files beside each other: each is told of, with what is wrong in it, in one run.
+ */
+static void test_CF_2_a_hundred_files_in_one_run(void **state)
+{
+	enum { N = sizeof cases / sizeof *cases - 1 };
+	struct conf_faults f = { 0 };
+	struct buf b = BUF_INIT;
+	unsigned files = 0, own = 0;
+	struct rules *r;
+	char name[40];
+
+	drop_file("offers.d/t.conf");
+	for (size_t i = 0; i < N; i++) {
+		struct buf text = BUF_INIT;
+
+		snprintf(name, sizeof name, "offers.d/%03zu.conf", i);
+		own_names(&text, cases[i].text, i);
+		put_file(name, buf_cstr(&text));
+		buf_free(&text);
+	}
+	r = rules_load(folder, MEDIA_ANY & ~MEDIA_BIT(MEDIA_SOCIAL), &f);
+	conf_faults_text(&f, &b);
+	buf_cstr(&b);
+	assert_null(r);
+	for (size_t i = 0; i < N; i++) {
+		bool found = false, any = false;
+
+		snprintf(name, sizeof name, "offers.d/%03zu.conf:", i);
+		for (const char *line = b.p; (line = strstr(line, name)); line++) {
+			size_t n = strcspn(line, "\n");
+			struct str one = str_n(line, n);
+
+			any = true;
+			found = found || str_find(one, str_of(cases[i].says)) >= 0;
+		}
+		files += any;
+		own += found;
+		snprintf(name, sizeof name, "offers.d/%03zu.conf", i);
+		drop_file(name);
+	}
+	assert_int_equal(files, N);
+	/* the same words as alone, but for what several files share: a name, a group set twice */
+	assert_true(own >= N - 9);
+	put_file("offers.d/t.conf", "");
+	buf_free(&b);
+	conf_faults_free(&f);
 }
 
 /* Each of the twenty with each action: lines only where a till waits for its answer. */
@@ -429,7 +540,7 @@ static void test_EV_10_each_event_with_each_action(void **state)
 			conf_faults_text(&f, &b);
 			if (!allowed && !strstr(buf_cstr(&b), "CFG-ACT-1"))
 				fail_msg("%s: %s", event_kinds[t].word, b.p);
-			if (!allowed && !strstr(b.p, "offers.d/t.conf:"))
+			if (!allowed && !strstr(b.p, "offers.d/t.conf:3: "))
 				fail_msg("no place: %s", b.p);
 			buf_free(&b);
 			conf_faults_free(&f);
@@ -439,23 +550,39 @@ static void test_EV_10_each_event_with_each_action(void **state)
 	assert_int_equal(lines, 2 * 6 + 2); /* six at the till, and the friend's */
 }
 
-/* A way out that no route takes is said at its line, with the offer. */
+/* A way out that no route takes is said at its line, with the offer: each of them. */
 static void test_CH_2_a_channel_without_a_route(void **state)
 {
-	struct conf_faults f = { 0 };
-	struct rules *r =
-		load("offer = { name = \"vip\"; when = \"purchase.completed\"; steps = (\n"
-		     "{ after = \"1 day\"; send = \"hello\"; via = \"social\"; } ); };",
-			&f);
-	struct buf b = BUF_INIT;
+	static const char vip[] =
+		"offer = { name = \"vip\"; when = \"purchase.completed\"; steps = (\n"
+		"{ after = \"1 day\"; send = \"all\"; via = \"%s\"; } ); };\n"
+		"templates = { all = { en = { sms = \"x\"; push = { text = \"x\"; };"
+		" viber = { text = \"x\"; }; email = { subject = \"s\"; text = \"x\"; };"
+		" social = { text = \"x\"; moderated_as = \"V\"; }; }; }; };";
 
-	(void)state;
-	assert_null(r);
-	conf_faults_text(&f, &b);
-	assert_non_null(strstr(buf_cstr(&b), "offers.d/t.conf:2: "));
-	assert_non_null(strstr(b.p, "offer vip, step 1: no route takes social"));
-	buf_free(&b);
-	conf_faults_free(&f);
+	for (unsigned m = 0; m < MEDIA_RECEIPT; m++)
+		for (unsigned routed = 0; routed < 2; routed++) {
+			struct conf_faults f = { 0 };
+			struct buf said = BUF_INIT;
+			char text[600], want[80];
+			struct rules *r;
+
+			snprintf(text, sizeof text, vip, media_word((enum media)m));
+			put_file("offers.d/t.conf", text);
+			r = rules_load(folder,
+				routed ? MEDIA_ANY : MEDIA_ANY & ~MEDIA_BIT((enum media)m), &f);
+			assert_int_equal(r != NULL, routed);
+			conf_faults_text(&f, &said);
+			snprintf(want, sizeof want, "offer vip, step 1: no route takes %s",
+				media_word((enum media)m));
+			if (!routed && (!strstr(buf_cstr(&said), want) ||
+					       !strstr(said.p, "offers.d/t.conf:2: ")))
+				fail_msg("%s", said.p);
+			buf_free(&said);
+			conf_faults_free(&f);
+			if (r)
+				rules_unref(&r);
+		}
 }
 
 static void test_CF_2_all_in_one_run(void **state)
@@ -702,6 +829,7 @@ int main(void)
 		cmocka_unit_test(test_the_tables_are_sound),
 		cmocka_unit_test(test_CF_1_a_chain_loads),
 		cmocka_unit_test(test_CF_2_every_fault_has_its_place),
+		cmocka_unit_test(test_CF_2_a_hundred_files_in_one_run),
 		cmocka_unit_test(test_EV_10_each_event_with_each_action),
 		cmocka_unit_test(test_CH_2_a_channel_without_a_route),
 		cmocka_unit_test(test_CF_2_all_in_one_run),

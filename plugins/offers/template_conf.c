@@ -41,8 +41,8 @@ static const struct conf_item currency_rows[] = { CONF_KEYNAME(struct currency_c
 /* ---- bodies --------------------------------------------------------------------------------- */
 
 static const struct conf_item button_rows[] = {
-	CONF_STR(struct button_conf, text, NULL, "What stands on it.", .flags = CONF_REQUIRED),
-	CONF_STR(struct button_conf, url, NULL,
+	CONF_STR(struct button_conf, text, "", "What stands on it.", .flags = CONF_REQUIRED),
+	CONF_STR(struct button_conf, url, "",
 		"Where it leads. Values within its query are percent-encoded.",
 		.flags = CONF_REQUIRED),
 	CONF_END
