@@ -116,8 +116,8 @@ static inline const char *conf_file_key(struct arena *a, const struct conf_item 
 /* conf_hint.c: where the text first breaks libconfig's grammar, and in what way; false when it
  * finds nothing wrong. And the line of an @include, or 0. */
 bool conf_hint(struct str text, unsigned *line_r, struct buf *why);
-/* What libconfig takes from 1.7 on and 1.5 does not, in a text that parses: a comma before a closing
- * bracket, 0b1. It is refused everywhere, so that a file of one machine is one of all. */
+/* What libconfig takes from 1.7 on and 1.5 does not, in a text that parses: a comma before a
+ * closing bracket, 0b1. It is refused everywhere, so that a file of one machine is one of all. */
 bool conf_newer(struct str text, unsigned *line_r, struct buf *why);
 unsigned conf_find_include(struct str text);
 

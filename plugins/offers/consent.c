@@ -121,12 +121,25 @@ int member_agrees(
 	return c ? (c->flags & CONSENT_GRANTED) != 0 : by_default(w, class);
 }
 
+int member_consent_locked(struct work *w, struct member *m, int row, int channel)
+{
+	if (cells(w, m) < 0)
+		return -1;
+	for (unsigned i = 0; i < m->consent_n; i++)
+		if ((m->consent[i].flags & CONSENT_READ_ONLY) && m->consent[i].row == row &&
+			(channel < 0 || m->consent[i].channel < 0 ||
+				m->consent[i].channel == channel))
+			return 1;
+	return 0;
+}
+
 int member_consent(
 	struct work *w, struct member *m, enum row row, enum media media, struct consent_view *v_r)
 {
 	const struct consent_cell *c;
+	int locked = member_consent_locked(w, m, (int)row, (int)media);
 
-	if (cells(w, m) < 0)
+	if (locked < 0)
 		return -1;
 	c = cell(m, (int)row, (int)media);
 	if (!c)
@@ -134,7 +147,7 @@ int member_consent(
 	v_r->said = c != NULL;
 	v_r->off = channel_off(m, (int)media);
 	v_r->granted = c ? (c->flags & CONSENT_GRANTED) != 0 : by_default(w, CLASS_MARKETING);
-	v_r->read_only = row_read_only(w->rules, (int)row) || (c && c->flags & CONSENT_READ_ONLY);
+	v_r->read_only = row_read_only(w->rules, (int)row) || locked;
 	return 0;
 }
 
@@ -275,17 +288,12 @@ int member_set_consent(struct work *w, struct member *m, int row, int channel, b
 	struct str by, struct str proof, bool force)
 {
 	const struct consent_cell *c;
+	int locked = member_consent_locked(w, m, row, channel);
 
-	if (cells(w, m) < 0)
+	if (locked < 0)
 		return -1;
-	if (!force) {
-		if (row_read_only(w->rules, row))
-			return 1;
-		for (unsigned i = 0; i < m->consent_n; i++)
-			if ((m->consent[i].flags & CONSENT_READ_ONLY) && m->consent[i].row == row &&
-				(channel < 0 || m->consent[i].channel == channel))
-				return 1;
-	}
+	if (!force && (locked || row_read_only(w->rules, row)))
+		return 1;
 	c = cell(m, row, channel);
 	/* no change, nothing to be kept: a nightly import would make the history grow for ever */
 	if (c && (c->flags & CONSENT_GRANTED) == (granted ? CONSENT_GRANTED : 0u) &&

@@ -205,6 +205,69 @@ static void test_what_events_say_of_members(void **state)
 	assert_int_equal(member_agrees(&mf.w, m, ROW_ADVERT, CLASS_MARKETING, MEDIA_SMS), 1);
 }
 
+static char odd[200];
+
+static void note_odd(struct work *w, const char *what)
+{
+	snprintf(odd, sizeof odd, "%s", what);
+}
+
+/* What the platform says of rows that the policy keeps from members is so; what an operator has
+ * locked stays, cell or row, and that is said. A channel can be turned off whatever is locked. */
+static void test_CO_3_events_and_locked_subscriptions(void **state)
+{
+	static const struct {
+		const char *row, *channel;
+		bool granted, told;
+		int sms, email, discount; /* then */
+	} step[] = {
+		{ "System", "sms", false, false, 1, 1,
+			0 }, /* read_only; looked at by itself below */
+		{ "Advertisement", "sms", false, true, 1, 1, 0 },
+		{ "Advertisement", "*", false, true, 1, 1, 0 }, /* it would take the cell along */
+		{ "Advertisement", "email", false, false, 1, 0, 0 },
+		{ "DiscountOperation", "sms", true, true, 1, 0, 0 }, /* its whole row is locked */
+		{ "DiscountOperation", "*", true, true, 1, 0, 0 },
+		{ "*", "sms", false, false, 0, 0, 0 },
+		{ "*", "sms", true, false, 1, 0, 0 },
+	};
+	struct member *m = mf_member("1");
+	struct consent_view v;
+
+	member_set_consent(&mf.w, m, ROW_ADVERT, MEDIA_SMS, true, STR("t"), STR_NONE, false);
+	member_set_consent(&mf.w, m, ROW_ADVERT, MEDIA_EMAIL, true, STR("t"), STR_NONE, false);
+	member_set_consent(&mf.w, m, ROW_DISCOUNT, -1, false, STR("t"), STR_NONE, false);
+	assert_int_equal(member_lock_consent(&mf.w, m, ROW_ADVERT, MEDIA_SMS, true), 0);
+	assert_int_equal(member_lock_consent(&mf.w, m, ROW_DISCOUNT, -1, true), 0);
+	/* nor by the API, one by one */
+	assert_int_equal(member_set_consent(&mf.w, m, ROW_DISCOUNT, MEDIA_SMS, true, STR("api"),
+				 STR_NONE, false),
+		1);
+	assert_int_equal(member_consent(&mf.w, m, ROW_DISCOUNT, MEDIA_SMS, &v), 0);
+	assert_true(v.read_only);
+	for (size_t i = 0; i < sizeof step / sizeof step[0]; i++) {
+		int64_t log = mf_number("SELECT count(*) FROM of_consent_log");
+		struct event *e = event_of(EVENT_CONSENT_CHANGED, "1");
+
+		odd[0] = '\0';
+		mf.w.odd = note_odd;
+		say(e, ATTR_row, step[i].row);
+		say(e, ATTR_channel, step[i].channel);
+		e->attr[ATTR_granted] = value_bool(step[i].granted);
+		m = take(e);
+		if ((strstr(odd, "is locked (") != NULL) != step[i].told ||
+			mf_number("SELECT count(*) FROM of_consent_log") != log + !step[i].told)
+			fail_msg("step %zu: \"%s\"", i, odd);
+		assert_int_equal(member_agrees(&mf.w, m, ROW_ADVERT, CLASS_MARKETING, MEDIA_SMS),
+			step[i].sms);
+		assert_int_equal(member_agrees(&mf.w, m, ROW_ADVERT, CLASS_MARKETING, MEDIA_EMAIL),
+			step[i].email);
+		assert_int_equal(member_agrees(&mf.w, m, ROW_DISCOUNT, CLASS_SERVICE, MEDIA_SMS),
+			step[i].discount);
+	}
+	assert_int_equal(member_agrees(&mf.w, m, ROW_SYSTEM, CLASS_SERVICE, MEDIA_SMS), 0);
+}
+
 static void test_answers_become_attributes(void **state)
 {
 	struct json_faults f = { 0 };
@@ -446,6 +509,7 @@ int main(void)
 		T(test_cards_change_hands_only_by_assignment),
 		T(test_EV_14_unverified_link),
 		T(test_what_events_say_of_members),
+		T(test_CO_3_events_and_locked_subscriptions),
 		T(test_answers_become_attributes),
 		T(test_merging_keeps_the_earlier_anchor),
 		T(test_platform_merges_members),

@@ -149,6 +149,9 @@ struct consent_view {
 int member_consent(
 	struct work *w, struct member *m, enum row row, enum media media, struct consent_view *v_r);
 /* A cell that is there can (not) be changed any more without force. */
+/* 1: an operator has locked that cell, its row, or a cell that the whole row would change; 0, -1.
+ * What policy.read_only says is another matter. */
+int member_consent_locked(struct work *w, struct member *m, int row, int channel);
 int member_lock_consent(struct work *w, struct member *m, int row, int channel, bool locked);
 /* Everything that waits for them is taken back; *n_r (may be NULL): how many were asked for. */
 int member_withdraw_all(struct work *w, struct member *m, unsigned *n_r);

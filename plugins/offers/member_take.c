@@ -168,6 +168,7 @@ static int take_consent(struct work *w, struct member *m, const struct event *e)
 	int r = -1, c = -1;
 	enum row known;
 	enum media media;
+	int locked;
 
 	if (e->attr[ATTR_granted].type != VALUE_BOOL)
 		return 0;
@@ -181,7 +182,19 @@ static int take_consent(struct work *w, struct member *m, const struct event *e)
 			return 0;
 		c = (int)media;
 	}
-	/* the platform says what is so: read-only cells are for the member, not for it */
+	/* The platform says what is so: rows of policy.read_only are for the member, not for it.
+	 * What an operator has locked is nobody's but an operator's; the event is kept, and told
+	 * of. */
+	locked = member_consent_locked(w, m, r, c);
+	if (locked && w->odd && locked > 0)
+		w->odd(w,
+			arena_printf(w->arena,
+				"data.granted %s a subscription that is locked (%s, %s): it stays",
+				e->attr[ATTR_granted].b ? "grants" : "refuses",
+				r < 0 ? "*" : row_word((enum row)r),
+				c < 0 ? "*" : media_word((enum media)c)));
+	if (locked)
+		return locked < 0 ? -1 : 0;
 	return member_set_consent(
 		w, m, r, c, e->attr[ATTR_granted].b, e->source, text(e, ATTR_proof), true);
 }
