@@ -4,6 +4,8 @@
 
 SHELL   := /bin/bash
 OUT     ?= build
+# As the dependencies name it, which were written by an earlier run: a path from outside may be absolute.
+override OUT := $(patsubst $(CURDIR)/%,%,$(abspath $(OUT)))
 CC      ?= gcc
 PREFIX  ?= /usr
 DESTDIR ?=
