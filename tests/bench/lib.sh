@@ -1,6 +1,8 @@
 # What the benchmarks share. A run works in a folder of its own, ends what it started by its
 # number, and says what it found as one line of JSON.
 set -u
+PORTS=20000 PORTS_SPAN=12000
+. tests/loopback.sh
 OUT=$(realpath "${OUT:-build}")
 sim=$OUT/posternsim
 pids=()
@@ -39,22 +41,7 @@ stop_all() {
 	pids=()
 }
 die() { echo "bench: $*" >&2; exit 1; }
-await() { # SECONDS COMMAND...
-	local end=$((SECONDS + $1))
-	shift
-	until "$@" >/dev/null 2>&1; do
-		[ "$SECONDS" -lt "$end" ] || return 1
-		sleep 0.05
-	done
-}
 listens() { ss -Hltn "sport = :$1" | grep -q .; }
-free_port() {
-	local p
-	while :; do
-		p=$((20000 + RANDOM % 12000))
-		listens "$p" || { echo "$p"; return; }
-	done
-}
 # cpu_ms PID...: CPU that the processes have used, user and system, in ms.
 cpu_ms() {
 	local p sum=0 tick fields
