@@ -5,6 +5,7 @@
  */
 #include "plugins/offers/counter.h"
 #include "plugins/offers/chain.h"
+#include "plugins/offers/lot.h"
 
 /* Whose the counter is for this event; false: there is nobody to count for. */
 static bool subject_of(const struct offers_source *s, const struct counter *c, int64_t *subject_r)
@@ -80,7 +81,9 @@ static int64_t addition(const struct offers_source *s, const struct counter *c)
 	if (c->sum == EVENT_ATTRS)
 		return 1;
 	v = s->e->attr[c->sum];
-	return v.type == VALUE_DECIMAL ? v.i : v.type == VALUE_INT ? v.i * DECIMAL_ONE : 0;
+	return amount_within(v.type == VALUE_DECIMAL ? v.i
+			     : v.type == VALUE_INT   ? decimal_of_int(v.i)
+						     : 0);
 }
 
 static bool is_sum(const struct counter *c)

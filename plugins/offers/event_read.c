@@ -60,8 +60,7 @@ static bool decimal_of(json_t *v, int64_t *i_r, const char **why_r)
 		json_int_t i = json_integer_value(v);
 
 		*why_r = "is too large";
-		*i_r = i * DECIMAL_ONE;
-		return i <= INT64_MAX / DECIMAL_ONE && i >= INT64_MIN / DECIMAL_ONE;
+		return !__builtin_mul_overflow(i, (json_int_t)DECIMAL_ONE, i_r);
 	}
 	if (!json_is_real(v))
 		return false;

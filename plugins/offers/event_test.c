@@ -244,6 +244,9 @@ static void test_faults_name_the_field(void **state)
 			"/data/discount", "four decimals", EVENT_FAULTY },
 		{ "{\"id\":\"a\",\"type\":\"discount.calculated\",\"data\":{\"discount\":1e300}}",
 			"/data/discount", "too large", EVENT_FAULTY },
+		{ "{\"id\":\"a\",\"type\":\"discount.calculated\",\"data\":{\"discount\":"
+		  "9223372036854775807}}",
+			"/data/discount", "too large", EVENT_FAULTY },
 		{ "{\"id\":\"a\",\"type\":\"bonus.calculated\",\"data\":{\"amount\":1,\"lots\":[{}]"
 		  "}}",
 			"/data/lots", "amount", EVENT_FAULTY },

@@ -2,7 +2,7 @@
  *
  * A lot is scheduled, active, then expired or void; a balance counts the rest of the active ones. A
  * change at a moment that the platform's last word on the balance covers does not touch the balance
- * again. All sums stay within WITHIN() of statements_ledger.def.
+ * again. All sums stay within WITHIN() of statements.def.
  */
 #include "plugins/offers/lot_intern.h"
 #include "gateway/http/json.h"

@@ -41,6 +41,8 @@ int balance_set(
 	struct work *w, const struct member *m, uint32_t currency, int64_t amount, wall_t at);
 
 /* 1: there is an account in that currency, 0: none (*amount_r is 0). Right at w->now. */
+/* Within what amounts may be: see statements.def. Pure. */
+int64_t amount_within(int64_t v);
 int balance_get(struct work *w, uint64_t member, uint32_t currency, int64_t *amount_r);
 struct balance {
 	uint32_t currency;

@@ -25,7 +25,6 @@ int ledger_settle(struct work *w, uint64_t member);
  * does not, where a task says so. */
 int bonus_prolonged(struct work *w, uint64_t member, const struct lot *was, const struct lot *is);
 int lot_void(struct work *w, const struct lot *l, wall_t when);
-int64_t amount_within(int64_t v);
 /* Zones that members have, the first "": not known. In the unit's arena. */
 int zones_read(struct work *w, struct str **v_r, size_t *n_r);
 

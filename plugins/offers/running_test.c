@@ -26,6 +26,33 @@ static void test_FC_kinds_are_counted_apart(void **state)
 	expect_sent(1, "Hi.");
 }
 
+/* A till that says nonsense is not the end of counting. */
+static void test_FC_sums_that_leave_64_bits(void **state)
+{
+	const char *big = "\"receipt\":\"r\",\"data\":{\"total\":\"922337203685477.5807\","
+			  "\"currency\":\"EUR\",\"items\":9223372036854775807}";
+
+	begin("counters = { things = { of = \"purchase.completed\"; sum = \"event.items\"; per = "
+	      "\"member\"; period = \"ever\"; }; money = { of = \"purchase.completed\"; sum = "
+	      "\"event.total\"; every_amount = \"100\"; per = \"member\"; period = \"ever\"; }; };"
+	      "offer = { name = \"o\"; kind = \"service\"; when = \"form.completed\";"
+	      " only_if = \"count('purchase.completed') == 3 and sum('total', "
+	      "'purchase.completed') "
+	      "> 1000 and sum('items', 'purchase.completed') > 1000 and counter('things') > 1000 "
+	      "and counter('money') >= 0\"; actions = ("
+	      " { do = \"send\"; template = \"hi\"; via = \"sms\"; } ); };");
+	reachable();
+	for (unsigned i = 0; i < 3; i++)
+		happens(0, "purchase.completed", big);
+	happens(0, "form.completed", "");
+	expect_sent(1, "Hi.");
+	assert_int_equal(
+		of_number("SELECT count(*) FROM of_counter WHERE typeof(value) <> 'integer'"), 0);
+	/* and back again, as far as it goes */
+	happens(0, "purchase.refunded", "\"data\":{\"refunds\":\"r\"}");
+	assert_int_equal(of_number("SELECT count(*) FROM of_counter WHERE value < 0"), 0);
+}
+
 /* ---- refund_on_suppress ---- */
 static void told(uint64_t msg, enum state state, enum reason reason)
 {
@@ -471,6 +498,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 #define T(name) cmocka_unit_test_teardown(name, end)
 		T(test_FC_kinds_are_counted_apart),
+		T(test_FC_sums_that_leave_64_bits),
 		T(test_FC_refund_on_suppress_gives_counters_back),
 		T(test_FC_without_it_a_suppressed_message_has_counted),
 		T(test_CN_33_what_has_left_is_not_removed),

@@ -278,7 +278,7 @@ static struct value fn_sum(struct offers_source *s, const struct value *a)
 		if (e->occurred <= s->now && e->attr[field].type == VALUE_DECIMAL)
 			sum = decimal_add(sum, e->attr[field].i);
 		else if (e->occurred <= s->now && e->attr[field].type == VALUE_INT)
-			sum = decimal_add(sum, e->attr[field].i * DECIMAL_ONE);
+			sum = decimal_add(sum, decimal_of_int(e->attr[field].i));
 		event_drop(&e);
 	}
 	return value_decimal(sum);

@@ -635,7 +635,7 @@ static bool wants_counter(struct teller *t, const struct clause *c, const struct
 	source_init(&s, &t->w->w, m, NULL, t->o);
 	value = counter_value(&s, counter);
 	source_done(&s);
-	got = value.type == VALUE_INT       ? value.i * DECIMAL_ONE
+	got = value.type == VALUE_INT       ? decimal_of_int(value.i)
 	      : value.type == VALUE_DECIMAL ? value.i
 					    : 0;
 	if (got == v->number)

@@ -92,6 +92,23 @@ static void test_RT_2_lots_of_the_day_are_one_sum(void **state)
 	assert_string_equal(tf.sent[0].text, "Your 90 bonus points will activate in 1 day(s).");
 }
 
+/* More than 64 bits hold is no end of all tasks. */
+static void test_RT_2_a_sum_beyond_all_points(void **state)
+{
+	begin(POLICY EXPIRES("[ \"3 days\" ]", ""), "2026-03-10T06:00:00Z");
+	tf_add("m", "Europe/Riga", 0);
+	tf_add("n", "Europe/Riga", 0);
+	for (char lot[] = "a"; lot[0] < 'e'; lot[0]++)
+		tf_lot("m", lot, "bonus", 90, NULL, "2026-03-13T12:00:00+02:00");
+	tf_lot("n", "n", "bonus", 150, NULL, "2026-03-13T12:00:00+02:00");
+	assert_int_equal(sql_exec(tf.sql, "UPDATE of_lot SET amount = 4000000000000000000, rest = "
+					  "4000000000000000000 WHERE ext <> 'n'"),
+		0);
+	tf_at("2026-03-10T11:00:00+02:00");
+	assert_int_equal(tf_fire(0), 2);
+	assert_string_equal(tf.sent[1].text, "Your 150 points will expire in 3 day(s).");
+}
+
 static void currencies_are_not_added_together(void **state)
 {
 	begin(POLICY EXPIRES("[ \"3 days\" ]", ""), "2026-03-10T06:00:00Z");
@@ -493,6 +510,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(test_RT_1_the_minimum),
 		T(test_RT_2_lots_of_the_day_are_one_sum),
+		T(test_RT_2_a_sum_beyond_all_points),
 		T(currencies_are_not_added_together),
 		T(test_RT_3_again_and_after_a_crash),
 		T(test_RT_4_down_for_two_days),

@@ -50,9 +50,7 @@ static bool decimal_of(struct value v, int64_t *x_r)
 	if (v.type == VALUE_DECIMAL)
 		*x_r = v.i;
 	else if (v.type == VALUE_INT)
-		*x_r = v.i > INT64_MAX / DECIMAL_ONE   ? INT64_MAX
-		       : v.i < INT64_MIN / DECIMAL_ONE ? INT64_MIN
-						       : v.i * DECIMAL_ONE;
+		*x_r = decimal_of_int(v.i);
 	return v.type == VALUE_DECIMAL || v.type == VALUE_INT;
 }
 

@@ -47,6 +47,11 @@ static int64_t divide(__int128 a, __int128 b)
 	return clamp(q);
 }
 
+int64_t decimal_of_int(int64_t i)
+{
+	return clamp((__int128)i * DECIMAL_ONE);
+}
+
 int64_t decimal_add(int64_t a, int64_t b)
 {
 	return clamp((__int128)a + b);

@@ -80,6 +80,7 @@ bool decimal_parse(struct str s, int64_t *v_r);
 /* As written by people who program: "12.5", "8", "-0.25". */
 void decimal_put(struct buf *b, int64_t v);
 /* Saturate at the ends of 64 bits; division rounds half away from zero. False: by zero. */
+int64_t decimal_of_int(int64_t i);
 int64_t decimal_add(int64_t a, int64_t b);
 int64_t decimal_mul(int64_t a, int64_t b);
 bool decimal_div(int64_t a, int64_t b, int64_t *v_r);
