@@ -89,6 +89,8 @@ int chain_apply(struct work *w, const struct offer *o, uint64_t member);
 /* Fires what is due until w->now, at most so many or until that moment (0: no limit); *left_r:
  * there is more. A unit of its own for each call. */
 int chain_fire(struct work *w, unsigned most, mono_t until, unsigned *fired_r, bool *left_r);
+/* The next step of that chain (work.firing, when it failed) is tried again then. */
+int chain_put_off(struct work *w, int64_t id, wall_t due);
 /* The earliest timer, 0: none. */
 int chain_next_due(struct work *w, wall_t *due_r);
 

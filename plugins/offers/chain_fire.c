@@ -276,11 +276,24 @@ int chain_fire(struct work *w, unsigned most, mono_t until, unsigned *fired_r, b
 			break;
 		}
 		w->members = NULL; /* hardly one twice, and looking would cost more */
+		w->firing = v[i].id;
 		if (fire_one(w, &v[i]) < 0)
 			return -1;
 		++*fired_r;
 	}
+	w->firing = 0;
 	return 0;
+}
+
+int chain_put_off(struct work *w, int64_t id, wall_t due)
+{
+	struct sql_stmt *st = db_st(w->db, ST_CHAIN_LATER);
+
+	if (!st)
+		return work_failed(w, "a chain");
+	sql_int(st, 1, due);
+	sql_int(st, 2, id);
+	return sql_run(st) < 0 ? work_failed(w, "a chain") : 0;
 }
 
 int chain_next_due(struct work *w, wall_t *due_r)

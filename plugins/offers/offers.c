@@ -126,6 +126,7 @@ int unit_end(struct unit *u, int rc)
 	u->removed = w->removed;
 	u->stale = w->stale;
 	u->late_cancel = w->late_cancel;
+	u->firing = rc < 0 ? w->firing : 0;
 	if (w->cancels_n) {
 		u->cancels_n = w->cancels_n;
 		u->cancels = mem_alloc(w->cancels_n * sizeof *u->cancels);

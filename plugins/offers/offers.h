@@ -32,6 +32,9 @@ struct odd_field {
 };
 enum { ODD_FIELDS = 64 };
 
+/* What time brings: chains' steps; recurring tasks, and points after them. */
+enum fire_stage { FIRE_CHAINS, FIRE_TASKS, FIRE_STAGES };
+
 struct offers {
 	struct plugin_host *h;
 	/* writer */
@@ -49,6 +52,7 @@ struct offers {
 	bool begun;
 	struct timer fire, tidy;
 	bool firing, tidying;
+	mono_t fails[FIRE_STAGES]; /* what failed is left alone until then */
 	struct lane lanes[2];
 	bool pass_again; /* all tables are to be looked through soon */
 	mono_t passed;   /* when they were, 0: not yet */
@@ -73,7 +77,8 @@ struct unit {
 	wall_t next_due, now;
 	bool deeds;
 	unsigned stale, late_cancel;
-	char why[200]; /* of a unit that was undone */
+	char why[200];  /* of a unit that was undone */
+	int64_t firing; /* the chain that it failed at, 0: none */
 };
 /* In run(), which may come again: an empty unit. Then either end: what it leaves is kept. Returns
  * rc. */

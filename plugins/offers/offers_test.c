@@ -157,6 +157,78 @@ static void test_a_chain_fires_and_a_purchase_stops_it(void **state)
 	assert_int_equal(metric("postern_offers_steps_total"), 1);
 }
 
+/* ---- what always fails ---- */
+struct spoiling {
+	struct plugin_call call; /* first */
+	const char *sql;
+};
+
+static int spoil_run(struct plugin_call *c)
+{
+	return sql_exec(c->db, ((struct spoiling *)(void *)c)->sql);
+}
+
+static void spoil(const char *sql)
+{
+	struct spoiling s = { .call.run = spoil_run, .sql = sql };
+	struct err e = { 0 };
+
+	if (plugin_call_wait(gateway_plugin(fx.g, plugin_by_name(STR("offers"))), &s.call, &e) < 0)
+		fail_msg("%s", e.text);
+}
+
+static int register_one(const char *who, const char *phone)
+{
+	char json[200];
+
+	snprintf(json, sizeof json,
+		"{\"id\":\"%s\",\"type\":\"registration.completed\",\"member\":{\"id\":\"%s\","
+		"\"phone\":\"%s\"}}",
+		who, who, phone);
+	return ask(json);
+}
+
+/* A chain whose step always fails is put off; the others' come, and its own when it can. */
+static void test_a_step_that_fails_stops_no_other(void **state)
+{
+	int64_t before;
+
+	start();
+	before = metric("postern_offers_steps_total");
+	spoil("CREATE TRIGGER spoilt BEFORE INSERT ON of_fired WHEN new.member ="
+	      " (SELECT id FROM of_member WHERE ext = 'p') BEGIN SELECT RAISE(ABORT, 'spoilt'); "
+	      "END");
+	assert_int_equal(register_one("p", "+46700000001"), 202);
+	assert_int_equal(register_one("q", "+46700000002"), 202);
+	assert_int_equal(register_one("r", "+46700000003"), 202);
+	for (unsigned i = 0; i < 500 && metric("postern_offers_steps_total") - before < 2; i++)
+		usleep(20000);
+	assert_int_equal(metric("postern_offers_steps_total") - before, 2);
+	spoil("DROP TRIGGER spoilt");
+	clock_shift(2 * DUR_HOUR);
+	for (unsigned i = 0; i < 500 && metric("postern_offers_steps_total") - before < 3; i++)
+		usleep(20000);
+	assert_int_equal(metric("postern_offers_steps_total") - before, 3);
+}
+
+/* Nor do points that cannot become spendable. */
+static void test_points_that_fail_stop_no_chain(void **state)
+{
+	int64_t before;
+
+	start();
+	before = metric("postern_offers_steps_total");
+	spoil("CREATE TRIGGER spoilt BEFORE UPDATE ON of_lot BEGIN SELECT RAISE(ABORT, 'spoilt'); "
+	      "END;"
+	      "INSERT INTO of_lot(member, currency, amount, rest, activates, expires, state, at, "
+	      "zone)"
+	      " VALUES(1, 1, 1, 1, 1, 0, 0, 1, '')");
+	assert_int_equal(register_one("q", "+46700000002"), 202);
+	for (unsigned i = 0; i < 500 && metric("postern_offers_steps_total") - before < 1; i++)
+		usleep(20000);
+	assert_int_equal(metric("postern_offers_steps_total") - before, 1);
+}
+
 static void test_8_4_timers_fire_once_when_the_clock_jumps(void **state)
 {
 	enum { N = 30 };
@@ -191,6 +263,8 @@ int main(void)
 		T(test_EV_1_many_at_once_are_one),
 		T(test_AC_4_AC_5_a_stalled_plugin_does_not_hold_the_till),
 		T(test_a_chain_fires_and_a_purchase_stops_it),
+		T(test_a_step_that_fails_stops_no_other),
+		T(test_points_that_fail_stop_no_chain),
 		T(test_8_4_timers_fire_once_when_the_clock_jumps),
 	};
 

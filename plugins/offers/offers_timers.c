@@ -10,7 +10,10 @@
 #include "plugins/offers/tidy.h"
 #include "plugins/offers/task.h"
 
+/* What fails stops nothing else: a chain is put off, whatever else it is left alone for a while.
+ */
 enum { SLICE_MOST = 256 };
+#define PUT_OFF    DUR_HOUR
 #define SLICE      (8 * DUR_MS) /* each costs a commit */
 #define LOOK_EVERY (30 * DUR_S) /* zones, clocks and configurations change */
 #define TIDY_EVERY (10 * DUR_MIN)
@@ -21,7 +24,10 @@ struct slice {
 	struct unit u; /* first */
 	struct offers *o;
 	unsigned fired, sent;
+	enum fire_stage stage; /* at work, or at which it failed */
+	bool skip[FIRE_STAGES];
 	bool left;
+	int64_t chain; /* to be put off */
 	wall_t next;
 };
 
@@ -37,22 +43,64 @@ static int slice_run(struct plugin_call *c)
 	struct slice *s = (struct slice *)c;
 	struct work *w = unit_begin(&s->u, c);
 	mono_t until = clock_mono() + SLICE;
-	bool chains = false, tasks = false, lots = false;
+	bool left = false;
 	wall_t due = 0;
-	int rc;
+	int rc = 0;
 
 	s->next = 0;
-	rc = chain_fire(w, SLICE_MOST, until, &s->fired, &chains);
-	if (rc == 0 && !chains)
-		rc = task_fire(w, SLICE_MOST, until, &s->sent, &tasks);
-	if (rc == 0 && !chains && !tasks)
-		rc = ledger_sweep(w, SLICE_MOST, until, &lots);
-	s->left = chains || tasks || lots;
-	if (rc == 0 && !s->left && (rc = chain_next_due(w, &due)) == 0)
-		earlier(&s->next, due);
-	if (rc == 0 && !s->left && (rc = task_next_due(w, &due)) == 0)
-		earlier(&s->next, due);
+	s->fired = s->sent = 0;
+	s->stage = FIRE_CHAINS;
+	if (!s->skip[FIRE_CHAINS]) {
+		rc = chain_fire(w, SLICE_MOST, until, &s->fired, &left);
+		if (rc == 0 && !left && (rc = chain_next_due(w, &due)) == 0)
+			earlier(&s->next, due);
+	}
+	if (rc == 0 && !left && !s->skip[FIRE_TASKS]) {
+		s->stage = FIRE_TASKS;
+		rc = task_fire(w, SLICE_MOST, until, &s->sent, &left);
+		if (rc == 0 && !left && (rc = task_next_due(w, &due)) == 0)
+			earlier(&s->next, due);
+	}
+	s->left = left;
 	return unit_end(&s->u, rc);
+}
+
+/* writer */
+static int put_off_run(struct plugin_call *c)
+{
+	struct slice *s = (struct slice *)c;
+	struct work *w = unit_begin(&s->u, c);
+
+	return unit_end(&s->u, chain_put_off(w, s->chain, w->now + PUT_OFF));
+}
+
+static void slice_done(struct plugin_call *c);
+
+static void slice_post(struct slice *s, int (*run)(struct plugin_call *))
+{
+	struct offers *o = s->o;
+	mono_t now = loop_now(o->h->loop);
+
+	for (unsigned i = 0; i < FIRE_STAGES; i++)
+		s->skip[i] = o->fails[i] > now;
+	unit_free(&s->u);
+	s->u.call.run = run;
+	plugin_call(o->h, &s->u.call);
+}
+
+/* What failed is kept from what has not. */
+static void slice_failed(struct slice *s)
+{
+	static const char *const what[] = { "chains", "recurring tasks and points" };
+	struct offers *o = s->o;
+
+	s->fired = 0;
+	s->chain = s->u.call.run == put_off_run ? 0 : s->u.firing;
+	log_error("timers failed", F_STR("of", what[s->stage]), F_ID("chain", (uint64_t)s->chain),
+		F_STR("why", s->u.why), F_DUR("again_in", s->chain ? PUT_OFF : LOOK_EVERY));
+	if (!s->chain)
+		o->fails[s->stage] = loop_now(o->h->loop) + LOOK_EVERY;
+	slice_post(s, s->chain ? put_off_run : slice_run);
 }
 
 static void slice_done(struct plugin_call *c)
@@ -60,10 +108,16 @@ static void slice_done(struct plugin_call *c)
 	struct slice *s = (struct slice *)c;
 	struct offers *o = s->o;
 
+	if (plugin_failed(c) && c->result < 0 && o->begun) {
+		slice_failed(s);
+		return;
+	}
+	if (!plugin_failed(c) && c->run == put_off_run && o->begun) {
+		slice_post(s, slice_run);
+		return;
+	}
 	o->firing = false;
 	if (plugin_failed(c)) {
-		if (c->result < 0)
-			log_error("timers failed", F_STR("why", s->u.why));
 		if (o->begun)
 			timer_in(o->h->loop, &o->fire, DUR_S);
 	} else {
@@ -71,8 +125,7 @@ static void slice_done(struct plugin_call *c)
 		unit_settled(o, &s->u);
 		if (s->left && o->begun) {
 			o->firing = true;
-			unit_free(&s->u);
-			plugin_call(o->h, c);
+			slice_post(s, slice_run);
 			return;
 		}
 		timers_due(o, s->next ? s->next : s->u.now + LOOK_EVERY, s->u.now);
@@ -91,11 +144,10 @@ static void fire(struct timer *t)
 	o->firing = true;
 	s = mem_new(struct slice);
 	s->o = o;
-	s->u.call.run = slice_run;
 	s->u.call.done = slice_done;
 	s->u.call.bulk = true;
 	s->u.call.what = "timers";
-	plugin_call(o->h, &s->u.call);
+	slice_post(s, slice_run);
 }
 
 void timers_due(struct offers *o, wall_t due, wall_t now)

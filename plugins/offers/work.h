@@ -29,6 +29,7 @@ struct work {
 	void (*odd)(struct work *w, const char *what);
 	const char *about;
 	void *ctx;
+	int64_t firing; /* the chain whose step is at work, 0: none; chain_fire.c */
 	/* what happened, for the answer */
 	uint64_t *queued;
 	size_t queued_n, queued_cap; /* the array is the arena's */
