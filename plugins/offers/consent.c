@@ -227,7 +227,8 @@ int member_withdraw_all(struct work *w, struct member *m, unsigned *n_r)
 
 /* ---- changing ---- */
 
-static int cell_write(struct work *w, struct member *m, int row, int channel, bool granted)
+static int cell_write(
+	struct work *w, struct member *m, int row, int channel, bool granted, wall_t at)
 {
 	struct sql_stmt *st;
 
@@ -258,7 +259,7 @@ static int cell_write(struct work *w, struct member *m, int row, int channel, bo
 		sql_int(st, 2, row);
 		sql_int(st, 3, channel);
 		sql_int(st, 4, granted ? CONSENT_GRANTED : 0);
-		sql_int(st, 5, w->now);
+		sql_int(st, 5, at);
 		if (sql_run(st) < 0)
 			return -1;
 		if (sql_changed(w->db->sql))
@@ -268,7 +269,7 @@ static int cell_write(struct work *w, struct member *m, int row, int channel, bo
 }
 
 static int consent_note(struct work *w, const struct member *m, int row, int channel, bool granted,
-	struct str by, struct str proof)
+	struct str by, struct str proof, wall_t at)
 {
 	struct sql_stmt *st = db_st(w->db, ST_CONSENT_LOG);
 
@@ -278,7 +279,7 @@ static int consent_note(struct work *w, const struct member *m, int row, int cha
 	sql_int(st, 2, row);
 	sql_int(st, 3, channel);
 	sql_int(st, 4, granted ? CONSENT_GRANTED : 0);
-	sql_int(st, 5, w->now);
+	sql_int(st, 5, at);
 	sql_text_or_null(st, 6, by);
 	sql_text_or_null(st, 7, proof);
 	return sql_run(st);
@@ -286,6 +287,12 @@ static int consent_note(struct work *w, const struct member *m, int row, int cha
 
 int member_set_consent(struct work *w, struct member *m, int row, int channel, bool granted,
 	struct str by, struct str proof, bool force)
+{
+	return member_said_consent(w, m, row, channel, granted, by, proof, force, w->now);
+}
+
+int member_said_consent(struct work *w, struct member *m, int row, int channel, bool granted,
+	struct str by, struct str proof, bool force, wall_t at)
 {
 	const struct consent_cell *c;
 	int locked = member_consent_locked(w, m, row, channel);
@@ -299,8 +306,8 @@ int member_set_consent(struct work *w, struct member *m, int row, int channel, b
 	if (c && (c->flags & CONSENT_GRANTED) == (granted ? CONSENT_GRANTED : 0u) &&
 		(row < 0 || (channel >= 0 && !proof.n)))
 		return 0;
-	if (cell_write(w, m, row, channel, granted) < 0 ||
-		consent_note(w, m, row, channel, granted, by, proof) < 0)
+	if (cell_write(w, m, row, channel, granted, at) < 0 ||
+		consent_note(w, m, row, channel, granted, by, proof, at) < 0)
 		return work_failed(w, "writing a subscription");
 	m->consent_loaded = false;
 	return granted ? 0 : withdraw_refused(w, m);

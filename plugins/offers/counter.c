@@ -6,6 +6,7 @@
 #include "plugins/offers/counter.h"
 #include "plugins/offers/chain.h"
 #include "plugins/offers/lot.h"
+#include "plugins/offers/overtaken.h"
 
 /* Whose the counter is for this event; false: there is nobody to count for. */
 static bool subject_of(const struct offers_source *s, const struct counter *c, int64_t *subject_r)
@@ -150,7 +151,7 @@ static uint64_t undo_key_of(const struct offers_source *s)
 	if (key && s->m &&
 		(s->e->type == EVENT_SOCIAL_ACTIVITY ||
 			s->e->type == EVENT_SOCIAL_ACTIVITY_REMOVED))
-		key = ((key * 0xff51afd7ed558ccdull) ^ s->m->id) >> 1 | 1;
+		key = ((key ^ s->m->id * 0x9e3779b97f4a7c15ull) * 0xff51afd7ed558ccdull) >> 1 | 1;
 	return key;
 }
 
@@ -163,6 +164,7 @@ static bool undone_by(const struct counter *c, enum event_type undo)
 
 struct counted {
 	int64_t counter, subject, period, value;
+	wall_t at; /* the first of them */
 };
 
 static const struct counter *counter_number(const struct rules *r, int64_t number)
@@ -229,7 +231,7 @@ static int counter_undo(struct offers_source *s, uint64_t key)
 	while ((rc = sql_step(st)) == 1)
 		if (n < sizeof v / sizeof v[0])
 			v[n++] = (struct counted){ sql_col(st, 0), sql_col(st, 1), sql_col(st, 2),
-				sql_col(st, 3) };
+				sql_col(st, 3), sql_col(st, 4) };
 	if (rc < 0)
 		return work_failed(s->w, "what was counted");
 	for (size_t i = 0; i < n; i++) {
@@ -238,6 +240,8 @@ static int counter_undo(struct offers_source *s, uint64_t key)
 
 		if (!c || !undone_by(c, s->e->type) || (part && !is_sum(c)))
 			continue;
+		if (s->e->type == EVENT_SOCIAL_ACTIVITY_REMOVED && v[i].at > s->now)
+			continue; /* it was made again after that */
 		if (s->e->type == EVENT_SOCIAL_ACTIVITY_REMOVED)
 			by = v[i].value < 1 ? v[i].value : 1;
 		else if (part && c->sum == ATTR_total)
@@ -249,8 +253,8 @@ static int counter_undo(struct offers_source *s, uint64_t key)
 	return 0;
 }
 
-/* Its refund came before it: 1, 0, -1. */
-static int undone_already(struct offers_source *s, uint64_t receipt)
+/* What takes a purchase back came before it: 1; in part, of a refund: 0, with the sum; -1. */
+static int undone_already(struct offers_source *s, uint64_t receipt, int64_t *part_r)
 {
 	static const enum event_type types[] = { EVENT_PURCHASE_REFUNDED,
 		EVENT_PURCHASE_CANCELLED };
@@ -266,8 +270,10 @@ static int undone_already(struct offers_source *s, uint64_t receipt)
 		sql_int(st, 3, (int64_t)receipt);
 		sql_int(st, 4, INT64_MIN);
 		rc = sql_step(st);
-		if (rc == 1)
+		if (rc == 1) {
 			whole = !sql_col(st, 2) || sql_col(st, 2) >= event_amount(s->e);
+			*part_r = whole ? 0 : sql_col(st, 2);
+		}
 		sql_reset(st);
 		if (rc < 0)
 			return work_failed(s->w, "a receipt");
@@ -275,6 +281,11 @@ static int undone_already(struct offers_source *s, uint64_t receipt)
 			return 1;
 	}
 	return 0;
+}
+
+static bool same_activity(const struct event *e, const struct event *later)
+{
+	return undo_key(e) == undo_key(later);
 }
 
 /* ---- counting ---- */
@@ -297,7 +308,7 @@ static int count_one(struct offers_source *s, const struct counter *c, int64_t b
 	sql_int(st, 3, subject);
 	sql_int(st, 4, period);
 	sql_int(st, 5, by);
-	sql_int(st, 6, s->w->now);
+	sql_int(st, 6, s->now);
 	return sql_run(st) < 0 ? work_failed(s->w, "what was counted") : 0;
 }
 
@@ -306,6 +317,7 @@ int counter_event(struct offers_source *s)
 	const struct rules *r = s->w->rules;
 	uint64_t key = 0;
 	bool looked = false;
+	int64_t part = 0;
 	int undone = 0;
 
 	if (event_kinds[s->e->type].flags & EV_UNDO) {
@@ -315,6 +327,7 @@ int counter_event(struct offers_source *s)
 	for (size_t i = 0; i < r->counters_n; i++) {
 		const struct counter *c = &r->counters[i];
 		bool undoes = c->conf->undo_on_refund || c->of == EVENT_SOCIAL_ACTIVITY;
+		int64_t by;
 
 		if (!counts(s, c) || !source_holds(s, c->only_if))
 			continue;
@@ -322,13 +335,19 @@ int counter_event(struct offers_source *s)
 			looked = true;
 			key = undo_key_of(s);
 			if (key && s->m && s->e->type == EVENT_PURCHASE_COMPLETED)
-				undone = undone_already(s, key);
+				undone = undone_already(s, key, &part);
+			else if (key && s->m && s->e->type == EVENT_SOCIAL_ACTIVITY)
+				undone = later_event(s->w, s->m, s->e,
+					EVENT_SOCIAL_ACTIVITY_REMOVED, same_activity);
 			if (undone < 0)
 				return -1;
 		}
 		if (undoes && undone)
 			continue;
-		if (count_one(s, c, addition(s, c), undoes ? key : 0) < 0)
+		by = addition(s, c);
+		if (undoes && part && c->sum == ATTR_total)
+			by -= part < by ? part : by;
+		if (count_one(s, c, by, undoes ? key : 0) < 0)
 			return -1;
 	}
 	return 0;

@@ -159,6 +159,9 @@ int member_withdraw_all(struct work *w, struct member *m, unsigned *n_r);
  * 0; 1: a cell is read-only. What waits in queues and is no longer allowed is withdrawn. */
 int member_set_consent(struct work *w, struct member *m, int row, int channel, bool granted,
 	struct str by, struct str proof, bool force);
+/* The same of what was said at that time. */
+int member_said_consent(struct work *w, struct member *m, int row, int channel, bool granted,
+	struct str by, struct str proof, bool force, wall_t at);
 /* The caps' subject (of_touch) of an address whose owner is not known; never a member's id. */
 uint64_t address_subject(struct str address);
 /* What stands for an address in of_sent, so that it holds no personal data: hex digits. */

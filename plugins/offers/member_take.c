@@ -1,6 +1,7 @@
 /* What an event itself says of its member: addresses, devices, cards, statuses, attributes, state,
  * agreement, leaving. See member.h. Offers are looked at after this. */
 #include "plugins/offers/member_input.h"
+#include "plugins/offers/overtaken.h"
 
 static struct str text(const struct event *e, enum event_attr a)
 {
@@ -38,10 +39,15 @@ static int take_linked(struct work *w, struct member *m, const struct event *e)
 {
 	enum contact_kind kind;
 	struct str value;
+	int dead;
 
 	if (event_unproved(e) || !contact_said(w, e, &kind, &value) || !value.n)
 		return 0;
-	return contact_put(w, m, kind, value, STR_NONE, CONTACT_VERIFIED, e->occurred);
+	dead = address_dead_since(w, m, e);
+	if (dead < 0)
+		return -1;
+	return contact_put(w, m, kind, value, STR_NONE,
+		CONTACT_VERIFIED | (dead ? CONTACT_INVALID : 0), e->occurred);
 }
 
 /* A link that is younger than this unlinking stays. */
@@ -62,9 +68,21 @@ static int take_unlinked(struct work *w, struct member *m, const struct event *e
 	enum contact_kind kind;
 	struct str value;
 
-	if (!contact_said(w, e, &kind, &value) || linked_since(w, m, kind, value, e->occurred))
+	if (!contact_said(w, e, &kind, &value))
 		return 0;
-	return contact_drop(w, m, kind, value);
+	if (value.n)
+		return linked_since(w, m, kind, value, e->occurred)
+			       ? 0
+			       : contact_drop(w, m, kind, value);
+	if (member_contacts(w, m) < 0)
+		return -1;
+	for (unsigned i = 0; i < m->contacts_n; i++) /* all of that kind */
+		if (m->contacts[i].kind == kind && m->contacts[i].since <= e->occurred &&
+			contact_drop(
+				w, &(struct member){ .id = m->id }, kind, m->contacts[i].value) < 0)
+			return -1;
+	m->contacts_loaded = false;
+	return 0;
 }
 
 static int take_invalid(struct work *w, const struct event *e)
@@ -97,7 +115,9 @@ static int take_app_removed(struct work *w, struct member *m, const struct event
 	if (!device.n)
 		device = e->who[ALIAS_DEVICE];
 	if (token.n)
-		return contact_drop(w, m, CONTACT_DEVICE, token);
+		return linked_since(w, m, CONTACT_DEVICE, token, e->occurred)
+			       ? 0
+			       : contact_drop(w, m, CONTACT_DEVICE, token);
 	if (member_contacts(w, m) < 0)
 		return -1;
 	for (unsigned i = 0; device.n && i < m->contacts_n; i++) {
@@ -105,7 +125,7 @@ static int take_app_removed(struct work *w, struct member *m, const struct event
 		struct str service, platform, has;
 
 		contact_device(&c, &service, &platform, &has);
-		if (c.kind == CONTACT_DEVICE && str_eq(has, device))
+		if (c.kind == CONTACT_DEVICE && str_eq(has, device) && c.since <= e->occurred)
 			return contact_drop(w, m, CONTACT_DEVICE, c.value);
 	}
 	return 0;
@@ -129,6 +149,7 @@ static int take_social(struct work *w, struct member *m, const struct event *e)
 		return -1;
 	for (unsigned i = 0; i < m->contacts_n; i++) /* all of that network */
 		if (m->contacts[i].kind == CONTACT_SOCIAL && str_eq(m->contacts[i].sub, provider) &&
+			m->contacts[i].since <= e->occurred &&
 			contact_drop(w, &(struct member){ .id = m->id }, CONTACT_SOCIAL,
 				m->contacts[i].value) < 0)
 			return -1;
@@ -162,41 +183,50 @@ static int take_status(struct work *w, struct member *m, const struct event *e)
 	return member_set_status(w, m, system, value) < 0 ? -1 : 0;
 }
 
-static int take_consent(struct work *w, struct member *m, const struct event *e)
+/* Has an operator locked the cells? The event is kept, and told of. 1, 0, -1. */
+static int consent_locked(struct work *w, struct member *m, const struct consent_said *c)
 {
-	struct str row = text(e, ATTR_row), channel = text(e, ATTR_channel);
-	int r = -1, c = -1;
-	enum row known;
-	enum media media;
-	int locked;
+	int locked = member_consent_locked(w, m, c->row, c->channel);
 
-	if (e->attr[ATTR_granted].type != VALUE_BOOL)
-		return 0;
-	if (row.n && !str_is(row, "*")) {
-		if (!row_parse(row, &known))
-			return 0;
-		r = (int)known;
-	}
-	if (channel.n && !str_is(channel, "*")) {
-		if (!media_parse(channel, &media))
-			return 0;
-		c = (int)media;
-	}
-	/* The platform says what is so: rows of policy.read_only are for the member, not for it.
-	 * What an operator has locked is nobody's but an operator's; the event is kept, and told
-	 * of. */
-	locked = member_consent_locked(w, m, r, c);
-	if (locked && w->odd && locked > 0)
+	if (locked > 0 && w->odd)
 		w->odd(w,
 			arena_printf(w->arena,
 				"data.granted %s a subscription that is locked (%s, %s): it stays",
-				e->attr[ATTR_granted].b ? "grants" : "refuses",
-				r < 0 ? "*" : row_word((enum row)r),
-				c < 0 ? "*" : media_word((enum media)c)));
-	if (locked)
-		return locked < 0 ? -1 : 0;
-	return member_set_consent(
-		w, m, r, c, e->attr[ATTR_granted].b, e->source, text(e, ATTR_proof), true);
+				c->granted ? "grants" : "refuses",
+				c->row < 0 ? "*" : row_word((enum row)c->row),
+				c->channel < 0 ? "*" : media_word((enum media)c->channel)));
+	return locked;
+}
+
+/* The platform says what is so: rows of policy.read_only are for the member, not for it; what an
+ * operator has locked is nobody's but an operator's. What was said since of the same cells, here or
+ * there, stands. */
+static int take_consent(struct work *w, struct member *m, const struct event *e)
+{
+	struct consent_said c, since[2 * LATER_MOST];
+	int n;
+
+	if (!consent_of_event(e, &c))
+		return 0;
+	n = consent_locked(w, m, &c);
+	if (n)
+		return n < 0 ? -1 : 0;
+	n = consent_since(w, m, e, since);
+	if (n < 0)
+		return -1;
+	for (int i = 0; i < n; i++)
+		if (since[i].row == c.row &&
+			(since[i].channel == c.channel || (c.row >= 0 && since[i].channel < 0)))
+			return 0;
+	if (member_said_consent(w, m, c.row, c.channel, c.granted, e->source, text(e, ATTR_proof),
+		    true, c.at) < 0)
+		return -1;
+	for (int i = 0; i < n; i++) /* parts of the row */
+		if (since[i].row == c.row &&
+			member_said_consent(w, m, c.row, since[i].channel, since[i].granted,
+				e->source, STR_NONE, true, since[i].at) < 0)
+			return -1;
+	return 0;
 }
 
 static int take_merged(struct work *w, struct member *m, const struct event *e)
@@ -223,10 +253,14 @@ int member_take_event(struct work *w, struct member *m, const struct event *e)
 {
 	/* whatever it is about, it may say more of its member beside the names */
 	json_t *fields = event_part(e, ATTR_member);
+	int overtaken;
 
 	if (fields && e->type != EVENT_MEMBER_LEFT && e->type != EVENT_MEMBER_MERGED &&
 		member_take_fields(w, m, fields) < 0)
 		return -1;
+	overtaken = event_overtaken(w, m, e);
+	if (overtaken)
+		return overtaken < 0 ? -1 : 0;
 	switch (e->type) {
 	case EVENT_CARD_ASSIGNED:
 	case EVENT_CARD_ACTIVATED:

@@ -1,0 +1,198 @@
+/* What events say of members and counters, told in every order: what happened last stands. */
+#include "plugins/offers/engine_fixture.h"
+
+struct told {
+	double day;
+	const char *type, *rest;
+};
+
+static void tell(unsigned n, const struct told *r)
+{
+	next_id = n;
+	happens(r->day, r->type, r->rest);
+}
+
+/* Tells these in every order, each time to a new store; the query says the same each time. */
+static void in_every_order(
+	const char *offers, const struct told *row, unsigned n, const char *query, int64_t want)
+{
+	unsigned orders = 1;
+
+	for (unsigned i = 2; i <= n; i++)
+		orders *= i;
+	for (unsigned order = 0; order < orders; order++) {
+		unsigned rest = order, left = n, of_them[8];
+		struct buf order_text = BUF_INIT;
+		int64_t is;
+
+		for (unsigned i = 0; i < n; i++)
+			of_them[i] = i;
+		begin(offers);
+		of_unit();
+		of_member("m");
+		of.w.now = day_0 + 20 * DUR_DAY;
+		while (left) {
+			unsigned k = rest % left, which = of_them[k];
+
+			rest /= left--;
+			of_them[k] = of_them[left];
+			buf_printf(&order_text, " %u", which);
+			tell(which, &row[which]);
+		}
+		is = of_number(query);
+		if (is != want)
+			fail_msg("told as%s: %s: %lld, not %lld", buf_cstr(&order_text), query,
+				(long long)is, (long long)want);
+		buf_free(&order_text);
+		end(NULL);
+	}
+	begin("");
+}
+#define ROWS(a) (a), sizeof(a) / sizeof *(a)
+
+#define SAID(day, row, channel, granted)                                       \
+	{                                                                      \
+		day, "consent.changed",                                        \
+			"\"data\":{\"row\":\"" row "\",\"channel\":\"" channel \
+			"\",\"granted\":" granted "}"                          \
+	}
+
+static void test_CO_what_was_said_last_stands(void **state)
+{
+	static const struct told cell[] = { SAID(1, "Advertisement", "sms", "true"),
+		SAID(2, "Advertisement", "sms", "false"), SAID(3, "Advertisement", "sms", "true"),
+		SAID(4, "Advertisement", "sms", "false") };
+	static const struct told part[] = { SAID(1, "Advertisement", "sms", "false"),
+		SAID(2, "Advertisement", "*", "false"), SAID(3, "Advertisement", "sms", "true") };
+	static const struct told whole[] = { SAID(1, "*", "sms", "false"),
+		SAID(2, "*", "sms", "true"), SAID(3, "Advertisement", "sms", "true") };
+
+	in_every_order("", ROWS(cell),
+		"SELECT sum(flags & 1) FROM of_consent WHERE row = 5 AND channel = 0", 0);
+	in_every_order("", ROWS(part),
+		"SELECT sum((flags & 1) * (2 + channel)) FROM of_consent WHERE row = 5", 2);
+	in_every_order("", ROWS(whole), "SELECT count(*) FROM of_consent WHERE row < 0", 0);
+}
+
+/* STOP came by SMS; that they agreed the day before is told after it. */
+static void test_CO_1_a_late_grant_does_not_undo_a_stop(void **state)
+{
+	struct member *m;
+
+	begin("");
+	of_unit();
+	m = of_member("m");
+	of.w.now = day_0 + 2 * DUR_DAY;
+	assert_int_equal(member_set_consent(&of.w, m, ROW_ADVERT, MEDIA_SMS, false, STR("sms"),
+				 STR("STOP"), false),
+		0);
+	of.w.now = day_0 + 3 * DUR_DAY;
+	happens(1, "consent.changed",
+		"\"data\":{\"row\":\"Advertisement\",\"channel\":\"sms\",\"granted\":true}");
+	assert_int_equal(of_number("SELECT sum(flags & 1) FROM of_consent"), 0);
+	happens(2.5, "consent.changed",
+		"\"data\":{\"row\":\"Advertisement\",\"channel\":\"sms\",\"granted\":true}");
+	assert_int_equal(of_number("SELECT sum(flags & 1) FROM of_consent"), 1);
+}
+
+#define PHONE "\"data\":{\"kind\":\"phone\",\"value\":\"+37121111111\"}"
+#define TOKEN(t)                                                                                 \
+	"\"data\":{\"device\":\"d\",\"platform\":\"android\",\"service\":\"fcm\",\"token\":\"" t \
+	"\"}"
+#define PROFILE "\"data\":{\"provider\":\"vk\",\"profile\":\"p\"}"
+
+static void test_EV_3_addresses_follow_the_time_of_what_happened(void **state)
+{
+	static const struct told gone[] = { { 1, "contact.linked", PHONE },
+		{ 2, "contact.unlinked", PHONE } };
+	static const struct told back[] = { { 1, "contact.linked", PHONE },
+		{ 2, "contact.unlinked", PHONE }, { 3, "contact.linked", PHONE } };
+	static const struct told all[] = { { 1, "contact.linked", PHONE },
+		{ 2, "contact.unlinked", "\"data\":{\"kind\":\"phone\"}" } };
+	static const struct told dead[] = { { 1, "contact.linked", PHONE },
+		{ 2, "contact.invalid", PHONE } };
+	static const struct told app[] = { { 1, "app.installed", TOKEN("old") },
+		{ 2, "app.installed", TOKEN("new") } };
+	static const struct told removed[] = { { 1, "app.installed", TOKEN("old") },
+		{ 2, "app.installed", TOKEN("new") },
+		{ 3, "app.removed", "\"data\":{\"device\":\"d\"}" } };
+	static const struct told network[] = { { 1, "social.linked", PROFILE },
+		{ 2, "social.unlinked", PROFILE } };
+
+	in_every_order("", ROWS(gone), "SELECT count(*) FROM of_contact", 0);
+	in_every_order("", ROWS(back), "SELECT count(*) FROM of_contact", 1);
+	in_every_order("", ROWS(all), "SELECT count(*) FROM of_contact", 0);
+	in_every_order("", ROWS(dead), "SELECT count(*) FROM of_contact WHERE flags & 2", 1);
+	in_every_order(
+		"", ROWS(app), "SELECT count(*) + 10 * sum(value = 'new') FROM of_contact", 11);
+	in_every_order("", ROWS(removed), "SELECT count(*) FROM of_contact", 0);
+	in_every_order("", ROWS(network), "SELECT count(*) FROM of_contact", 0);
+}
+
+static void test_EV_3_a_status_is_the_latest(void **state)
+{
+	static const struct told row[] = {
+		{ 1, "status.changed", "\"data\":{\"system\":\"tier\",\"to\":\"silver\"}" },
+		{ 2, "status.changed", "\"data\":{\"system\":\"tier\",\"to\":\"gold\"}" },
+		{ 3, "status.calculated", "\"data\":{\"system\":\"tier\",\"value\":\"iron\"}" },
+	};
+
+	in_every_order("members = { statuses = [ \"tier\" ]; };", ROWS(row),
+		"SELECT count(*) FROM of_member WHERE statuses LIKE '%iron%'", 1);
+}
+
+#define LIKE "\"data\":{\"provider\":\"vk\",\"kind\":\"like\",\"object\":\"o\"}"
+#define COUNTERS                                                                           \
+	"counters = { likes = { of = \"social.activity\"; per = \"member\"; };"            \
+	" spent = { of = \"purchase.completed\"; sum = \"event.total\"; per = \"member\";" \
+	" undo_on_refund = true; }; };"
+
+static void test_FC_3_counters_follow_what_is_undone_in_any_order(void **state)
+{
+	static const struct told likes[] = { { 1, "social.activity", LIKE },
+		{ 2, "social.activity_removed", LIKE }, { 3, "social.activity", LIKE } };
+	static const struct told part[] = {
+		{ 1, "purchase.completed", "\"receipt\":\"r1\",\"data\":{\"total\":7}" },
+		{ 2, "purchase.refunded", "\"data\":{\"refunds\":\"r1\",\"total\":3}" },
+	};
+
+	in_every_order(COUNTERS, ROWS(likes), "SELECT sum(value) FROM of_counter", 1);
+	in_every_order(COUNTERS, ROWS(part), "SELECT sum(value) FROM of_counter", 40000);
+}
+
+/* Who takes back a like takes back their own, whatever their number in the store. */
+static void test_EV_16_likes_are_each_members_own(void **state)
+{
+	begin(COUNTERS);
+	for (unsigned i = 0; i < 2; i++)
+		for (unsigned k = 0; k < 16; k++) {
+			struct buf b = BUF_INIT;
+
+			if (i && k % 2)
+				continue;
+			buf_printf(&b,
+				"{\"id\":\"%u-%u\",\"type\":\"social.activity%s\",\"member\":{"
+				"\"id\":"
+				"\"m%u\"},\"occurred_at\":\"2026-03-01T10:00:00Z\"," LIKE "}",
+				i, k, i ? "_removed" : "", k);
+			put_event(buf_cstr(&b));
+			buf_free(&b);
+		}
+	assert_int_equal(of_number("SELECT sum(value) FROM of_counter"), 8);
+	assert_int_equal(of_number("SELECT max(value) FROM of_counter"), 1);
+}
+
+int main(void)
+{
+#define T(f) cmocka_unit_test_teardown(f, end)
+	const struct CMUnitTest tests[] = {
+		T(test_CO_what_was_said_last_stands),
+		T(test_CO_1_a_late_grant_does_not_undo_a_stop),
+		T(test_EV_3_addresses_follow_the_time_of_what_happened),
+		T(test_EV_3_a_status_is_the_latest),
+		T(test_FC_3_counters_follow_what_is_undone_in_any_order),
+		T(test_EV_16_likes_are_each_members_own),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
