@@ -257,6 +257,9 @@ static void tidy_done(struct plugin_call *c)
 	if (!plugin_failed(c)) {
 		t->now = t->next;
 		unit_settled(o, &t->u);
+	} else if (c->result < 0) {
+		log_error("what is old could not be removed", F_STR("why", t->u.why),
+			F_DUR("again_in", TIDY_EVERY));
 	}
 	unit_free(&t->u);
 	if (t->left && !plugin_failed(c) && o->begun) {

@@ -8,6 +8,7 @@ enum stage {
 	STAGE_FIRED,
 	STAGE_PAST,
 	STAGE_COUNTED,
+	STAGE_COUNTERS,
 	STAGE_SENT,
 	STAGE_TOUCH,
 	STAGE_KEPT,
@@ -157,16 +158,53 @@ static wall_t limit_since(const struct work *w, const struct quota *q)
 	return span_is_zero(q->span) ? INT64_MIN : back(w, w->now - DUR_DAY, q->span);
 }
 
-/* at, id, member, object, run, is a message, state, due */
+/* What limits over so many days back look at. */
+static wall_t limits_before(const struct work *w, wall_t before)
+{
+	for (size_t i = 0; i < w->rules->offers_n; i++) {
+		const struct offer *o = &w->rules->offers[i];
+		const struct quota *q[] = { &o->per_account, &o->per_store, &o->total };
+
+		for (unsigned k = 0; k < 3; k++)
+			if (q[k]->most && q[k]->period == PERIOD_EVER &&
+				!span_is_zero(q[k]->span) && limit_since(w, q[k]) < before)
+				before = limit_since(w, q[k]);
+	}
+	return before;
+}
+
+/* counter, subject, period. A limit's row (they are below 0) does not tell of which period it is,
+ * but the numbers of days, weeks, months and years since 1970 are far apart. */
+static int counter_goes(
+	const struct work *w, const struct tidy *t, const struct old_row *r, wall_t before)
+{
+	enum period p = PERIOD_EVER;
+
+	if (r->v[0] < 0) {
+		before = t->limits;
+		p = r->v[2] > 10000  ? PERIOD_DAY
+		    : r->v[2] > 2000 ? PERIOD_WEEK
+		    : r->v[2] > 400  ? PERIOD_MONTH
+		    : r->v[2] > 40   ? PERIOD_YEAR
+				     : PERIOD_EVER;
+	}
+	for (size_t i = 0; i < w->rules->counters_n; i++)
+		if (w->rules->counters[i].number == r->v[0])
+			p = (enum period)w->rules->counters[i].conf->period;
+	/* a member's zone may be a day behind */
+	return p != PERIOD_EVER && r->v[2] < period_of(p, w->rules->zone, before - DUR_DAY);
+}
+
+/* id, at, member, object, run, is a message, state, due */
 static int sent_goes(struct work *w, const struct old_row *r, wall_t before)
 {
 	const struct offer *o = rules_offer_number(w->rules, (uint32_t)r->v[3]);
 	const int64_t v[] = { r->v[2], r->v[3] };
 	int64_t waits;
 
-	if (r->v[7] >= before)
+	if (r->v[1] >= before || r->v[7] >= before)
 		return 0;
-	if (o && r->v[5] && o->per_member.most && r->v[0] >= limit_since(w, &o->per_member))
+	if (o && r->v[5] && o->per_member.most && r->v[1] >= limit_since(w, &o->per_member))
 		return 0;
 	return ask(w, ST_RUN_WAITS, v, 2, &waits) < 0 ? -1 : !waits;
 }
@@ -187,19 +225,19 @@ static wall_t caps_before(const struct work *w, wall_t before)
 static const struct table {
 	enum st look, remove;
 	unsigned key_n, columns;
-	unsigned remove_at; /* the first column of the key in the row */
 } tables[STAGE_KEPT] = {
-	[STAGE_CHAINS] = { ST_PURGE_CHAINS, ST_CHAIN_DEL, 1, 7, 0 },
-	[STAGE_MARKS] = { ST_PURGE_MARKS, ST_MARK_DEL, 4, 4, 0 },
-	[STAGE_FIRED] = { ST_PURGE_FIRED, ST_FIRED_DEL, 5, 6, 0 },
-	[STAGE_PAST] = { ST_PURGE_PASTS, ST_PAST_DEL, 4, 5, 0 },
-	[STAGE_COUNTED] = { ST_PURGE_COUNTEDS, ST_COUNTED_DEL, 4, 5, 0 },
-	[STAGE_SENT] = { ST_PURGE_SENTS, ST_SENT_DEL, 2, 8, 1 },
-	[STAGE_TOUCH] = { ST_PURGE_TOUCHES, ST_TOUCH_PURGE, 4, 5, 0 },
+	[STAGE_CHAINS] = { ST_PURGE_CHAINS, ST_CHAIN_DEL, 1, 7 },
+	[STAGE_MARKS] = { ST_PURGE_MARKS, ST_MARK_DEL, 4, 4 },
+	[STAGE_FIRED] = { ST_PURGE_FIRED, ST_FIRED_DEL, 5, 6 },
+	[STAGE_PAST] = { ST_PURGE_PASTS, ST_PAST_DEL, 4, 5 },
+	[STAGE_COUNTED] = { ST_PURGE_COUNTEDS, ST_COUNTED_DEL, 4, 5 },
+	[STAGE_COUNTERS] = { ST_PURGE_COUNTERS, ST_COUNTER_DEL, 3, 3 },
+	[STAGE_SENT] = { ST_PURGE_SENTS, ST_SENT_DEL, 1, 8 },
+	[STAGE_TOUCH] = { ST_PURGE_TOUCHES, ST_TOUCH_PURGE, 4, 5 },
 };
 
-static int look(struct work *w, const struct tidy *p, wall_t before, struct old_row *v,
-	unsigned most, unsigned *n_r)
+static int look(
+	struct work *w, const struct tidy *p, struct old_row *v, unsigned most, unsigned *n_r)
 {
 	const struct table *t = &tables[p->stage];
 	struct sql_stmt *st = db_st(w->db, t->look);
@@ -210,8 +248,6 @@ static int look(struct work *w, const struct tidy *p, wall_t before, struct old_
 		return work_failed(w, "what is old");
 	for (unsigned k = 0; k < t->key_n; k++)
 		sql_int(st, i++, p->begun ? p->at[k] : INT64_MIN);
-	if (p->stage == STAGE_SENT)
-		sql_int(st, i++, before);
 	sql_int(st, i, most);
 	while ((rc = sql_step(st)) == 1) {
 		for (unsigned k = 0; k < t->columns; k++)
@@ -236,6 +272,8 @@ static int row_goes(struct work *w, struct tidy *p, const struct old_row *r, wal
 		return past_goes(w, r, before);
 	case STAGE_COUNTED:
 		return counted_goes(w, r, before);
+	case STAGE_COUNTERS:
+		return counter_goes(w, p, r, before);
 	case STAGE_SENT:
 		return sent_goes(w, r, before);
 	default:
@@ -246,12 +284,11 @@ static int row_goes(struct work *w, struct tidy *p, const struct old_row *r, wal
 static int row_remove(struct work *w, struct tidy *p, const struct old_row *r)
 {
 	const struct table *t = &tables[p->stage];
-	unsigned n = p->stage == STAGE_SENT ? 1 : t->key_n;
 
 	p->removed++;
-	if (p->stage == STAGE_SENT && run(w, ST_PARTS_DEL, &r->v[1], 1) < 0)
+	if (p->stage == STAGE_SENT && run(w, ST_PARTS_DEL, r->v, 1) < 0)
 		return -1;
-	return run(w, t->remove, &r->v[t->remove_at], n);
+	return run(w, t->remove, r->v, t->key_n);
 }
 
 /* ---- what chains kept of offers, and none does any more ---- */
@@ -330,7 +367,9 @@ int tidy_slice(struct work *w, struct tidy *p, unsigned most, bool *left_r)
 		most = LOOK_MOST;
 	t = &tables[p->stage];
 	v = arena_alloc(w->arena, most * sizeof *v);
-	if (look(w, p, before, v, most, &n) < 0)
+	if (before && p->stage == STAGE_COUNTERS)
+		p->limits = limits_before(w, before);
+	if (look(w, p, v, most, &n) < 0)
 		return -1;
 	for (unsigned i = 0; i < n; i++) {
 		int goes = row_goes(w, p, &v[i], before);

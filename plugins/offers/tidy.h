@@ -1,7 +1,8 @@
 /* What is older than policy.keep_events goes, a slice at a time: events, what is remembered of
- * them, chains that are over, what was sent. Nothing that a running chain, the present period of a
- * counter, a limit or the telling of repeats still needs; and of each kind of event of a member the
- * newest is remembered for ever, for first_time() and last().
+ * them, chains that are over, what was sent, what counters counted in periods that are over.
+ * Nothing that a running chain, the present period of a counter, a limit or the telling of repeats
+ * still needs; and of each kind of event of a member the newest is remembered for ever, for
+ * first_time() and last().
  *
  * Tables are looked through in the order of their keys, since an index by age would cost every
  * event a write. On the store writer.
@@ -18,6 +19,7 @@ struct tidy {
 	int64_t at[5]; /* the key that was looked at last */
 	bool begun;    /* at is set */
 	uint64_t removed, looked;
+	wall_t limits; /* days before it no limit looks at */
 	/* what chains keep, as far as was seen */
 	struct tidy_seen {
 		uint32_t offer;

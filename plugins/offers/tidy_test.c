@@ -138,7 +138,40 @@ static void test_a_counters_present_period_can_be_undone(void **state)
 	assert_int_equal(rows("of_counted"), 1);
 	happens(200, "purchase.refunded", "\"data\":{\"refunds\":\"r1\"}");
 	assert_int_equal(of_number("SELECT value FROM of_counter WHERE counter = 1"), 0);
-	assert_int_equal(of_number("SELECT value FROM of_counter WHERE counter = 2"), 1);
+	/* that month is over, and nobody asks for it any more */
+	assert_int_equal(of_number("SELECT count(*) FROM of_counter WHERE counter = 2"), 0);
+}
+
+static void test_what_was_counted_in_periods_long_over_goes(void **state)
+{
+	begin("counters = { day = { of = \"purchase.completed\"; per = \"member\"; period = "
+	      "\"day\"; };"
+	      " ever = { of = \"purchase.completed\"; per = \"member\"; period = \"ever\"; }; };"
+	      "offers = ( { name = \"a\"; kind = \"service\"; when = \"purchase.completed\";"
+	      " actions = ( { do = \"send\"; template = \"hi\"; via = \"sms\"; } );"
+	      " limits = { total = \"9 per day\"; per_account = \"9 per month\"; per_store = "
+	      "\"9\"; }; },"
+	      " { name = \"b\"; kind = \"service\"; when = \"card.activated\";"
+	      " actions = ( { do = \"send\"; template = \"hi\"; via = \"sms\"; } );"
+	      " limits = { total = \"1 per 900 days\"; }; } );");
+	reachable();
+	happens(0, "purchase.completed", "\"store\":\"s\"");
+	happens(0, "card.activated", "");
+	expect_sent(2, NULL);
+	assert_int_equal(rows("of_counter"), 6);
+	to_day(399);
+	assert_int_equal(purge(), 0);
+	/* a limit over 900 days needs its days, and by them those of others are kept as well */
+	to_day(800);
+	purge();
+	assert_int_equal(of_number("SELECT count(*) FROM of_counter WHERE counter > 0"), 1);
+	happens(800, "card.activated", "");
+	expect_sent(2, NULL);
+	to_day(1000);
+	purge();
+	assert_int_equal(rows("of_counter"), 2); /* for ever, both */
+	happens(1000, "card.activated", "");
+	expect_sent(3, NULL);
 }
 
 static void test_first_time_stays_true_only_once(void **state)
@@ -180,6 +213,7 @@ int main(void)
 		T(test_a_running_chain_needs_its_rows),
 		T(test_a_limit_needs_what_was_sent),
 		T(test_a_counters_present_period_can_be_undone),
+		T(test_what_was_counted_in_periods_long_over_goes),
 		T(test_first_time_stays_true_only_once),
 		T(test_what_no_chain_keeps_any_more_goes),
 	};
