@@ -226,6 +226,14 @@ int plugin_history(struct plugin_call *c, uint64_t msg, const char *what, enum r
  * is in flight is known only to plugin_cancel()); -1: run() must return -1. */
 int plugin_has_left(struct plugin_call *c, uint64_t msg);
 
+/* In run(): empties a message that has ended, or was sent and only receipts are awaited: whom it
+ * went to, what it said, its big body and all free words about it, those of each of its attempts,
+ * too. What counts stays (id, state, reasons, times, parts, channel), and what is heard of it later
+ * brings no words back. 1: so it is, or it is forgotten already; 0: it has not ended, or one of its
+ * attempts has not: to be asked again; -1: run() must return -1. May be repeated. Of a subscriber's
+ * message, from when its account has taken it, the sender goes with the text. About 30 us. */
+int plugin_erase(struct plugin_call *c, uint64_t msg);
+
 /* Further attempts of a message, each tried when the one before has failed, or `after` it when that
  * was not delivered by then. At most 15. Borrowed. */
 struct plugin_step {

@@ -140,6 +140,8 @@ void view_put_json(struct buf *b, struct gateway *g, const struct store_view *v,
 	put_str(b, "error", str_of(v->err));
 	buf_printf(b, ",\"media\":\"%s\",\"priority\":\"%s\"", media_word(v->media),
 		priority_word(v->priority));
+	if (v->erased)
+		buf_c(b, ",\"erased\":true");
 	put_str(b, "from", str_of(v->from));
 	put_str(b, "to", str_of(v->to));
 	put_str(b, "client_id", str_of(v->client_id));
@@ -164,7 +166,7 @@ void view_put_json(struct buf *b, struct gateway *g, const struct store_view *v,
 	buf_printf(b, ",\"attempts\":%u", v->attempt);
 	put_str(b, "remote_id", str_of(v->far_id));
 	put_parts(b, v);
-	if (content && v->msg)
+	if (content && v->msg && !v->erased)
 		put_content(b, v->msg);
 	put_history(b, g, v);
 	buf_char(b, '}');

@@ -27,7 +27,8 @@ static int tap_run(struct plugin_call *c)
 		struct str behalf = message_get(m, FIELD_ON_BEHALF);
 
 		f.media = (enum media)m->media;
-		f.address = message_get(m, FIELD_TO);
+		if (message_has(m, FIELD_TO)) /* else it was erased */
+			f.address = message_get(m, FIELD_TO);
 		str_copy(submitter, sizeof submitter,
 			behalf.n ? behalf
 				 : str_of(store_name(

@@ -151,7 +151,7 @@ static void find_attempts(const struct store_view *p, uint64_t id[STEPS_MOST])
 		uint64_t step;
 		unsigned n = 0;
 
-		if (strcmp(p->history[i].what, "fallback") != 0)
+		if (strcmp(p->history[i].what, FALLBACK_LINE) != 0)
 			continue;
 		while (n < 5 && str_cut(&rest, ' ', &word[n]))
 			n++;
@@ -180,6 +180,50 @@ int fallback_begun(struct gateway *g, const struct store_view *whole, uint64_t i
 		}
 	}
 	return found < 0 ? -1 : found ? n : n - 1;
+}
+
+/* The same on the writer, for attempts that may be long over. */
+static int begun_in_call(struct gateway *g, struct store_op *call, const struct store_view *whole,
+	uint64_t id[STEPS_MOST])
+{
+	uint32_t attempts = gateway_number(g, STORE_SUBMITTER, STR("fallback/attempts"));
+
+	find_attempts(whole, id);
+	for (int n = 0; n < STEPS_MOST; n++) {
+		char client_id[48];
+
+		if (id[n] == REFUSED)
+			id[n] = 0;
+		if (id[n])
+			continue;
+		snprintf(client_id, sizeof client_id, "%lu:%d", whole->id, n);
+		if (store_call_client(call, attempts, str_of(client_id), &id[n]) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+int fallback_erase(struct gateway *g, struct store_op *call, uint64_t id)
+{
+	struct store_view whole;
+	uint64_t attempt[STEPS_MOST];
+	int got = store_call_find(call, id, &whole), all = 1;
+
+	if (got <= 0)
+		return got < 0 ? -1 : 1;
+	got = begun_in_call(g, call, &whole, attempt);
+	if (!state_is_final(whole.state))
+		all = 0; /* it says what the attempts to come are */
+	store_view_free(&whole);
+	if (got < 0)
+		return -1;
+	for (int n = 0; n < STEPS_MOST; n++) {
+		got = attempt[n] ? store_call_erase(call, attempt[n], NULL) : 1;
+		if (got < 0)
+			return -1;
+		all &= got;
+	}
+	return all ? store_call_erase(call, id, FALLBACK_LINE) : 0;
 }
 
 static bool is_stopped(const struct store_view *whole)
@@ -290,7 +334,7 @@ static void write_history(const struct start *s, const struct answer *a)
 		snprintf(id, sizeof id, "%lu", a->id);
 	ev->event.id = s->parent;
 	ev->event.reason = a->reason;
-	str_copy(ev->event.what, sizeof ev->event.what, STR("fallback"));
+	str_copy(ev->event.what, sizeof ev->event.what, STR(FALLBACK_LINE));
 	snprintf(ev->event.words, sizeof ev->event.words, "attempt %u by %s is %s", s->step + 1,
 		media_word(s->media), id);
 	store_do(gateway_store(flow_channel(s->f->c)->gw), ev);

@@ -364,11 +364,14 @@ struct order {
 enum reason order_give(struct order *o);
 
 /* fallback.c */
-#define FALLBACK_STOPPED "stopped" /* in a whole's history: no further attempts */
+#define FALLBACK_LINE    "fallback" /* in a whole's history: "attempt 2 by sms is 4711" */
+#define FALLBACK_STOPPED "stopped"  /* in a whole's history: no further attempts */
 enum { FALLBACK_STEPS = 16 };
 /* The attempts of a whole that have begun, in order: their ids, 0 for those refused at the door.
  * Returns how many; -1: not known now. Blocks. */
 int fallback_begun(struct gateway *g, const struct store_view *whole, uint64_t id[FALLBACK_STEPS]);
+/* In a call: store_call_erase() of a whole and of all its attempts; 0: not all have ended. */
+int fallback_erase(struct gateway *g, struct store_op *call, uint64_t id);
 void fallback_put(struct buf *b, dur_t after, const struct message *m);
 bool fallback_next(struct str *rest, dur_t *after_r, struct message **m_r);
 void fallback_join(struct flow_channel *c, struct listener *l, struct account *a); /* its loop */

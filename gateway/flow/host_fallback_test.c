@@ -42,6 +42,67 @@ static void test_fallback(void **state)
 	fx_end();
 }
 
+/* ---- erasing ---- */
+struct eraser {
+	struct plugin_call c; /* first */
+	uint64_t id;
+	int got;
+};
+
+static int erase_run(struct plugin_call *c)
+{
+	struct eraser *e = (struct eraser *)c;
+
+	e->got = plugin_erase(c, e->id);
+	return e->got < 0 ? -1 : 0;
+}
+
+static int erased(uint64_t id)
+{
+	struct eraser s = { .c.run = erase_run, .id = id };
+	struct err e = { 0 };
+
+	if (plugin_call_wait(trial_host(), &s.c, &e) != 0)
+		fail_msg("%s", e.text);
+	return s.got;
+}
+
+#define PERSONAL                                                                        \
+	"SELECT (SELECT count(*) FROM msg WHERE dst <> '' OR instr(data, 'Margareta'))" \
+	" + (SELECT count(*) FROM st WHERE words IS NOT NULL)"
+
+/* A whole goes with its attempts, and not before the last of them has ended. */
+static void test_a_whole_is_erased(void **state)
+{
+	struct message *step;
+	struct trial_send s;
+	int got = 0;
+
+	trial_start(TWO);
+	rule.verdict = POLICY_GO;
+	trial.policy = policy;
+	trial.note = note_keep;
+	fx.decide = refuse_a;
+	fx.chances.receipts = true;
+	step = fx_message((struct fx_msg){ .media = MEDIA_VIBER, .text = "Margareta, once more" });
+	s = trial_do((struct trial_send){
+		.msg = { .wants = WANT_DELIVERED | WANT_FAILED, .text = "Margareta!" },
+		.steps = { { step, 0 } },
+		.steps_n = 1 });
+	message_unref(&step);
+	for (int i = 0; i < 5000 && !got; i++) {
+		got = erased(s.id);
+		if (!got) /* it still has what is to be sent */
+			usleep(2000);
+	}
+	assert_int_equal(got, 1);
+	fx_state_becomes(s.id, STATE_DELIVERED);
+	assert_int_equal(trial_number("SELECT count(*) FROM msg WHERE media = 3"), 1);
+	assert_int_equal(trial_number(PERSONAL), 0);
+	assert_int_equal(erased(s.id), 1);
+	fx_end();
+}
+
 /* A whole that is taken back: what waits goes, nothing further begins. */
 static bool temporary_a(struct channel *c, struct delivery *d, unsigned part, struct outcome *o_r)
 {
@@ -164,6 +225,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_fallback),
+		cmocka_unit_test(test_a_whole_is_erased),
 		cmocka_unit_test(test_fallback_cancelled),
 		cmocka_unit_test(test_fallback_races),
 	};

@@ -117,6 +117,20 @@ int plugin_has_left(struct plugin_call *c, uint64_t msg)
 		       channel != gateway_fallback(flow_plugin(c->host)->gw)->pub.number);
 }
 
+int plugin_erase(struct plugin_call *c, uint64_t msg)
+{
+	struct gateway *g = flow_plugin(c->host)->gw;
+	enum state state;
+	uint32_t channel = 0;
+	int rc = store_call_state(&c->op, msg, &state, &channel);
+
+	if (rc < 0)
+		return -1;
+	return rc && channel == gateway_fallback(g)->pub.number
+		       ? fallback_erase(g, &c->op, msg)
+		       : store_call_erase(&c->op, msg, NULL);
+}
+
 /* ---- calls ---- */
 /* FAULT=stall-WHAT:N */
 static void stall(const struct plugin_call *c)

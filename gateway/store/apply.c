@@ -108,6 +108,7 @@ int row_get(struct store *s, uint64_t id, struct row *r)
 	r->rc = (uint32_t)sql_col(q, 14);
 	if (!r->due)
 		r->due = r->accepted;
+	r->erased = sql_col(q, 19);
 	row_strings(
 		r, sql_col_str(q, 15), sql_col_str(q, 16), sql_col_str(q, 17), sql_col_str(q, 18));
 	sql_reset(q);
@@ -400,6 +401,7 @@ static void row_of(const struct message *m, const struct store_op *op, struct ro
 	r->priority = op->sent.place.priority;
 	r->wants = m->wants;
 	r->flags = m->flags;
+	r->erased = false;
 	r->parts = op->sent.parts;
 	r->sms = m->sms;
 	r->accepted = m->accepted;
@@ -634,6 +636,10 @@ static int apply_final(struct store *s, struct store_op *op)
 		return -1;
 	if (op->kind == OP_CANCEL && op->final.reason == REASON_NONE)
 		op->final.reason = REASON_CANCELLED;
+	if (r->erased) {
+		erased_err(op->final.err);
+		op->final.words[0] = '\0';
+	}
 	if (state_put(s, r, to, op->final.reason,
 		    op->final.attempt ? op->final.attempt : r->attempt, s->now,
 		    str_of(op->final.err), str_of(op->final.words)) < 0 ||

@@ -147,6 +147,7 @@ bool awaited_row(const struct awaited *a, struct row *r)
 	r->priority = 0;
 	r->wants = a->wants;
 	r->flags = a->flags;
+	r->erased = false;
 	r->parts = 1;
 	r->sms = a->sms;
 	r->accepted = r->due = a->accepted;
@@ -489,4 +490,17 @@ int awaited_done(struct store *s, uint32_t channel, struct str key, uint64_t id,
 		if (f[i].id == id && f[i].part == part)
 			return awaited_settle(s, channel, key, &f[i], true);
 	return rc_run(s, Q_RC_DONE, channel, key, id, part);
+}
+
+void awaited_strip(struct store *s, const struct row *r)
+{
+	uint64_t hash = hash_of(r->rc, r->key);
+
+	if (!r->rc)
+		return;
+	for (struct awaited *a = *bucket_of(&s->young, hash); a; a = a->next)
+		if (a->id == r->id && a->known) {
+			memset(a->text + a->key_n, 0, (size_t)a->src_n + a->dst_n);
+			a->known = false;
+		}
 }

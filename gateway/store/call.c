@@ -180,6 +180,22 @@ int store_call_state(struct store_op *call, uint64_t id, enum state *state_r, ui
 	return got;
 }
 
+int store_call_client(
+	struct store_op *call, uint32_t submitter, struct str client_id, uint64_t *id_r)
+{
+	struct sql_stmt *q = call->call.store->q[Q_DEDUPE_GET];
+	int got;
+
+	sql_int(q, 1, submitter);
+	sql_text(q, 2, client_id);
+	got = sql_step(q);
+	if (got == 1) {
+		*id_r = (uint64_t)sql_col(q, 0);
+		sql_reset(q);
+	}
+	return got;
+}
+
 wall_t store_call_now(const struct store_op *call)
 {
 	return call->call.store->now;

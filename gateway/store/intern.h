@@ -8,6 +8,7 @@
  *   keeper.c      checkpoints, counting        purge.c    what is old
  *   tally.c       figures: depths, notes, metrics         names.c    small numbers for names
  *   call.c        plugins' work in the writer's transaction
+ *   erase.c       emptying a message
  */
 #ifndef POSTERN_STORE_INTERN_H
 #define POSTERN_STORE_INTERN_H
@@ -50,6 +51,7 @@ struct row {
 	unsigned attempt;
 	uint32_t submitter, channel, rc;
 	uint8_t media, priority, wants, flags, parts;
+	bool erased; /* erase.c */
 	struct sms_attrs sms;
 	wall_t accepted, due, expires; /* due: as in q */
 	struct str src, dst, client_id, key;
@@ -148,7 +150,7 @@ struct store {
 		struct buf gone;  /* to be removed; under `keep`, like `backups` */
 		unsigned backups; /* that are being made: nothing is removed meanwhile */
 	} bodies;
-	mono_t next_second;
+	mono_t next_second, next_scrub;
 	note_sink_fn sink;
 	void *sink_ctx;
 
@@ -171,6 +173,7 @@ struct store {
 	struct sql *ck;
 	atomic_ullong log_size;  /* after the last commit */
 	atomic_bool rest_wanted; /* the writer is to finish it */
+	atomic_bool scrub;       /* the log holds what was erased: it is to be cut off */
 
 	/* figures, any thread */
 	pthread_mutex_t figures;
@@ -232,6 +235,11 @@ void call_answer(struct store_op *op, void (*answer)(struct store_op *));
 /* It is rolled back: what was accepted by it is dropped. */
 void call_drop(struct store_op *op);
 
+/* erase.c */
+/* Of a far side's error only what is plainly a code, else nothing. */
+struct str erased_code(struct str err);
+void erased_err(char err[NOTE_ERR]);
+
 /* receipt.c */
 /* Removes it from the queue on disk, wherever it waits there: 1 it was there, 0, -1. */
 int unqueue(struct store *s, const struct place *p, const struct row *r);
@@ -243,8 +251,8 @@ int receipt_op(struct store *s, struct store_op *op);
 int evidence_op(struct store *s, struct store_op *op);
 /* After a final receipt `to`: may a better one come for it? */
 bool receipt_may_improve(const struct row *r, enum state to);
-/* How well a receipt's recipient agrees with the message's: 3 same, 2 unknown or one is the end
- * of the other, 1 no. */
+/* How well a receipt's recipient agrees with the message's: 3 same, 2 one is unknown (or erased) or
+ * the end of the other, 1 no. */
 int recipient_grade(struct str to, struct str dst);
 
 /* awaited.c */
@@ -282,6 +290,8 @@ int awaited_settle(
 	struct store *s, uint32_t channel, struct str key, const struct found *f, bool keep);
 /* No receipt is waited for any more, though one may still come. */
 int awaited_done(struct store *s, uint32_t channel, struct str key, uint64_t id, unsigned part);
+/* The message was emptied: memory does not know its addresses any more either. */
+void awaited_strip(struct store *s, const struct row *r);
 /* Moves some of the young to rc if it is time; until: stop then. 1: there is more to do. */
 int awaited_slice(struct store *s, mono_t until);
 bool awaited_due(struct store *s);
@@ -295,6 +305,8 @@ bool orphan_any(struct store *s, uint32_t channel, struct str key);
 /* A parked receipt that fits a message just sent; it is taken. 1: *in_r filled, 0, -1. */
 int orphan_take(struct store *s, uint32_t channel, struct str key, struct str dst,
 	struct op_receipt_in *in_r);
+/* Those for this recipient keep what they are matched by, but not the recipient. */
+int orphan_strip(struct store *s, struct str dst);
 int orphan_slice(struct store *s, mono_t until);
 
 /* note.c */

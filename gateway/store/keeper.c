@@ -70,7 +70,7 @@ void *keeper_run(void *arg)
 		bodies_remove(s);
 		if (!checkpoint)
 			continue;
-		if (s->ck->driver->checkpoint(s->ck, &log, &done) < 0) {
+		if (s->ck->driver->checkpoint(s->ck, false, &log, &done) < 0) {
 			if (log_due(&failing, &held))
 				log_warn("store checkpoint failed", F_STR("error", s->ck->words));
 			continue;
@@ -82,7 +82,7 @@ void *keeper_run(void *arg)
 				F_STR("why", "a reader or a backup holds an old view"));
 		if (size > done + s->conf.log_turn / 2 && size < LOG_LONG)
 			keeper_wake(s);
-		else if (size >= s->conf.log_turn)
+		else if (size >= s->conf.log_turn || atomic_load(&s->scrub))
 			atomic_store(&s->rest_wanted, true);
 	}
 	return NULL;

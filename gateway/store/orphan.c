@@ -191,6 +191,27 @@ int orphan_take(struct store *s, uint32_t channel, struct str key, struct str ds
 	return orphan_delete(s, best->of) < 0 ? -1 : 1;
 }
 
+int orphan_strip(struct store *s, struct str dst)
+{
+	struct sql_stmt *q = s->q[Q_ERASE_ORPHAN];
+
+	if (!dst.n || !s->orphan_n)
+		return 0;
+	list_each_safe (it, &s->orphan_age) {
+		struct orphan *o = CONTAINER(it, struct orphan, age);
+
+		if (!o->in.to[0] || recipient_grade(str_of(o->in.to), dst) < 2)
+			continue;
+		memset(o->in.to, 0, sizeof o->in.to);
+		erased_err(o->in.err);
+		sql_text_or_null(q, 1, str_of(o->in.err));
+		sql_int(q, 2, o->n);
+		if (sql_run(q) < 0)
+			return -1;
+	}
+	return 0;
+}
+
 int orphan_slice(struct store *s, mono_t until)
 {
 	struct orphan *o;

@@ -22,7 +22,7 @@ enum { POOL_CACHE = 2 << 20, FEW_WAIT = 100000 };
 	"wants,"                                                                                 \
 	" coalesce(st.parts, msg.parts), sms, accepted, coalesce(st.due, msg.due), expires, "    \
 	"st.sent_at, st.final_at, src,"                                                          \
-	" dst, client_id, st.far_id, st.err, st.words, flags"
+	" dst, client_id, st.far_id, st.err, st.words, flags, dst = ''"
 #define FROM " FROM msg LEFT JOIN st ON st.id = msg.id"
 #define FROM_WAITING                                                                          \
 	" FROM (SELECT id AS waits FROM q) CROSS JOIN msg ON msg.id = waits LEFT JOIN st ON " \
@@ -96,6 +96,7 @@ static void view_fill(struct store_view *v, struct sql_stmt *q)
 		.final_at = sql_col(q, 15),
 	};
 	v->flags = (uint8_t)sql_col(q, 22);
+	v->erased = sql_col(q, 23);
 	if (!v->due)
 		v->due = v->accepted;
 	str_copy(v->from, sizeof v->from, sql_col_str(q, 16));
@@ -227,6 +228,27 @@ int store_find(
 		sql_err(db, e, "looking for a message");
 	}
 	pool_give(s, db);
+	return got;
+}
+
+int store_call_find(struct store_op *call, uint64_t id, struct store_view *v_r)
+{
+	struct sql *db = call->call.store->db;
+	struct sql_stmt *q = sql_prepare(db, VIEW FROM " WHERE msg.id = $1");
+	int got = -1;
+
+	*v_r = (struct store_view){ 0 };
+	if (q) {
+		sql_int(q, 1, (int64_t)id);
+		got = sql_step(q);
+		if (got == 1)
+			view_fill(v_r, q);
+		sql_finish(&q);
+	}
+	if (got == 1 && find_history(db, v_r) < 0) {
+		store_view_free(v_r);
+		got = -1;
+	}
 	return got;
 }
 

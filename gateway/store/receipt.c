@@ -46,7 +46,7 @@ int recipient_grade(struct str to, struct str dst)
 {
 	size_t n;
 
-	if (to.n == 0)
+	if (to.n == 0 || dst.n == 0)
 		return 2;
 	if (str_starts(to, STR("+")))
 		to = str_skip(to, 1);
@@ -218,8 +218,8 @@ static int state_move(struct store *s, struct row *r, enum state to, enum reason
 	return 1;
 }
 
-int receipt_apply(struct store *s, struct row *r, unsigned part, const struct op_receipt_in *in,
-	bool *moved_r)
+static int receipt_put(struct store *s, struct row *r, unsigned part,
+	const struct op_receipt_in *in, bool *moved_r)
 {
 	wall_t at = in->at ? in->at : s->now;
 	enum state was = r->state, to = in->state;
@@ -259,6 +259,18 @@ int receipt_apply(struct store *s, struct row *r, unsigned part, const struct op
 		return -1;
 	return note_state(s, r, was, is_success(to) ? REASON_NONE : in->reason, at, str_of(in->err),
 		delivered);
+}
+
+int receipt_apply(struct store *s, struct row *r, unsigned part, const struct op_receipt_in *in,
+	bool *moved_r)
+{
+	struct op_receipt_in bare;
+
+	if (!r->erased)
+		return receipt_put(s, r, part, in, moved_r);
+	bare = *in;
+	erased_err(bare.err);
+	return receipt_put(s, r, part, &bare, moved_r);
 }
 
 /* A row stays found by its far id as long as something better may come for it. */
@@ -378,8 +390,13 @@ static int evidence_note(struct store *s, const struct store_op *op)
 
 	if (got != 0)
 		return got < 0 ? -1 : 0;
-	snprintf(words, sizeof words, "%s%s%s", op->evidence.err,
-		op->evidence.err[0] && op->evidence.words[0] ? " " : "", op->evidence.words);
+	if (s->row.erased)
+		snprintf(words, sizeof words, "%.*s",
+			STR_ARG(erased_code(str_of(op->evidence.err))));
+	else
+		snprintf(words, sizeof words, "%s%s%s", op->evidence.err,
+			op->evidence.err[0] && op->evidence.words[0] ? " " : "",
+			op->evidence.words);
 	return history_add(s, op->evidence.id, s->now, op->evidence.what, s->row.channel,
 		op->evidence.reason, words);
 }

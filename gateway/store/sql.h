@@ -80,7 +80,9 @@ struct sql_driver {
 	int (*backup)(
 		struct sql *db, const char *path, void (*progress)(void *, double), void *ctx);
 	/* ---- */
-	int (*checkpoint)(struct sql *db, uint64_t *log_r, uint64_t *done_r);
+	/* afresh: all of the log, which then is cut off, unless a reader holds it: 1, and no
+	 * waiting for that. */
+	int (*checkpoint)(struct sql *db, bool afresh, uint64_t *log_r, uint64_t *done_r);
 	uint64_t (*log_size)(struct sql *db);
 	int (*define)(struct sql *db, const char *name, int n, sql_fn *fn);
 };

@@ -492,7 +492,7 @@ static struct sql *lite_open(const struct sql_conf *c, struct err *e)
 	snprintf(text, sizeof text,
 		"PRAGMA page_size=4096; PRAGMA auto_vacuum=NONE; PRAGMA cache_size=-%llu; PRAGMA "
 		"temp_store=MEMORY;"
-		"PRAGMA secure_delete=OFF",
+		"PRAGMA secure_delete=ON", /* what is erased is not to be found in free pages */
 		(unsigned long long)(c->cache / 1024 ? c->cache / 1024 : 1));
 	rc = sqlite3_exec(l->db, text, NULL, NULL, NULL);
 	if (rc != SQLITE_OK)
@@ -673,16 +673,22 @@ static void lite_limit(struct sql *db, dur_t d)
 	sqlite3_progress_handler(l->db, d ? LIMIT_OPS : 0, d ? over_limit : NULL, l);
 }
 
-static int lite_checkpoint(struct sql *db, uint64_t *log_r, uint64_t *done_r)
+static int lite_checkpoint(struct sql *db, bool afresh, uint64_t *log_r, uint64_t *done_r)
 {
 	struct lite *l = lite(db);
-	int log = 0, done = 0;
-	int rc = sqlite3_wal_checkpoint_v2(l->db, "main", SQLITE_CHECKPOINT_PASSIVE, &log, &done);
+	int log = 0, done = 0, rc;
+
+	if (afresh)
+		sqlite3_busy_timeout(l->db, 0);
+	rc = sqlite3_wal_checkpoint_v2(l->db, "main",
+		afresh ? SQLITE_CHECKPOINT_TRUNCATE : SQLITE_CHECKPOINT_PASSIVE, &log, &done);
+	if (afresh)
+		sqlite3_busy_timeout(l->db, BUSY_MS);
 
 	*log_r = log < 0 ? 0 : (uint64_t)log * (uint64_t)l->page;
 	*done_r = done < 0 ? 0 : (uint64_t)done * (uint64_t)l->page;
-	if (rc == SQLITE_BUSY) /* somebody else is at it */
-		return 0;
+	if (rc == SQLITE_BUSY) /* somebody else is at it, or reads */
+		return afresh;
 	return rc == SQLITE_OK ? 0 : failed(l, rc);
 }
 

@@ -89,6 +89,8 @@ static int begin_run(struct store *s, bool *unclean_r, struct err *e)
 		return sql_err(s->db, e, "reading");
 	if (bodies_load(s, e) < 0)
 		return -1;
+	atomic_store(&s->scrub, true); /* as far as the last run did not come to it */
+	s->next_scrub = clock_mono() + DUR_S;
 	purge_reset(s);
 	if (sql_begin(s->db) < 0 || meta_set(s, "open", 1) < 0 || sql_commit(s->db) < 0) {
 		sql_rollback(s->db);
@@ -207,7 +209,7 @@ static void end_run(struct store *s)
 		log_error("store not closed cleanly", F_STR("error", s->db->words));
 		return;
 	}
-	if (!s->temporary && s->db->driver->checkpoint(s->db, &log, &done) < 0)
+	if (!s->temporary && s->db->driver->checkpoint(s->db, true, &log, &done) < 0)
 		log_warn("store checkpoint failed", F_STR("error", s->db->words));
 }
 

@@ -27,6 +27,7 @@
 #include "gateway/model/state.h"
 
 struct store;
+struct store_view;
 struct spool; /* base/spool.h */
 struct sql;   /* sql.h: for plugins' own tables inside the writer's transaction */
 
@@ -324,6 +325,18 @@ int store_call_has_event(struct store_op *call, uint64_t id, const char *what);
 /* What became of a message: 1 with its state and channel, 0: nothing yet, or it is not there; -1.
  */
 int store_call_state(struct store_op *call, uint64_t id, enum state *state_r, uint32_t *channel_r);
+/* Empties a message that has ended, or was sent and only receipts are awaited: the recipient, the
+ * text and all that was said besides (of a subscriber's message the sender), its big body, free
+ * words of the far side and of its history, but for lines of history called `but` (NULL: none). Id,
+ * state, reasons, times, parts, submitter, channel and both sides' ids stay, and what comes later
+ * brings no words with it. 1: so it is (or the message is forgotten already); 0: it has not ended,
+ * nothing was done; -1. The file has it no more once its log is cut off, some seconds after the
+ * commit (later while a backup is made). */
+int store_call_erase(struct store_op *call, uint64_t id, const char *but);
+/* store_find() without content, and store_find_client(), as the transaction has it. 1, 0, -1. */
+int store_call_find(struct store_op *call, uint64_t id, struct store_view *v_r);
+int store_call_client(
+	struct store_op *call, uint32_t submitter, struct str client_id, uint64_t *id_r);
 wall_t store_call_now(const struct store_op *call); /* the transaction's time */
 
 /* ---- refills: the reader thread reads ahead for a queue or an outlet ---- */
@@ -397,6 +410,7 @@ struct store_view {
 	enum reason reason;
 	uint32_t submitter, channel;
 	uint8_t media, priority, wants, parts, flags; /* enum message_flag */
+	bool erased; /* store_call_erase() emptied it: no recipient, text and words */
 	struct sms_attrs sms;
 	wall_t accepted, due, expires, sent_at, final_at;
 	unsigned attempt;

@@ -28,6 +28,7 @@ enum {
 #define BULK_SHARE  8       /* of the time in batches, while there is other work */
 #define BULK_PAUSE  DUR_MIN /* after it failed */
 #define PROBE_EVERY DUR_S
+#define SCRUB_EVERY (10 * DUR_S) /* of cutting the log off after erasing */
 
 static struct store_op *op_of(struct letter *l)
 {
@@ -451,11 +452,20 @@ static void log_care(struct store *s)
 		s->keeper_mark = size;
 		keeper_wake(s);
 	}
+	if (atomic_load_explicit(&s->scrub, memory_order_relaxed) &&
+		clock_mono() >= s->next_scrub) {
+		s->next_scrub = clock_mono() + SCRUB_EVERY;
+		keeper_wake(s);
+	}
 	if (atomic_exchange(&s->rest_wanted, false)) {
+		bool scrub = atomic_load(&s->scrub);
 		mono_t start = clock_mono();
+		int r = s->db->driver->checkpoint(s->db, scrub, &log, &done);
 
-		if (s->db->driver->checkpoint(s->db, &log, &done) < 0)
+		if (r < 0)
 			log_warn("store checkpoint failed", F_STR("error", s->db->words));
+		else if (r == 0 && scrub)
+			atomic_store(&s->scrub, false);
 		stat_observe(&s->stat.checkpoint_time, clock_mono() - start);
 	}
 }

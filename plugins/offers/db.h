@@ -9,7 +9,7 @@
 
 #include "gateway/store/sql.h"
 
-enum { OFFERS_SCHEMA = 3 };
+enum { OFFERS_SCHEMA = 4 };
 /* Creates or migrates; within the caller's transaction. -1 with e. */
 int offers_schema(struct sql *db, struct err *e);
 int offers_schema_version(struct sql *db);

@@ -100,6 +100,24 @@ static void test_a_file_of_version_1_becomes_what_a_new_one_is(void **state)
 	sql_close(&fresh);
 }
 
+/* Who had left before what they were told was erased, too, is gone through once more. */
+static void test_who_left_before_is_gone_through(void **state)
+{
+	struct sql *sql = open_memory();
+	char *dump = text_of("tests/data/offers-1.sql");
+	struct err e = { 0 };
+
+	assert_int_equal(sql_exec(sql, dump), 0);
+	assert_int_equal(sql_exec(sql, "UPDATE of_member SET state = 4 WHERE id = 2"), 0);
+	assert_int_equal(MEMBER_LEFT, 4);
+	assert_int_equal(DEED_LEFT, 4);
+	assert_int_equal(offers_schema(sql, &e), 0);
+	assert_int_equal(
+		sql_number(sql, "SELECT count(*) * 10 + msg FROM of_deed WHERE kind = 4", -1), 12);
+	mem_free(&dump);
+	sql_close(&sql);
+}
+
 static uint64_t no_door(struct work *w, struct message *m, struct outcome *why)
 {
 	static uint64_t id = 5000;
@@ -237,6 +255,7 @@ int main(void)
 		cmocka_unit_test(test_schema_is_made_and_kept),
 		cmocka_unit_test(test_later_schema_is_refused),
 		cmocka_unit_test(test_a_file_of_version_1_becomes_what_a_new_one_is),
+		cmocka_unit_test(test_who_left_before_is_gone_through),
 		cmocka_unit_test(test_a_file_of_version_1_works),
 		cmocka_unit_test(test_every_statement_is_sound),
 		cmocka_unit_test(test_no_statement_looks_through_a_table),

@@ -3,6 +3,7 @@
 #include "plugins/offers/counter.h"
 #include "plugins/offers/dispatch.h"
 #include "plugins/offers/hindsight.h"
+#include "plugins/offers/leaving.h"
 #include "plugins/offers/lot.h"
 #include "plugins/offers/pin.h"
 #include "plugins/offers/printed.h"
@@ -368,7 +369,9 @@ static int event_done(struct working *k, int done, struct str kept, const char *
 		sql_null(st, 3);
 	sql_text_or_null(st, 4, str_of(why));
 	sql_int(st, 5, (int64_t)k->e->seq);
-	return sql_run(st) < 0 ? work_failed(k->w, "an event") : 0;
+	if (sql_run(st) < 0)
+		return work_failed(k->w, "an event");
+	return k->m && k->m->state == MEMBER_LEFT ? leaving_event(k->w, k->e->seq) : 0;
 }
 
 /* Who it is, and what the event says of them. */

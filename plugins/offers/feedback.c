@@ -32,17 +32,21 @@ static int cell_for_all(
 {
 	uint64_t id[OWNERS_MOST];
 	int n = concerned(w, f, id);
+	unsigned known = 0;
 	struct member *m;
 
 	for (int i = 0; i < n; i++) {
 		int got = member_load(w, id[i], &m);
 
+		if (got == 1 && m->state == MEMBER_LEFT)
+			got = 0; /* the address alone is spoken of */
+		known += got > 0;
 		if (got < 0 || (got && member_set_consent(w, m, row, (int)f->media, granted, f->by,
 					       f->proof, true) < 0))
 			return -1;
 	}
 	if (known_r)
-		*known_r = n > 0 ? (unsigned)n : 0;
+		*known_r = known;
 	return n < 0 ? -1 : 0;
 }
 

@@ -7,6 +7,7 @@
  */
 #include "plugins/offers/attrs.h"
 #include "plugins/offers/chain.h"
+#include "plugins/offers/leaving.h"
 #include "plugins/offers/lot.h"
 
 struct claim {
@@ -392,15 +393,13 @@ int member_merge(struct work *w, struct member *to, struct member *from)
 
 int member_erase(struct work *w, struct member *m, struct str cause)
 {
-	/* events before the rows that lead to them */
-	static const enum st drops[] = { ST_ERASE_EVENTS, ST_ERASE_SENT, ST_ERASE_PROOF,
-		ST_DROP_PAST, ST_DROP_CHAIN, ST_DROP_MARK, ST_DROP_FIRED, ST_DROP_CONTACT,
-		ST_DROP_ALIAS, ST_DROP_CONSENT, ST_DROP_TOUCH, ST_DROP_COUNTED };
+	static const enum st drops[] = { ST_ERASE_PROOF, ST_DROP_CHAIN, ST_DROP_MARK, ST_DROP_FIRED,
+		ST_DROP_CONTACT, ST_DROP_ALIAS, ST_DROP_CONSENT, ST_DROP_TOUCH, ST_DROP_COUNTED };
 
 	m = member_now(m);
 	w->chains_of = 0; /* what was looked at of them is not there any more */
 	(void)cause;      /* the event says it; what it said is erased with the rest */
-	if (member_withdraw_all(w, m, NULL) < 0)
+	if (member_withdraw_all(w, m, NULL) < 0 || leaving_unknown(w, m) < 0)
 		return -1;
 	for (size_t i = 0; i < sizeof drops / sizeof *drops; i++)
 		if (drop(w, drops[i], m->id) < 0)
@@ -419,5 +418,5 @@ int member_erase(struct work *w, struct member *m, struct str cause)
 	if (member_save(w, m) < 0)
 		return -1;
 	/* those merged into it lead nowhere any more */
-	return drop(w, ST_ERASE_MERGED, m->id);
+	return drop(w, ST_ERASE_MERGED, m->id) < 0 ? -1 : leaving_begin(w, m);
 }

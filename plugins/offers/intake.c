@@ -154,14 +154,31 @@ int intake_answered(struct work *w, uint64_t seq, struct str kept)
 	return sql_run(st) < 0 ? work_failed(w, "an answer") : 0;
 }
 
+/* Whose it is, as far as its names tell: it goes when they leave. 1, 0, -1. */
+static int whose(struct work *w, uint64_t seq, struct member **m_r)
+{
+	struct event *e = NULL;
+	int rc = event_load(w, seq, &e), got = 0;
+
+	for (int k = 0; k < ALIAS_KINDS && rc == 1 && !got; k++)
+		if (e->who[k].n)
+			got = member_find(w, (enum alias_kind)k, e->who[k], m_r);
+	event_drop(&e);
+	return rc < 0 ? -1 : got;
+}
+
 int intake_spoilt(struct work *w, uint64_t seq, struct str why)
 {
 	struct sql_stmt *st = db_st(w->db, ST_EVENT_DONE);
+	struct member *m = NULL;
+	int known = whose(w, seq, &m);
 
+	if (known < 0)
+		return -1;
 	if (!st)
 		return work_failed(w, "an event");
 	sql_int(st, 1, EVENT_FAILED);
-	sql_int(st, 2, 0);
+	sql_int(st, 2, known ? (int64_t)m->id : 0);
 	sql_null(st, 3);
 	sql_text_or_null(st, 4, why);
 	sql_int(st, 5, (int64_t)seq);

@@ -22,6 +22,11 @@ static int unit_left(struct work *w, uint64_t msg)
 	return plugin_has_left(w->ctx, msg);
 }
 
+static int unit_erase(struct work *w, uint64_t msg)
+{
+	return plugin_erase(w->ctx, msg);
+}
+
 /* writer */
 static void unit_odd(struct work *w, const char *what)
 {
@@ -110,6 +115,7 @@ struct work *unit_begin(struct unit *u, struct plugin_call *c)
 		.arena = arena_new(),
 		.send = unit_send,
 		.left = unit_left,
+		.erase = unit_erase,
 		.odd = unit_odd,
 		.about = "",
 		.ctx = c };
@@ -275,7 +281,7 @@ static int unsubscribed(struct work *w, const struct feedback *f)
 	int rc = f->member ? member_load(w, f->member, &who)
 			   : member_find(w, ALIAS_EMAIL, f->address, &who);
 
-	if (rc != 1 || f->media != MEDIA_EMAIL)
+	if (rc != 1 || f->media != MEDIA_EMAIL || who->state == MEMBER_LEFT)
 		return rc < 0 ? -1 : 0;
 	snprintf(id, sizeof id, "unsubscribe:%llu:%llu", (unsigned long long)who->id,
 		(unsigned long long)w->now);

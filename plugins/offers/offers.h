@@ -32,8 +32,9 @@ struct odd_field {
 };
 enum { ODD_FIELDS = 64 };
 
-/* What time brings: chains' steps; recurring tasks, and points after them. */
-enum fire_stage { FIRE_CHAINS, FIRE_TASKS, FIRE_STAGES };
+/* What time brings: chains' steps; recurring tasks, and points after them; what goes with who left.
+ */
+enum fire_stage { FIRE_CHAINS, FIRE_TASKS, FIRE_LEAVING, FIRE_STAGES };
 
 struct offers {
 	struct plugin_host *h;
@@ -109,8 +110,8 @@ void timers_due(struct offers *o, wall_t due, wall_t now); /* something is due t
 void deeds_begin(struct offers *o);
 void deeds_end(struct offers *o);
 void deeds_soon(struct offers *o, dur_t in);
-/* Cancels what a unit asked for, now; then done(arg, how many were taken back). The rows of of_deed
- * go with the next sweep. */
+/* Cancels what a unit asked for, now; then done(arg, how many were taken back), unless it is NULL.
+ * The rows of of_deed go with the next sweep. */
 void deeds_cancel(struct offers *o, const struct work_cancel *v, size_t n,
 	void (*done)(void *arg, unsigned cancelled), void *arg);
 

@@ -159,7 +159,8 @@ static void order_done(struct plugin_cancels *c)
 	struct order *w = CONTAINER(c, struct order, c);
 
 	note_tardy(w->o, w->v, w->deed, c->n);
-	w->done(w->arg, wholes_taken(w));
+	if (w->done)
+		w->done(w->arg, wholes_taken(w));
 	mem_free(&w->whole);
 	mem_free(&w->deed);
 	mem_free(&w);
@@ -245,6 +246,48 @@ static int deeds_next(struct work *w, struct sweep *s)
 	return rc < 0 ? work_failed(w, "what is to be done") : 0;
 }
 
+/* About whom is it? The platform is told nothing more of who left since. */
+static int command_void(struct work *w, const struct deed *d)
+{
+	struct json_faults none = { 0 };
+	json_t *v = json_read(buf_view(&d->body), &none);
+	struct str ext = json_str(json_object_get(v, "member"));
+	struct member *m;
+	int got = ext.n ? member_find(w, ALIAS_MEMBER, ext, &m) : 1;
+
+	json_decref(v);
+	return got < 0 ? -1 : !got;
+}
+
+static int commands_void(struct work *w, struct sweep *s)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < s->n; i++) {
+		struct deed *d = &s->v[i];
+		struct sql_stmt *st = db_st(w->db, ST_DEED_DEL);
+		int gone = d->kind == DEED_UPSTREAM ? command_void(w, d) : 0;
+
+		if (gone < 0 || !st)
+			return -1;
+		if (!gone) {
+			if (n++ < i) { /* what it held is the other's now */
+				s->v[n - 1] = *d;
+				d->key = NULL;
+				d->body = BUF_INIT;
+			}
+			continue;
+		}
+		mem_free(&d->key);
+		buf_free(&d->body);
+		sql_int(st, 1, (int64_t)d->seq);
+		if (sql_run(st) < 0)
+			return work_failed(w, "what is not to be done");
+	}
+	s->n = n;
+	return 0;
+}
+
 static int deed_later(struct work *w, const struct deed *d, wall_t due, unsigned attempts)
 {
 	struct sql_stmt *st = db_st(w->db, ST_DEED_LATER);
@@ -267,6 +310,8 @@ static int sweep_pick(struct plugin_call *c)
 
 	sweep_empty(s);
 	rc = deeds_load(w, s);
+	if (rc == 0 && s->lane->commands)
+		rc = commands_void(w, s);
 	for (unsigned i = 0; i < s->n && rc == 0; i++)
 		rc = deed_later(w, &s->v[i], w->now + DOING, s->v[i].attempts);
 	if (rc == 0 && !s->n)

@@ -26,7 +26,8 @@ static struct {
 	unsigned sent_n;
 	enum reason refuse[MEDIA_COUNT]; /* at the door */
 	uint64_t next_id;
-	bool waits; /* nothing leaves: no channel is up */
+	bool waits;                                 /* nothing leaves: no channel is up */
+	int (*erase)(struct work *w, uint64_t msg); /* of the gateway's messages; NULL: none */
 } of;
 
 static wall_t of_at(const char *rfc3339)
@@ -82,7 +83,8 @@ static void of_unit(void)
 		.now = now,
 		.arena = arena_new(),
 		.send = of_send,
-		.left = of_left };
+		.left = of_left,
+		.erase = of.erase };
 }
 
 static void of_forget(void)

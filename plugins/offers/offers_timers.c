@@ -1,10 +1,12 @@
 /* What happens because time passes: chains' steps, recurring tasks, points that become spendable or
- * expire; and, in between, what was left raw by a crash and what is too old to be kept.
+ * expire, what goes with who left; and, in between, what was left raw by a crash and what is too
+ * old to be kept.
  *
  * One timer on the loop stands for the earliest of them; a million armed chains cost a row each.
  * Work is done in slices of a few milliseconds, as bulk, so that tills pass it.
  */
 #include "gateway/base/log.h"
+#include "plugins/offers/leaving.h"
 #include "plugins/offers/lot.h"
 #include "plugins/offers/offers.h"
 #include "plugins/offers/tidy.h"
@@ -61,6 +63,12 @@ static int slice_run(struct plugin_call *c)
 		if (rc == 0 && !left && (rc = task_next_due(w, &due)) == 0)
 			earlier(&s->next, due);
 	}
+	if (rc == 0 && !left && !s->skip[FIRE_LEAVING]) {
+		s->stage = FIRE_LEAVING;
+		rc = leaving_sweep(w, SLICE_MOST, until, &left);
+		if (rc == 0 && !left && (rc = leaving_next_due(w, &due)) == 0)
+			earlier(&s->next, due);
+	}
 	s->left = left;
 	return unit_end(&s->u, rc);
 }
@@ -91,7 +99,8 @@ static void slice_post(struct slice *s, int (*run)(struct plugin_call *))
 /* What failed is kept from what has not. */
 static void slice_failed(struct slice *s)
 {
-	static const char *const what[] = { "chains", "recurring tasks and points" };
+	static const char *const what[] = { "chains", "recurring tasks and points",
+		"erasing who left" };
 	struct offers *o = s->o;
 
 	s->fired = 0;

@@ -490,6 +490,7 @@ static bool event_of_state(enum state s, enum event_type *t_r)
 int sent_receipt(struct work *w, const struct sent_news *n, struct event **e_r, uint64_t *member_r)
 {
 	enum state was = STATE_QUEUED, whole = n->state;
+	struct sent_news bare;
 	enum event_type type;
 	struct member *m;
 	struct known k;
@@ -505,6 +506,13 @@ int sent_receipt(struct work *w, const struct sent_news *n, struct event **e_r, 
 	rc = member_load(w, k.member, &m);
 	if (rc < 0)
 		return -1;
+	if (rc == 1 && m->state == MEMBER_LEFT) {
+		bare = *n;
+		bare.words = STR_NONE;
+		n = &bare;
+		if (w->erase && w->erase(w, n->msg) < 0) /* it may have ended with this */
+			return work_failed(w, "erasing a message");
+	}
 	if (k.part) {
 		whole = n->state == STATE_SENT ? STATE_SENT : k.state;
 		if (set_state(w, ST_PART_STATE, n->msg, n->state, n) < 0 ||

@@ -24,6 +24,8 @@ struct work {
 	uint64_t (*send)(struct work *w, struct message *m, struct outcome *why);
 	/* Has that message left? 1, 0: not as far as is known; -1. NULL: of_sent knows it. */
 	int (*left)(struct work *w, uint64_t msg);
+	/* plugin_erase(): 1, 0: it has not ended; -1. NULL: there are no messages but of_sent's. */
+	int (*erase)(struct work *w, uint64_t msg);
 	/* A field of an event that was passed over, and why; NULL: nobody is told. about: its type.
 	 */
 	void (*odd)(struct work *w, const char *what);
@@ -57,8 +59,10 @@ enum deed_kind {
 	DEED_CANCEL = 1, /* msg: a chain ended before it left */
 	DEED_WITHDRAW,   /* msg: consent was withdrawn; ends as suppressed */
 	DEED_UPSTREAM,   /* body: a command for the platform, key: its idempotency key */
+	DEED_LEFT,       /* msg: a member who left; key: how far erasing has come (leaving.c) */
+	DEED_ERASE,      /* msg: of who left, and had not ended */
 };
-/* 0, or -1 with w->e. */
+/* Of the first three. 0, or -1 with w->e. */
 int work_deed(struct work *w, enum deed_kind kind, uint64_t msg, struct str key, struct str body);
 void work_queued(struct work *w, uint64_t msg);
 void work_timer(struct work *w, wall_t due);

@@ -13,13 +13,21 @@ shutdown_grace = "1s";
 http = { listen = "127.0.0.1:$http";
 	tokens = ( { name = "shop"; token = "t-shop"; scopes = [ "members", "events", "messages" ]; },
 		{ name = "till"; token = "t-till"; scopes = [ "events" ]; },
-		{ name = "ops"; token = "t-ops"; scopes = [ "members", "admin" ]; } ); };
-channels = ( { name = "n"; type = "null"; receipts = true; } );
-routes = ( { media = [ "sms", "email" ]; via = [ "n" ]; } );
+		{ name = "ops"; token = "t-ops"; scopes = [ "members", "admin", "messages" ]; } ); };
+channels = ( { name = "n"; type = "null"; receipts = true; },
+	{ name = "m"; type = "smtp"; host = "127.0.0.1"; port = $(free_port); } ); # nobody listens there
+mail = { hostname = "gw.example"; secret = "a secret of these tests"; };
+routes = ( { media = "sms"; via = [ "n" ]; }, { media = "email"; via = [ "m" ]; } );
 plugins = ( { name = "offers"; } );
 EOF
 cat >policy.conf <<EOF
-policy = { default_clock = "Europe/Riga"; read_only = [ "System" ]; };
+policy = { default_clock = "Europe/Riga"; read_only = [ "System" ]; from = { email = "shop@shop.example"; }; };
+EOF
+cat >offers.d/thanks.conf <<'EOF'
+templates = { thanks = { en = { sms = "Thank you, ${Member.first_name}, for ${Amount:number}";
+	email = { subject = "For ${Member.first_name}"; text = "Dear ${Member.first_name}, a parcel of ${Amount:number}"; }; }; }; };
+offer = { name = "thanks"; kind = "service"; when = "purchase.completed"; only_if = "event.total == 77.31"; actions = (
+	{ do = "send"; template = "thanks"; via = "sms"; }, { do = "send"; template = "thanks"; via = "email"; } ); };
 EOF
 cat >offers.d/members.conf <<EOF
 members = { attributes = { city = "text"; children = "int"; tags = "list of text"; };
@@ -113,7 +121,35 @@ expect "one already" 409 .detail POST /v1/members/M2/merge '{"into":"M1"}'
 expect "leaves" 200 '.state == "left"' DELETE /v1/members/M1
 expect "and is gone" 404 .detail GET /v1/members/M1
 expect "by all names" 404 .detail GET /v1/members/phone:%2B37121000001
+
+# ---- nothing of who left is anywhere: one message was delivered, one waits for a server that is away
+expect "somebody" 201 '' POST /v1/members '{"id":"L1","first_name":"Margareta","phone":"+37129876543","email":"margareta@users.example",
+	"consent":{"*":{"sms":true,"email":true}},"cards":["card-4455"]}'
+buy='{"id":"buy","type":"purchase.completed","source":"pos","member":{"card":"card-4455"},"data":{"total":77.31,"note":"Margareta"}}'
+expect "is written to" 200 '(.queued | length) == 2' POST /v1/events "$buy"
+told=$(jq -r '.queued[0]' <<<"$body") waiting=$(jq -r '.queued[1]' <<<"$body")
+expect "says something" 202 '' POST /v1/events '{"id":"link","type":"contact.linked","source":"crm","member":{"id":"L1"},
+	"data":{"kind":"phone","value":"+37129876544","verified":false}}'
+verify "by telephone" becomes "$told" delivered
+verify "by mail, in vain" becomes "$waiting" queued
+verify "the state has it" grep -qa 37129876543 state/postern.db state/postern.db-wal
+expect "leaves, and what waits is taken back" 200 '.state == "left" and .removed == 1' DELETE /v1/members/L1
+erased() { message_has "$1" ".erased and .state == \"$2\" and (has(\"to\") or has(\"text\") or has(\"words\") | not)"; }
+verify "what was delivered is empty" await $((20 * slow)) erased "$told" delivered
+verify "what was taken back, too" await $((20 * slow)) erased "$waiting" cancelled
+token=t-ops
+expect "as the API says" 200 '.erased and .state == "delivered" and (has("to") or has("text") | not)' GET "/v1/messages/$told"
+expect "nothing is found by the number" 200 '.messages == []' GET "/v1/messages?to=%2B37129876543"
+token=t-shop
+expect "its event, sent again, is known" 200 '.duplicate and .queued == []' POST /v1/events "$buy"
 gw_stop
+nowhere() { # in the whole state
+	local word
+	for word in 3712987654 margareta Margareta card-4455 parcel 77.31; do
+		! grep -rla -- "$word" state || { echo "$word is there"; return 1; }
+	done
+}
+verify "and in no file of the state" nowhere
 gw_start
 expect "members outlive it" 200 '.id == "M3"' GET /v1/members/M3
 gw_stop
