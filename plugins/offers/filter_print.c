@@ -128,11 +128,16 @@ static void put_compare(struct buf *b, const struct node *n)
 
 static void put_neg(struct buf *b, const struct node *n)
 {
-	/* -5 is a constant, -(5) its negation */
-	bool number = n->kids[0]->kind == N_CONST && !n->kids[0]->quoted;
+	struct buf inner = BUF_INIT;
+	bool digit;
 
-	buf_char(b, '-');
-	put(b, n->kids[0], number ? BIND_LEAF + 1 : BIND_NEG);
+	/* -5 is a constant, -(5) its negation; likewise -(5 ?? 1) */
+	put(&inner, n->kids[0], BIND_NEG);
+	digit = inner.n && inner.p[0] >= '0' && inner.p[0] <= '9';
+	buf_c(b, digit ? "-(" : "-");
+	buf_str(b, buf_view(&inner));
+	buf_c(b, digit ? ")" : "");
+	buf_free(&inner);
 }
 
 static void put_node(struct buf *b, const struct node *n)

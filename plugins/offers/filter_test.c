@@ -360,6 +360,9 @@ static const struct {
 	{ "(member.vip == true) == (1 < 2)", true },
 	{ "not member.city == 'x' and true", true },
 	{ "((((member.visits))) + 1) == 13", true },
+	{ "- -(5) == 5 and -(-5) == 5", true },
+	{ "- - -(0 ?? 1) == 0", true },
+	{ "-(-5 ?? 1) == 5 and - (3 ?? 1) < - 2", true },
 };
 
 static void test_values(void **state)
