@@ -196,8 +196,7 @@ static int waiting(struct work *w, uint64_t member, uint64_t subject, struct wai
 	return got < 0 ? work_failed(w, "looking up what waits") : n;
 }
 
-/* All that waits for the member and is not agreed to any more. */
-static int withdraw_refused(struct work *w, struct member *m)
+int member_withdraw_refused(struct work *w, struct member *m)
 {
 	struct waiting *v;
 	int n = waiting(w, m->id, m->id, &v);
@@ -207,6 +206,29 @@ static int withdraw_refused(struct work *w, struct member *m)
 			w, m, (enum row)v[i].row, (enum class)v[i].class, (enum media)v[i].media);
 
 		if (may < 0 || (!may && withdraw(w, v[i].msg) < 0))
+			return -1;
+	}
+	return n < 0 ? -1 : 0;
+}
+
+int member_withdraw_address(struct work *w, struct member *m, struct str address)
+{
+	char digest[ADDRESS_DIGEST];
+	struct waiting *v;
+	int n = waiting(w, m->id, m->id, &v);
+
+	address_digest(address, digest);
+	for (int i = 0; i < n; i++) {
+		struct reach ways[16];
+		bool still = false;
+		int k;
+
+		if (!str_is(v[i].address, digest))
+			continue;
+		k = member_reach(w, m, (enum media)v[i].media, true, ways, 16);
+		while (k-- > 0)
+			still |= str_eq(ways[k].address, address);
+		if (!still && withdraw(w, v[i].msg) < 0)
 			return -1;
 	}
 	return n < 0 ? -1 : 0;
@@ -310,7 +332,7 @@ int member_said_consent(struct work *w, struct member *m, int row, int channel, 
 		consent_note(w, m, row, channel, granted, by, proof, at) < 0)
 		return work_failed(w, "writing a subscription");
 	m->consent_loaded = false;
-	return granted ? 0 : withdraw_refused(w, m);
+	return granted ? 0 : member_withdraw_refused(w, m);
 }
 
 int member_lock_consent(struct work *w, struct member *m, int row, int channel, bool locked)

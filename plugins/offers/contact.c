@@ -349,7 +349,10 @@ int contact_drop(struct work *w, struct member *m, enum contact_kind kind, struc
 	if (value.n)
 		sql_text(st, 3, value);
 	m->contacts_loaded = false;
-	return run(w, st);
+	if (run(w, st) < 0)
+		return -1;
+	/* a token that is gone is its service's affair: the other devices have the message, too */
+	return value.n && kind != CONTACT_DEVICE ? member_withdraw_address(w, m, value) : 0;
 }
 
 int contact_mark_invalid(struct work *w, enum contact_kind kind, struct str value, struct str why)

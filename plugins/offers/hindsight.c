@@ -34,9 +34,9 @@ static int later_ones(
 	return rc;
 }
 
-/* The offer's view, now, of the events of that type since then. */
-static int judge(struct work *w, const struct offer *o, struct member *m, const struct event *e,
-	unsigned t, struct chain_verdict *v, size_t *n_r)
+/* The offer's view, now, of the events of that type since then, but for one. */
+static int judge(struct work *w, const struct offer *o, struct member *m, wall_t since,
+	uint64_t but, unsigned t, struct chain_verdict *v, size_t *n_r)
 {
 	struct sql_stmt *st = db_st(w->db, ST_PAST_SINCE);
 	uint64_t seq[LOOK_MOST];
@@ -47,7 +47,7 @@ static int judge(struct work *w, const struct offer *o, struct member *m, const 
 		return work_failed(w, "past events");
 	sql_int(st, 1, (int64_t)m->id);
 	sql_int(st, 2, t);
-	sql_int(st, 3, e->occurred);
+	sql_int(st, 3, since);
 	sql_int(st, 4, 0);
 	while ((rc = sql_step(st)) == 1)
 		if (n < LOOK_MOST)
@@ -58,7 +58,7 @@ static int judge(struct work *w, const struct offer *o, struct member *m, const 
 		struct event *past;
 		int disarms;
 
-		if (seq[i] == e->seq)
+		if (seq[i] == but)
 			continue;
 		rc = event_load(w, seq[i], &past);
 		if (rc < 0)
@@ -91,7 +91,7 @@ static int offer_again(struct work *w, const struct offer *o, struct member *m,
 			continue;
 		rc = later_ones(w, m, e, t, l);
 		if (rc == 1)
-			rc = judge(w, o, m, e, t, v, &n);
+			rc = judge(w, o, m, e->occurred, e->seq, t, v, &n);
 		if (rc < 0 || (n && chain_again(w, o, m, v, n) < 0))
 			return -1;
 	}
@@ -108,6 +108,31 @@ int hindsight(struct work *w, struct member *m, const struct event *e)
 
 		if (o->steps_n && (o->looks_back >> e->type & 1) && offer_again(w, o, m, e, &l) < 0)
 			return -1;
+	}
+	return 0;
+}
+
+int hindsight_merge(struct work *w, struct member *m)
+{
+	const struct rules *r = w->rules;
+
+	for (size_t i = 0; r && i < r->offers_n; i++) {
+		const struct offer *o = &r->offers[i];
+		const struct span back = { -o->total_after.months, -o->total_after.days - 31,
+			-o->total_after.exact };
+
+		if (!o->steps_n || !o->looks_back)
+			continue;
+		for (unsigned t = 0; t < EVENT_TYPES; t++) {
+			struct chain_verdict v[LOOK_MOST];
+			size_t n = 0;
+
+			if (!((o->arms | o->disarms) >> t & 1))
+				continue;
+			if (judge(w, o, m, zone_add(m->zone, w->now, back), 0, t, v, &n) < 0 ||
+				(n && chain_again(w, o, m, v, n) < 0))
+				return -1;
+		}
 	}
 	return 0;
 }

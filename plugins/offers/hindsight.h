@@ -12,4 +12,7 @@
 /* e: one that is being worked on, known to of_past by now. 0, or -1 with w->e. */
 int hindsight(struct work *w, struct member *m, const struct event *e);
 
+/* The same when two records have become one: each now has the other's past. */
+int hindsight_merge(struct work *w, struct member *m);
+
 #endif

@@ -6,6 +6,7 @@
  * (member.merged). A card or device of another member changes hands only by an event that says so.
  */
 #include "plugins/offers/attrs.h"
+#include "plugins/offers/hindsight.h"
 #include "plugins/offers/chain.h"
 #include "plugins/offers/leaving.h"
 #include "plugins/offers/lot.h"
@@ -170,14 +171,25 @@ struct twin { /* a chain that both have */
 	int64_t to_run, from_run, to_anchor, from_anchor;
 };
 
-/* The later of the two ends as if it had not been armed: its mark goes, and what waits of it. */
+/* The later of the two ends as if it had not been armed: its mark goes, and what waits of it. Where
+ * what armed it disarms as well, it would have ended the earlier one: the fold decides. */
 static int twin_ends(struct work *w, uint64_t member, uint64_t offer, int64_t run)
 {
-	struct sql_stmt *st = db_st(w->db, ST_RUN_WAITING);
+	struct sql_stmt *st = db_st(w->db, ST_MARK_DISARMS);
 	uint64_t msg[CHAIN_STEPS_MOST];
 	unsigned n = 0;
 	int got;
 
+	if (!st)
+		return work_failed(w, "merging members");
+	sql_int(st, 1, (int64_t)member);
+	sql_int(st, 2, (int64_t)offer);
+	sql_int(st, 3, run);
+	got = sql_step(st);
+	sql_reset(st);
+	if (got)
+		return got < 0 ? work_failed(w, "merging members") : 0;
+	st = db_st(w->db, ST_RUN_WAITING);
 	if (!st)
 		return work_failed(w, "merging members");
 	sql_int(st, 1, (int64_t)member);
@@ -375,6 +387,10 @@ int member_merge(struct work *w, struct member *to, struct member *from)
 		counters_merge(w, to, from) < 0 || tasks_merge(w, to, from) < 0 ||
 		ledger_merge(w, to, from) < 0)
 		return -1;
+	/* a row that one has refused holds for the cells of the other */
+	if (move(w, ST_MERGE_REFUSED_ROW, to, from) < 0 ||
+		move(w, ST_MERGE_REFUSED_ROW, from, to) < 0)
+		return -1;
 	for (size_t i = 0; i < sizeof moves / sizeof *moves; i++)
 		if (move(w, moves[i], to, from) < 0)
 			return -1;
@@ -386,7 +402,9 @@ int member_merge(struct work *w, struct member *to, struct member *from)
 		return -1;
 	from->into = to;
 	to->contacts_loaded = to->consent_loaded = false;
-	return chain_refold(w, to);
+	return member_withdraw_refused(w, to) < 0 || hindsight_merge(w, to) < 0
+		       ? -1
+		       : chain_refold(w, to);
 }
 
 /* ---- leaving ---- */

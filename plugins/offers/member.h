@@ -153,6 +153,10 @@ int member_consent(
  * What policy.read_only says is another matter. */
 int member_consent_locked(struct work *w, struct member *m, int row, int channel);
 int member_lock_consent(struct work *w, struct member *m, int row, int channel, bool locked);
+/* What waits for them and is not agreed to any more is withdrawn. */
+int member_withdraw_refused(struct work *w, struct member *m);
+/* The same of what waits for an address that was theirs, and by which they cannot be reached. */
+int member_withdraw_address(struct work *w, struct member *m, struct str address);
 /* Everything that waits for them is taken back; *n_r (may be NULL): how many were asked for. */
 int member_withdraw_all(struct work *w, struct member *m, unsigned *n_r);
 /* By whom: "api", "sms STOP", "email", …; channel -1: the whole row, row -1: the whole channel.

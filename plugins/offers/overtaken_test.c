@@ -4,12 +4,19 @@
 struct told {
 	double day;
 	const char *type, *rest;
+	const char *who; /* NULL: m */
 };
 
 static void tell(unsigned n, const struct told *r)
 {
-	next_id = n;
-	happens(r->day, r->type, r->rest);
+	struct buf b = BUF_INIT;
+
+	buf_printf(&b, "{\"id\":\"e%u\",\"type\":\"%s\",\"member\":{%s},\"occurred_at\":\"", n,
+		r->type, r->who ? r->who : "\"id\":\"m\"");
+	clock_put_rfc3339(&b, day_0 + (wall_t)(r->day * 1000) * (DUR_DAY / 1000));
+	buf_printf(&b, "\"%s%s}", r->rest[0] ? "," : "", r->rest);
+	put_event(buf_cstr(&b));
+	buf_free(&b);
 }
 
 /* Tells these in every order, each time to a new store; the query says the same each time. */
@@ -182,6 +189,92 @@ static void test_EV_16_likes_are_each_members_own(void **state)
 	assert_int_equal(of_number("SELECT max(value) FROM of_counter"), 1);
 }
 
+/* ---- two who turn out to be one ---- */
+
+#define RETURN_OFFER(more)                                                                 \
+	"offer = { name = \"o\"; kind = \"service\"; when = \"purchase.completed\"; " more \
+	" unless = \"purchase.completed\"; then = \"stop\";"                               \
+	" steps = ( { after = \"14 days\"; send = \"hi\"; via = \"sms\"; } ); };"
+#define CARD "\"card\":\"c\""
+
+static void test_EV_3_a_card_that_joins_late_is_the_same_buyer(void **state)
+{
+	static const struct told row[] = { { 1, "purchase.completed", "\"receipt\":\"r1\"", CARD },
+		{ 2, "registration.completed", "", "\"id\":\"m\"," CARD },
+		{ 3, "purchase.completed", "\"receipt\":\"r2\"", CARD },
+		{ 5, "purchase.completed", "\"receipt\":\"r3\"", "\"id\":\"m\"" } };
+	struct buf query = BUF_INIT;
+
+	buf_printf(&query, "SELECT count(*) + sum(due = %lld) FROM of_chain",
+		(long long)(day_0 + 19 * DUR_DAY));
+	in_every_order(RETURN_OFFER(""), ROWS(row), buf_cstr(&query), 2);
+	in_every_order(RETURN_OFFER("only_if = \"first_time('purchase.completed')\";"), ROWS(row),
+		"SELECT count(*) FROM of_chain", 0);
+	buf_free(&query);
+}
+
+/* What either has refused is refused, be it said of a row or of one channel. */
+static void test_CO_a_refusal_of_either_is_one(void **state)
+{
+	for (unsigned i = 0; i < 4; i++) {
+		struct member *to, *from;
+		int row_of = i & 1 ? MEDIA_SMS : -1;
+
+		begin("");
+		of_unit();
+		to = of_member("a");
+		from = of_member("b");
+		member_set_consent(&of.w, to, ROW_ADVERT, row_of, i & 2, STR("t"), STR_NONE, true);
+		member_set_consent(&of.w, from, ROW_ADVERT, row_of < 0 ? MEDIA_SMS : -1, !(i & 2),
+			STR("t"), STR_NONE, true);
+		assert_int_equal(member_merge(&of.w, to, from), 0);
+		assert_int_equal(
+			member_agrees(&of.w, to, ROW_ADVERT, CLASS_MARKETING, MEDIA_SMS), 0);
+		if (i < 3)
+			end(state);
+	}
+}
+
+#define THANKS                                                                               \
+	"offer = { name = \"o\"; kind = \"service\"; when = \"card.activated\"; actions = (" \
+	" { do = \"send\"; template = \"hi\"; via = \"sms\"; } ); };"
+
+static int64_t withdrawn(void)
+{
+	return of_number("SELECT count(*) FROM of_deed WHERE kind = 2");
+}
+
+static void test_CO_1_what_waits_is_withdrawn_when_two_are_one(void **state)
+{
+	struct member *to, *from;
+
+	begin(THANKS);
+	reachable();
+	happens(0, "card.activated", "");
+	expect_sent(1, "Hi.");
+	of_unit();
+	to = of_member("m");
+	from = of_member("b");
+	member_set_consent(&of.w, from, ROW_SYSTEM, -1, false, STR("t"), STR_NONE, true);
+	assert_int_equal(member_merge(&of.w, to, from), 0);
+	assert_int_equal(withdrawn(), 1);
+}
+
+/* A number that is not theirs any more gets nothing that waits, held by quiet hours or not. */
+static void test_what_waits_for_an_unlinked_address_is_withdrawn(void **state)
+{
+	begin(THANKS);
+	reachable();
+	happens(0, "card.activated", "");
+	expect_sent(1, "Hi.");
+	happens(0.1, "contact.linked", "\"data\":{\"kind\":\"email\",\"value\":\"a@b.lv\"}");
+	happens(0.2, "contact.unlinked", "\"data\":{\"kind\":\"email\",\"value\":\"a@b.lv\"}");
+	assert_int_equal(withdrawn(), 0);
+	happens(0.3, "contact.unlinked",
+		"\"data\":{\"kind\":\"phone\",\"value\":\"+46700000001\"}");
+	assert_int_equal(withdrawn(), 1);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_teardown(f, end)
@@ -192,6 +285,10 @@ int main(void)
 		T(test_EV_3_a_status_is_the_latest),
 		T(test_FC_3_counters_follow_what_is_undone_in_any_order),
 		T(test_EV_16_likes_are_each_members_own),
+		T(test_EV_3_a_card_that_joins_late_is_the_same_buyer),
+		T(test_CO_a_refusal_of_either_is_one),
+		T(test_CO_1_what_waits_is_withdrawn_when_two_are_one),
+		T(test_what_waits_for_an_unlinked_address_is_withdrawn),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
