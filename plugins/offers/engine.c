@@ -402,7 +402,7 @@ int engine_event(struct work *w, struct event *e, struct reply *r)
 	const char *why = "";
 	int rc;
 
-	r->till = event_kinds[e->type].flags & EV_TILL;
+	r->till = rules_till(w->rules, e->type);
 	w->about = event_kinds[e->type].word;
 	for (unsigned i = 0; w->odd && i < e->odd_n; i++)
 		w->odd(w, e->odd[i]);

@@ -353,12 +353,14 @@ void intake_run(struct plugin_request *r, struct str body)
 	dur_t budget = rules->conf->intake.reply_budget;
 	struct event *e = NULL;
 	struct taking *t;
-	bool read = false;
+	bool read = false, till = false;
 
 	if (over_rate(o, rules->conf->intake.rate))
 		plugin_problem(r, 429, NULL, "More events a second than intake.rate.", NULL);
 	else
 		read = read_body(r, rules, body, &e);
+	if (read)
+		till = rules_till(rules, e->type);
 	plugin_leave(r->host, entered);
 	if (!read) {
 		plugin_request_release(&r);
@@ -368,7 +370,7 @@ void intake_run(struct plugin_request *r, struct str body)
 	t->o = o;
 	t->req = r;
 	t->e = e;
-	t->till = event_kinds[e->type].flags & EV_TILL;
+	t->till = till;
 	t->again.fire = look_again;
 	t->u.call.refusable = true;
 	t->u.call.what = "keep";

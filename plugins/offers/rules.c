@@ -79,6 +79,11 @@ void rules_unref(struct rules **rp)
 
 /* ---- looking up ---- */
 
+bool rules_till(const struct rules *r, enum event_type t)
+{
+	return event_kinds[t].flags & EV_TILL || r->prints >> t & 1;
+}
+
 const struct offer *rules_offer(const struct rules *r, struct str name)
 {
 	for (size_t i = 0; i < r->offers_n; i++)

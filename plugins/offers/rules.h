@@ -346,6 +346,7 @@ struct rules {
 	/* for each event type: offers that it concerns (arms, disarms, acts), by priority */
 	struct offer **by_event[EVENT_TYPES];
 	size_t by_event_n[EVENT_TYPES];
+	uint64_t prints; /* events that are no till's by themselves, and some offer has lines for */
 	struct counter *counters;
 	size_t counters_n;
 	struct audience *audiences;
@@ -392,6 +393,9 @@ int rules_number(struct rules *r, struct db *db, struct err *e);
 struct rules *rules_ref(struct rules *r);
 void rules_unref(struct rules **rp);
 /* NULL: none of that name. */
+/* Is that event answered with lines? Those of the till are; friend.purchased is where an offer has
+ * some for the friend, who stands there. */
+bool rules_till(const struct rules *r, enum event_type t);
 const struct offer *rules_offer(const struct rules *r, struct str name);
 const struct offer *rules_offer_number(const struct rules *r, uint32_t number);
 struct counter *rules_counter(const struct rules *r, struct str name);

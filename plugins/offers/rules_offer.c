@@ -117,9 +117,9 @@ static void check_reply(struct rules *r, struct offer *o, const struct action *a
 {
 	const struct action_conf *c = a->conf;
 
-	(void)r;
 	for (size_t i = 0; i < n; i++) {
 		if (t[i] == EVENT_FRIEND_PURCHASED) {
+			r->prints |= UINT64_C(1) << t[i];
 			if (c->addressee != 1)
 				conf_fault_at(f, &c->at, "addressee",
 					"the paper belongs to the friend: addressee = \"buyer\" "

@@ -306,10 +306,16 @@ static void test_8_4_edited_steps_keep_to_the_zone(void **state)
 {
 	begin_chain(CHAIN("", TWO));
 	adopt(CHAIN("", STEP("3 days", "hi2")));
-	happens(1, "member.updated", "\"data\":{\"zone\":\"Asia/Tokyo\"}");
-	to_day(14);
+	/* five in the morning there, and an hour earlier on the clock of the world from 8 March on
+	 */
+	happens(1, "member.updated", "\"data\":{\"member\":{\"zone\":\"America/New_York\"}}");
+	to_day(13.958);
+	expect_sent(0, NULL);
+	to_day(13.959);
 	expect_sent(1, "Hi.");
-	to_day(28);
+	to_day(27.958);
+	expect_sent(1, NULL);
+	to_day(27.959);
 	expect_sent(2, "Hi again.");
 }
 
