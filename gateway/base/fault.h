@@ -2,6 +2,7 @@
  * FAULT=fsync:3 in the environment makes the third call of fault_hit("fsync") true, once;
  * FAULT=fsync:3+ from the third on. FAULT=stall-WHAT:3 lets the third call of a plugin that says so
  * of itself (plugin_call.what) stand still for five seconds, on the store's writer.
+ * FAULT=kill-write:3 is a kill -9 before the third write to the database or its log.
  * Costs one load of a flag when unset. Thread-safe.
  */
 #ifndef POSTERN_BASE_FAULT_H

@@ -9,6 +9,7 @@
 #include "gateway/base/mem.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <fcntl.h>
 #include <sqlite3.h>
 #include <stdatomic.h>
@@ -73,6 +74,8 @@ static int shim_write(sqlite3_file *f, const void *p, int n, sqlite3_int64 at)
 {
 	if (shim(f)->ours && fault_hit("write"))
 		return SQLITE_FULL;
+	if (shim(f)->ours && fault_hit("kill-write"))
+		raise(SIGKILL);
 	return shim(f)->real->pMethods->xWrite(shim(f)->real, p, n, at);
 }
 static int shim_truncate(sqlite3_file *f, sqlite3_int64 n)

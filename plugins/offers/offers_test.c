@@ -255,6 +255,75 @@ static void test_8_4_timers_fire_once_when_the_clock_jumps(void **state)
 	assert_int_equal(metric("postern_offers_steps_total") - before, N);
 }
 
+/* Two offers and three lines, all of one word: what an event is answered is of one configuration,
+ * whatever is reloaded meanwhile, and no event is lost. One that cannot be loaded changes nothing.
+ */
+static void test_CF_3_CF_4_reloads_under_load(void **state)
+{
+	enum { ROUNDS = 12, EACH = 25 };
+	static const char *const words[] = { "Alpha", "Beta" };
+	unsigned of_word[2] = { 0 };
+	int64_t before;
+	char text[700];
+
+	start();
+	before = metric("postern_offers_events_total");
+	for (unsigned round = 0; round < ROUNDS; round++) {
+		int fd[EACH];
+
+		for (unsigned i = 0; i < EACH; i++) {
+			snprintf(text, sizeof text,
+				"{\"id\":\"r%u-%u\",\"type\":\"balance.requested\",\"member\":\"m%"
+				"u\"}",
+				round, i, i);
+			fd[i] = ask_begin(text);
+			if (i != EACH / 2)
+				continue;
+			snprintf(text, sizeof text,
+				"policy = { default_clock = \"UTC\"; }; intake = { reply_budget = "
+				"\"5 s\"; }; offers = ("
+				" { name = \"a\"; when = \"balance.requested\"; actions = ("
+				" { do = \"receipt\"; text = \"%1$s.\"; },"
+				" { do = \"cashier\"; text = \"%1$s.\"; } ); },"
+				" { name = \"b\"; when = \"balance.requested\"; actions = ("
+				" { do = \"receipt\"; text = \"%1$s.\"; } ); } );",
+				words[round % 2]);
+			api_rules(text);
+			fx_reload(CONF);
+		}
+		for (unsigned i = 0; i < EACH; i++) {
+			unsigned found = 0;
+
+			assert_int_equal(answer_of(fd[i]), 200);
+			for (unsigned k = 0; k < 2; k++) {
+				snprintf(text, sizeof text,
+					"\"receipt\":[\"%1$s.\",\"%1$s.\"],\"cashier\":[\"%1$s.\"]",
+					words[k]);
+				if (says(text))
+					of_word[k] += 1, found++;
+			}
+			if (!found && (round > 0 || !says("\"receipt\":[],\"cashier\":[]")))
+				fail_msg("%u-%u: %s", round, i, got);
+		}
+	}
+	assert_true(of_word[0] >= EACH && of_word[1] >= EACH);
+	assert_int_equal(metric("postern_offers_events_total") - before, ROUNDS * EACH);
+	/* CF-3 */
+	for (unsigned i = 0; i < 2; i++) {
+		struct conf_faults f = { 0 };
+
+		api_rules(i ? "offers = ( { name = \"a\"; when = \"balance.request\"; } );"
+			    : "offers = (");
+		assert_null(settings_load_text(str_of(fx.conf), fx.files, &f));
+		assert_true(f.errors > 0);
+		conf_faults_free(&f);
+		snprintf(text, sizeof text,
+			"{\"id\":\"last%u\",\"type\":\"balance.requested\",\"member\":\"m\"}", i);
+		assert_int_equal(ask(text), 200);
+		assert_true(says("\"receipt\":[\"Beta.\",\"Beta.\"]"));
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -262,6 +331,7 @@ int main(void)
 		T(test_AC_1_a_till_hears_its_lines),
 		T(test_EV_1_many_at_once_are_one),
 		T(test_AC_4_AC_5_a_stalled_plugin_does_not_hold_the_till),
+		T(test_CF_3_CF_4_reloads_under_load),
 		T(test_a_chain_fires_and_a_purchase_stops_it),
 		T(test_a_step_that_fails_stops_no_other),
 		T(test_points_that_fail_stop_no_chain),

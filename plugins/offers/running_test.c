@@ -379,6 +379,38 @@ static void test_8_4_finish_running_can_still_be_disarmed(void **state)
 	assert_int_equal(of_number("SELECT count(*) FROM of_chain"), 0);
 }
 
+#define VISITS(name, more)                                                                         \
+	TEMPLATES "counters = { " name " = { of = \"purchase.completed\"; per = \"member\"; " more \
+		  " }; }; offer = { name = \"o\"; kind = \"service\"; when = "                     \
+		  "\"purchase.completed\"; "                                                       \
+		  "actions = ( { do = \"cashier\"; text = \"yes\"; only_if = \"counter('" name     \
+		  "') == 4\"; } ); };"
+
+/* What was counted outlives a reload, also under another name; not one that does not say whose. */
+static void test_FC_6_counters_outlive_reloads(void **state)
+{
+	struct conf_faults f = { 0 };
+	struct err e = { 0 };
+	struct rules *renamed;
+
+	begin(&VISITS("visits", "")[strlen(TEMPLATES)]);
+	for (unsigned i = 0; i < 2; i++)
+		happens(0, "purchase.completed", "");
+	adopt(VISITS("visits", "only_if = \"event.total is missing or event.total > 0\";"));
+	happens(0, "purchase.completed", "");
+	assert_int_equal(counters(), 3);
+	renamed = rules_load_text("t", STR(VISITS("calls", "")), MEDIA_ANY, &f);
+	assert_non_null(renamed);
+	assert_int_equal(rules_number(renamed, &of.db, &e), -1);
+	assert_non_null(strstr(e.text, "was = \"visits\""));
+	rules_unref(&renamed);
+	conf_faults_free(&f);
+	adopt(VISITS("calls", "was = \"visits\";"));
+	happens(0, "purchase.completed", "");
+	assert_non_null(strstr(answer.p, "\"cashier\":[\"yes\"]"));
+	assert_int_equal(counters(), 4);
+}
+
 /* ---- clocks that jump ---- */
 static void test_8_4_a_clock_set_back_fires_nothing_twice(void **state)
 {
@@ -518,6 +550,7 @@ int main(void)
 		T(test_8_4_an_offer_that_ends_is_over),
 		T(test_8_4_finish_running),
 		T(test_8_4_finish_running_can_still_be_disarmed),
+		T(test_FC_6_counters_outlive_reloads),
 		T(test_8_4_a_clock_set_back_fires_nothing_twice),
 		T(test_8_4_after_a_pause_the_oldest_fire_first),
 		T(test_8_4_templates_at_arm),
