@@ -1,5 +1,6 @@
 /* What an event itself says of its member: addresses, devices, cards, statuses, attributes, state,
  * agreement, leaving. See member.h. Offers are looked at after this. */
+#include "plugins/offers/chain.h"
 #include "plugins/offers/member_input.h"
 #include "plugins/offers/overtaken.h"
 
@@ -249,6 +250,31 @@ static int take_merged(struct work *w, struct member *m, const struct event *e)
 	return member_merge(w, stays, m);
 }
 
+/* What the event says of its member beside the names, and again what was said of that since. */
+static int take_more(struct work *w, struct member *m, const struct event *e, json_t *fields)
+{
+	uint64_t seq[LATER_MOST];
+	int n;
+
+	if (member_take_fields(w, m, fields) < 0)
+		return -1;
+	n = later_events(w, m, e, EVENT_MEMBER_UPDATED, seq);
+	for (int i = 0; i < n; i++) {
+		struct event *later;
+		int rc = event_load(w, seq[i], &later);
+
+		if (rc < 0)
+			return -1;
+		if (rc == 0)
+			continue;
+		rc = member_take_fields(w, member_now(m), event_part(later, ATTR_member));
+		event_drop(&later);
+		if (rc < 0)
+			return -1;
+	}
+	return n < 0 ? -1 : 0;
+}
+
 int member_take_event(struct work *w, struct member *m, const struct event *e)
 {
 	/* whatever it is about, it may say more of its member beside the names */
@@ -256,7 +282,7 @@ int member_take_event(struct work *w, struct member *m, const struct event *e)
 	int overtaken;
 
 	if (fields && e->type != EVENT_MEMBER_LEFT && e->type != EVENT_MEMBER_MERGED &&
-		member_take_fields(w, m, fields) < 0)
+		take_more(w, m, e, fields) < 0)
 		return -1;
 	overtaken = event_overtaken(w, m, e);
 	if (overtaken)

@@ -11,8 +11,7 @@ static struct str text(const struct event *e, enum event_attr a)
 
 /* ---- events of the past that happened later ---- */
 
-/* Their numbers; how many, or -1. */
-static int later_ones(struct work *w, const struct member *m, const struct event *e,
+int later_events(struct work *w, const struct member *m, const struct event *e,
 	enum event_type type, uint64_t seq[LATER_MOST])
 {
 	struct sql_stmt *st = db_st(w->db, ST_PAST_SINCE);
@@ -34,7 +33,7 @@ int later_event(struct work *w, const struct member *m, const struct event *e, e
 	bool (*same)(const struct event *e, const struct event *later))
 {
 	uint64_t seq[LATER_MOST];
-	int n = later_ones(w, m, e, type, seq), found = n < 0 ? -1 : 0;
+	int n = later_events(w, m, e, type, seq), found = n < 0 ? -1 : 0;
 
 	for (int i = 0; i < n && found == 0; i++) {
 		struct event *later;
@@ -183,7 +182,7 @@ int consent_since(struct work *w, const struct member *m, const struct event *e,
 	if (rc < 0)
 		return work_failed(w, "what was said of subscriptions");
 	/* an event that changed nothing when it came left no line there */
-	events = later_ones(w, m, e, EVENT_CONSENT_CHANGED, seq);
+	events = later_events(w, m, e, EVENT_CONSENT_CHANGED, seq);
 	for (int i = 0; i < events; i++) {
 		struct event *later;
 

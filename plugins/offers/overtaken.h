@@ -9,6 +9,10 @@
 #include "plugins/offers/member.h"
 
 enum { LATER_MOST = 100 };
+/* The events of that type of this member that happened after this one, oldest first: their numbers.
+ * How many, or -1 with w->e. */
+int later_events(struct work *w, const struct member *m, const struct event *e,
+	enum event_type type, uint64_t seq[LATER_MOST]);
 /* Is there an event of that type of this member that happened after this one and is about the same
  * thing? 1 yes, 0 no, -1 with w->e. */
 int later_event(struct work *w, const struct member *m, const struct event *e, enum event_type type,

@@ -148,6 +148,19 @@ static void test_EV_3_a_status_is_the_latest(void **state)
 		"SELECT count(*) FROM of_member WHERE statuses LIKE '%iron%'", 1);
 }
 
+static void test_EV_3_what_a_member_is_said_to_be_is_the_latest(void **state)
+{
+	static const struct told row[] = {
+		{ 1, "member.updated",
+			"\"data\":{\"member\":{\"first_name\":\"A\",\"last_name\":\"X\"}}" },
+		{ 2, "member.updated", "\"data\":{\"member\":{\"first_name\":\"B\"}}" },
+		{ 3, "member.updated", "\"data\":{\"member\":{\"last_name\":\"Y\"}}" },
+	};
+
+	in_every_order("", ROWS(row),
+		"SELECT count(*) FROM of_member WHERE first_name = 'B' AND last_name = 'Y'", 1);
+}
+
 #define LIKE "\"data\":{\"provider\":\"vk\",\"kind\":\"like\",\"object\":\"o\"}"
 #define COUNTERS                                                                           \
 	"counters = { likes = { of = \"social.activity\"; per = \"member\"; };"            \
@@ -283,6 +296,7 @@ int main(void)
 		T(test_CO_1_a_late_grant_does_not_undo_a_stop),
 		T(test_EV_3_addresses_follow_the_time_of_what_happened),
 		T(test_EV_3_a_status_is_the_latest),
+		T(test_EV_3_what_a_member_is_said_to_be_is_the_latest),
 		T(test_FC_3_counters_follow_what_is_undone_in_any_order),
 		T(test_EV_16_likes_are_each_members_own),
 		T(test_EV_3_a_card_that_joins_late_is_the_same_buyer),
