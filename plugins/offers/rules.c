@@ -13,6 +13,33 @@
 static const char *const globs[] = { "policy[.]conf", "offers.d/*.conf", "tasks.d/*.conf",
 	"templates.d/*.conf", "mailings.d/*.conf", "content.d/*.conf", NULL };
 
+/* Does a fault say that a name leads nowhere? With a file unread it may be defined in there. */
+static bool leads_nowhere(const char *text)
+{
+	static const char *const says[] = { "there is no ", "is not known here", "unknown name \"",
+		"unknown currency \"", "members.statuses" };
+
+	for (size_t i = 0; i < sizeof says / sizeof *says; i++)
+		if (strstr(text, says[i]))
+			return true;
+	return false;
+}
+
+/* All that is wrong with what could be read, in the same run. */
+static void make_of_a_part(struct rules *r, const char *dir, struct conf_faults *f)
+{
+	struct conf_faults all = { .incomplete = true };
+
+	rules_make(r, dir, &all);
+	for (size_t i = 0; i < all.n; i++) {
+		const struct conf_fault *v = &all.v[i];
+
+		if (!v->warning && !leads_nowhere(v->text))
+			conf_fault(f, all.files[v->file], v->line, "%s", v->text);
+	}
+	conf_faults_free(&all);
+}
+
 static struct rules *rules_finish(struct arena *a, void *conf, const char *dir, unsigned media,
 	struct conf_faults *f, size_t before)
 {
@@ -23,7 +50,9 @@ static struct rules *rules_finish(struct arena *a, void *conf, const char *dir, 
 	r->conf = conf;
 	r->media = media;
 	r->refs = 1;
-	if (!f->incomplete)
+	if (f->incomplete)
+		make_of_a_part(r, dir, f);
+	else
 		rules_make(r, dir, f);
 	if (f->errors > before || f->incomplete) {
 		arena_free(&a);
