@@ -55,7 +55,7 @@ static struct pins *pins_of(struct work *w)
 }
 
 /* ---- noting ---- */
-static int note_steps(struct db *db, const struct offer *o)
+static int note_steps(struct db *db, const struct offer *o, int64_t at)
 {
 	struct sql_stmt *st = db_st(db, ST_STEPS_ADD);
 	struct buf b = BUF_INIT;
@@ -66,7 +66,8 @@ static int note_steps(struct db *db, const struct offer *o)
 	offer_write(&b, o->conf);
 	sql_int(st, 1, o->number);
 	sql_int(st, 2, (int64_t)o->version);
-	sql_blob(st, 3, buf_view(&b));
+	sql_int(st, 3, at);
+	sql_blob(st, 4, buf_view(&b));
 	rc = sql_run(st);
 	buf_free(&b);
 	return rc;
@@ -109,13 +110,20 @@ static uint64_t pin_of(const struct offer *o)
 
 int pins_note(struct rules *r, struct db *db, struct err *e)
 {
+	struct sql_stmt *st = db_st(db, ST_STEPS_LAST);
+	int64_t at;
+
 	pins_close(&db->pins);
+	if (!st || sql_step(st) != 1)
+		return sql_err(db->sql, e, "what steps said");
+	at = sql_col(st, 0);
+	sql_reset(st);
 	for (size_t i = 0; i < r->offers_n; i++) {
 		struct offer *o = &r->offers[i];
 
 		if (!o->steps_n)
 			continue;
-		if (note_steps(db, o) < 0)
+		if (note_steps(db, o, ++at) < 0)
 			return sql_err(db->sql, e, "keeping what steps say");
 		if (r->conf->policy.template_version == 0)
 			continue;
