@@ -181,6 +181,15 @@ static void block_row(struct import *im, struct import_row *r, uint64_t line, co
 		row_good(im, r, line);
 }
 
+/* A record without any name would be made anew by each import, and never be found. */
+static bool names_somebody(const struct member_input *in, struct json_faults *f)
+{
+	if (in->ext.n || in->aliases_n || in->contacts_n)
+		return true;
+	json_fault(f, "", "names nobody: an id, card, device, phone or email");
+	return false;
+}
+
 static void json_row(struct import *im, uint64_t line, struct str text)
 {
 	struct json_faults f = { 0 };
@@ -190,7 +199,8 @@ static void json_row(struct import *im, uint64_t line, struct str text)
 	if (!v) {
 		refuse(im, line, &f);
 	} else if (im->conf.what == IMPORT_MEMBERS) {
-		if (member_input_read(v, &im->how, im->slice->arena, &r->member, &f))
+		if (member_input_read(v, &im->how, im->slice->arena, &r->member, &f) &&
+			names_somebody(&r->member, &f))
 			row_good(im, r, line);
 		else
 			refuse(im, line, &f);
@@ -226,6 +236,11 @@ static bool header_read(struct import *im)
 	im->names = arena_alloc(im->header, (c->n + 1) * sizeof *im->names);
 	for (size_t i = 0; i < c->n; i++) {
 		im->names[i] = arena_str(im->header, str_trim(c->fields[i]));
+		for (size_t k = 0; k < i; k++)
+			if (str_ieq(im->names[i], im->names[k]))
+				json_fault(&im->refused, "", "line 1: column \"%.*s\" comes twice",
+					(int)(im->names[i].n < 60 ? im->names[i].n : 60),
+					im->names[i].p);
 		if (im->conf.what == IMPORT_MEMBERS) {
 			member_column_find(
 				im->names[i], &im->how, im->header, &im->columns[i], &im->refused);
@@ -240,10 +255,6 @@ static bool header_read(struct import *im)
 				"line 1: there is no column \"%.*s\" (address, media, row, reason, "
 				"proof)",
 				(int)(im->names[i].n < 60 ? im->names[i].n : 60), im->names[i].p);
-		for (size_t k = 0; k < i; k++)
-			if (str_eq(im->names[i], im->names[k]))
-				json_fault(&im->refused, "", "line 1: column \"%.*s\" comes twice",
-					STR_ARG(im->names[i]));
 	}
 	return im->refused.n == 0;
 }

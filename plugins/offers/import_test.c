@@ -118,6 +118,24 @@ static void test_unknown_column_refuses_the_whole(void **state)
 		"line 1: there is no column \"cty\"; is \"city\" meant?");
 	assert_int_equal(mf_number("SELECT count(*) FROM of_member"), 0);
 	import_free(&im);
+	im = begin(IMPORT_CSV, IMPORT_MEMBERS);
+	assert_false(run(im, STR("id,city,Id\n1,a,2\n"), 5));
+	assert_int_equal(import_refused(im)->n, 1);
+	assert_string_equal(import_refused(im)->v[0].text, "line 1: column \"Id\" comes twice");
+	import_free(&im);
+}
+
+/* As in CSV: whoever has no name would be made anew each time. */
+static void test_nobody_is_refused(void **state)
+{
+	struct import *im = begin(IMPORT_LINES, IMPORT_MEMBERS);
+
+	assert_true(run(im, STR("{\"first_name\":\"A\"}\n{\"card\":\"7\"}\n"), 7));
+	is_report(im,
+		"{\"rows\":2,\"created\":1,\"changed\":0,\"refused\":1,\"faults\":[{\"line\":1,"
+		"\"field\":\"\",\"text\":\"names nobody: an id, card, device, phone or "
+		"email\"}]}");
+	import_free(&im);
 }
 
 static void test_lines_and_arrays(void **state)
@@ -267,6 +285,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(test_csv_of_members),
 		T(test_unknown_column_refuses_the_whole),
+		T(test_nobody_is_refused),
 		T(test_lines_and_arrays),
 		T(test_the_same_again_changes),
 		T(test_CO_5_opt_out_list),
