@@ -15,7 +15,8 @@ static const char version_1[] =
 	"CREATE TABLE meta(name TEXT PRIMARY KEY, value) WITHOUT ROWID;"
 	"CREATE TABLE name(kind INTEGER NOT NULL, number INTEGER NOT NULL, name TEXT NOT NULL,"
 	" PRIMARY KEY(kind, number), UNIQUE(kind, name)) WITHOUT ROWID;"
-	/* what was accepted, never changed (but by replace_sm); data is the packed message; due: 0
+	/* what was accepted, never changed (but by replace_sm, and erase.c, which leaves an empty
+	 * dst where there was one); data is the packed message; due: 0
 	 * when it is `accepted`; sms: eight octets, src_ton first */
 	"CREATE TABLE msg(id INTEGER PRIMARY KEY, submitter INTEGER NOT NULL,"
 	" channel INTEGER NOT NULL, media INTEGER NOT NULL, prio INTEGER NOT NULL,"

@@ -189,7 +189,8 @@ int contact_mark_invalid(struct work *w, enum contact_kind kind, struct str valu
 /* Everything of `from` becomes `to`'s: contacts, aliases, chains (the earlier anchor stays),
  * counters, past, lots. */
 int member_merge(struct work *w, struct member *to, struct member *from);
-/* Personal data erased, timers and queued messages removed; the id and what was sent stay. */
+/* Personal data erased, timers and queued messages removed, what was said of and to them emptied
+ * (much of it later, see leaving.h); the id stays, and that something was sent. */
 int member_erase(struct work *w, struct member *m, struct str cause);
 /* Value of a slot of members.def or a declared attribute. Loads what it needs. */
 struct value member_value(struct work *w, struct member *m, unsigned slot);

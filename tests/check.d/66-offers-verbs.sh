@@ -179,6 +179,11 @@ fails() { grep -c 'platform does not take commands' gw.log; }
 waiting() { sqlite3 -readonly state/postern.db "SELECT count(*) FROM of_deed WHERE kind = 3 AND attempts >= $1"; }
 tried_twice() { [ "$(waiting 2)" = 3 ]; }
 await $((20 * slow)) tried_twice || fail "commands are not tried again"
+api POST /v1/events '{"id":"f4","type":"form.completed","member":"m4"}'
+[ "$(waiting 0)" = 4 ] && ok "a fourth waits" || fail "$(waiting 0) wait"
+expect "its member leaves" 200 '.state == "left"' DELETE /v1/members/m4
+of_three() { [ "$(waiting 0)" = 3 ]; }
+await $((20 * slow)) of_three && ok "and the platform is not told of them any more" || fail "$(waiting 0) wait"
 [ "$(fails)" = 1 ] && ok "a platform that is away costs one line" || fail "$(fails) lines: $(grep platform gw.log)"
 sim webhook --listen "127.0.0.1:$platform" --secret secret --fail-first 1 >webhook.log
 all_told() { [ "$(waiting 0)" = 0 ]; }
