@@ -388,7 +388,7 @@ static void read_who(struct reading *r, json_t *v)
 			continue;
 		if (k == ALIAS_KINDS)
 			json_object_set(r->member, name, it);
-		else if (!text_of(r, it, ID_MOST * 2, &s, &why))
+		else if (!text_of(r, it, k == ALIAS_EMAIL ? ID_MOST * 2 : ID_MOST, &s, &why))
 			fault_at(r, "/member", name, why);
 		else if (s.n && !name_of(r, (enum alias_kind)k, s, &r->e->who[k], &err))
 			fault_at(r, "/member", name, err.text);

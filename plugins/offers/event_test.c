@@ -201,6 +201,27 @@ static void test_EV_13_aliases_name_the_kind(void **state)
 	event_drop(&e);
 }
 
+/* A name that POST /v1/members would refuse makes no member here either. */
+static void test_names_are_as_long_as_the_members_own(void **state)
+{
+	static const char *const kind[] = { "id", "card", "device", "guest" };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof kind / sizeof kind[0]; i++)
+		for (int n = 128; n <= 129; n++) {
+			struct buf b = BUF_INIT;
+			struct event *e;
+
+			buf_printf(&b,
+				"{\"id\":\"a\",\"type\":\"card.assigned\",\"occurred_at\":"
+				"\"2026-03-01T10:00:00Z\",\"member\":{\"%s\":\"%0*d\"}}",
+				kind[i], n, 1);
+			assert_int_equal(read_text(buf_cstr(&b), &e, NULL) == EVENT_OK, n == 128);
+			event_drop(&e);
+			buf_free(&b);
+		}
+}
+
 /* What is proposed would not be refused in its turn. */
 static void test_a_hint_can_be_followed(void **state)
 {
@@ -381,6 +402,7 @@ int main(void)
 		cmocka_unit_test(test_EV_2_equal_facts_have_equal_digests_others_not),
 		cmocka_unit_test(test_the_two_clocks),
 		cmocka_unit_test(test_EV_13_aliases_name_the_kind),
+		cmocka_unit_test(test_names_are_as_long_as_the_members_own),
 		cmocka_unit_test(test_a_hint_can_be_followed),
 		cmocka_unit_test(test_faults_name_the_field),
 		cmocka_unit_test(test_names_of_several_types_are_those_of_all),

@@ -22,6 +22,22 @@ static int fail_name(const struct templates *all, struct str name, struct err *e
 		near ? "; did you mean \"" : "", near ? near : "", near ? "\"?" : "");
 }
 
+/* Neither the language nor the channel that was asked for: which there are. */
+static int fail_nothing(const struct template *t, const struct render_request *q, struct err *e)
+{
+	struct buf b = BUF_INIT;
+
+	for (size_t i = 0; i < t->n; i++)
+		for (unsigned m = 0; m < MEDIA_COUNT; m++)
+			if (t->v[i].has & MEDIA_BIT(m))
+				buf_printf(&b, "%s%s %s", b.n ? ", " : "",
+					media_word((enum media)m), t->v[i].language);
+	err_set(e, ERR_INPUT, "\"%.*s\" says nothing of that; there is %s", STR_ARG(q->name),
+		buf_cstr(&b));
+	buf_free(&b);
+	return -1;
+}
+
 static int read_values(struct sample *s, const struct render_request *q, struct err *e)
 {
 	for (size_t i = 0; i < q->values_n; i++) {
@@ -139,6 +155,8 @@ int offers_render(
 				(!q->language.n || str_ieq(q->language, str_of(t->v[i].language))))
 				put_one(t, &t->v[i], (enum media)m, &reader, &r, out);
 		}
+	if (rc == 0 && !out->n)
+		rc = fail_nothing(t, q, e);
 	rendering_free(&r);
 	arena_free(&a);
 	return rc;

@@ -123,6 +123,10 @@ static void test_render_example(void **state)
 	q.language = STR("lv");
 	assert_int_equal(offers_render(x.all, &q, &out, &e), 0);
 	assert_string_equal(buf_cstr(&out), "sms lv: not sent: missing $Amount\n");
+	buf_reset(&out);
+	q.language = STR("zz");
+	assert_int_equal(offers_render(x.all, &q, &out, &e), -1);
+	assert_non_null(strstr(e.text, "says nothing of that; there is sms en, "));
 	q.name = STR("bonus-expire");
 	assert_int_equal(offers_render(x.all, &q, &out, &e), -1);
 	assert_non_null(strstr(e.text, "did you mean \"bonus-expires\"?"));
