@@ -326,6 +326,7 @@ static void test_EV_1_EV_2_the_same_once_another_never(void **state)
 				    "{\"id\":\"m\"},\"receipt\":\"r\",\"data\":{\"discount\":8,"
 				    "\"currency\":\"EUR\"}}";
 	struct buf kept = BUF_INIT;
+	int64_t changes;
 
 	begin("offer = { name = \"d\"; kind = \"service\"; when = \"discount.calculated\"; actions "
 	      "= ("
@@ -341,10 +342,12 @@ static void test_EV_1_EV_2_the_same_once_another_never(void **state)
 		assert_int_equal(put_event(first), AGAIN);
 		assert_true(str_eq(buf_view(&answer), buf_view(&kept))); /* AC-5 */
 	}
+	changes = of_number("SELECT total_changes()");
 	assert_int_equal(put_event("{\"id\":\"x\",\"type\":\"discount.calculated\",\"member\":"
 				   "{\"id\":\"m\"},\"receipt\":\"r\",\"data\":{\"discount\":9,"
 				   "\"currency\":\"EUR\"}}"),
 		CONFLICT);
+	assert_int_equal(of_number("SELECT total_changes()"), changes); /* nothing at all */
 	assert_int_equal(of_number("SELECT count(*) FROM of_event"), 1);
 	assert_int_equal(of_number("SELECT count(*) FROM of_past"), 1);
 	buf_free(&kept);
