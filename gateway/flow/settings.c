@@ -194,7 +194,8 @@ const struct conf_item http_rows[] = { CONF_WHERE(struct http_conf, at),
 	CONF_GROUP_GIVEN(struct http_conf, tls, tls.given, server_tls_rows, "HTTPS."),
 	CONF_SIZE(struct http_conf, body_most, "1KiB", NULL, "64MiB", "Largest request body."),
 	CONF_INT(struct http_conf, connections, 1, 100000, 1000, "Connections at a time."),
-	CONF_INT(struct http_conf, threads, 1, 64, 2, "Threads that read requests."),
+	CONF_INT(struct http_conf, threads, 1, 64, 2,
+		"Threads that read requests; never fewer than one for 120 connections."),
 	CONF_LIST(struct http_conf, tokens, tokens_n, token_rows, "Who may call."), CONF_END };
 
 /* ---- routes ---- */

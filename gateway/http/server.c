@@ -26,6 +26,10 @@ enum {
 	CONNECTIONS = 1000,
 	PER_ADDRESS = 100,
 	THREADS = 2,
+	/* libmicrohttpd 0.9.75 takes 128 events from the kernel at a time, and when there were just
+	 * as many it sleeps upon them until another comes: for ever, where each of 128 clients
+	 * waits for its answer. A thread that has fewer connections never gets so many. */
+	THREAD_MOST = 120,
 	IDLE_SECONDS = 60,
 	READ_AHEAD = 32 * 1024, /* of a body, per connection */
 	/* Of a body nobody wants, read and forgotten: closing with bytes unread makes the kernel
@@ -589,6 +593,8 @@ static void limits_fill(struct http_limits *l)
 	l->connections = l->connections ? l->connections : CONNECTIONS;
 	l->per_address = l->per_address ? l->per_address : PER_ADDRESS;
 	l->threads = l->threads ? l->threads : THREADS;
+	if (l->threads < (l->connections + THREAD_MOST - 1) / THREAD_MOST)
+		l->threads = (l->connections + THREAD_MOST - 1) / THREAD_MOST;
 	l->idle = l->idle ? l->idle : IDLE_SECONDS * DUR_S;
 }
 

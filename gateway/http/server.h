@@ -48,7 +48,7 @@ struct http_limits {          /* 0 in any: the default */
 	size_t body_most;     /* 1 MiB */
 	unsigned connections; /* 1000 */
 	unsigned per_address; /* 100 */
-	unsigned threads;     /* 2 per listen address */
+	unsigned threads;     /* 2 per listen address; and one for each 120 connections */
 	dur_t idle;           /* 60 s without a byte either way while it is the client's turn */
 };
 

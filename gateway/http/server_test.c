@@ -177,6 +177,13 @@ static void drop(struct http_request *r)
 	http_drop(r);
 }
 
+/* Holds the thread that reads requests. */
+static void hold(struct http_request *r)
+{
+	usleep(500 * 1000);
+	say_what(r);
+}
+
 static const struct http_route routes[] = {
 	{ "GET", "/plain", .end = say_what },
 	{ "POST", "/plain", .end = say_what },
@@ -192,6 +199,7 @@ static const struct http_route routes[] = {
 	{ "POST", "/keep", .end = keep },
 	{ "POST", "/keep-body", .body = keep_body, .end = never, .gone = keep_gone },
 	{ "GET", "/drop", .end = drop },
+	{ "GET", "/hold", .end = hold },
 	{ NULL },
 };
 
@@ -472,6 +480,49 @@ static void idle_and_many(void **state)
 	assert_string_equal(curl("%s/plain", base), "GET /plain []");
 }
 
+static bool answered_in_time(int fd)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+	char answer[1024];
+
+	return poll(&p, 1, 20000) == 1 && recv(fd, answer, sizeof answer, 0) > 0;
+}
+
+/* As many requests at once as libmicrohttpd takes from the kernel at a time: each is answered. */
+static void many_at_once(void **state)
+{
+	static const char ask[] = "GET /plain HTTP/1.1\r\nHost: x\r\n\r\n",
+			  wait[] = "GET /hold HTTP/1.1\r\nHost: x\r\n\r\n";
+	const char *const listen_on[] = { "127.0.0.1:0", NULL };
+	struct http_server_conf c = { .listen = listen_on,
+		.routes = routes,
+		.limits = { .connections = 1000, .per_address = 1000, .threads = 1 } };
+	struct sockaddr_in sa = { .sin_family = AF_INET,
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	enum { MANY = 128 };
+	int fd[MANY + 1];
+	struct err e;
+
+	server = http_server_new(&c, &e);
+	assert_non_null(server);
+	sa.sin_port = htons(http_server_port(server, 0));
+	for (int i = 0; i <= MANY; i++) { /* all are taken, and wait for their next request */
+		fd[i] = socket(AF_INET, SOCK_STREAM, 0);
+		assert_int_equal(connect(fd[i], (struct sockaddr *)&sa, sizeof sa), 0);
+		assert_int_equal(send(fd[i], ask, sizeof ask - 1, MSG_NOSIGNAL), sizeof ask - 1);
+		assert_true(answered_in_time(fd[i]));
+	}
+	assert_int_equal(send(fd[MANY], wait, sizeof wait - 1, MSG_NOSIGNAL), sizeof wait - 1);
+	usleep(100 * 1000);
+	for (int i = 0; i < MANY; i++)
+		assert_int_equal(send(fd[i], ask, sizeof ask - 1, MSG_NOSIGNAL), sizeof ask - 1);
+	for (int i = 0; i <= MANY; i++) {
+		assert_true(answered_in_time(fd[i]));
+		close(fd[i]);
+	}
+	http_server_stop(&server, DUR_S);
+}
+
 /* What came while the whole process stood still was sent in time, and is answered. */
 static void stood_still(void **state)
 {
@@ -625,6 +676,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(smuggling, start, stop),
 		cmocka_unit_test_setup_teardown(client_goes_away, start, stop),
 		cmocka_unit_test_setup_teardown(idle_and_many, start, stop),
+		cmocka_unit_test(many_at_once),
 		cmocka_unit_test(stood_still),
 		cmocka_unit_test_setup_teardown(graceful, start, stop),
 		cmocka_unit_test_setup_teardown(taken_port, start, stop),
