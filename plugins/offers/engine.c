@@ -332,10 +332,13 @@ static int offers_gone(struct working *k)
 static int work_on(struct working *k)
 {
 	const struct rules *r = k->w->rules;
+	struct hindsight *later = NULL;
 	int rc = 0;
 
 	source_init(&k->source, k->w, k->m, k->e, NULL);
 	if (k->m)
+		rc = hindsight_begin(k->w, k->m, k->e, &later);
+	if (rc == 0 && k->m)
 		rc = past_add(k);
 	if (rc == 0)
 		rc = counter_event(&k->source);
@@ -346,7 +349,7 @@ static int work_on(struct working *k)
 	for (size_t i = 0; i < r->by_event_n[k->e->type] && rc == 0; i++)
 		rc = offer_event(k, r->by_event[k->e->type][i]);
 	if (rc == 0 && k->m)
-		rc = hindsight(k->w, k->m, k->e);
+		rc = hindsight_end(k->w, k->m, k->e, later);
 	if (rc == 0 && k->m)
 		rc = offers_gone(k);
 	source_done(&k->source);

@@ -79,11 +79,21 @@ static int judge(struct work *w, const struct offer *o, struct member *m, wall_t
 	return 0;
 }
 
-static int offer_again(struct work *w, const struct offer *o, struct member *m,
-	const struct event *e, struct later *l)
+/* One offer's view of the later events of one type. */
+struct hindsight {
+	struct hindsight *next;
+	const struct offer *o;
+	unsigned type;
+	size_t n;
+	struct chain_verdict v[];
+};
+
+static int offer_begin(struct work *w, const struct offer *o, struct member *m,
+	const struct event *e, struct later *l, struct hindsight **list)
 {
 	for (unsigned t = 0; t < EVENT_TYPES; t++) {
 		struct chain_verdict v[LOOK_MOST];
+		struct hindsight *h;
 		size_t n = 0;
 		int rc;
 
@@ -92,21 +102,57 @@ static int offer_again(struct work *w, const struct offer *o, struct member *m,
 		rc = later_ones(w, m, e, t, l);
 		if (rc == 1)
 			rc = judge(w, o, m, e->occurred, e->seq, t, v, &n);
-		if (rc < 0 || (n && chain_again(w, o, m, v, n) < 0))
+		if (rc < 0)
+			return -1;
+		if (!n)
+			continue;
+		h = arena_alloc(w->arena, sizeof *h + n * sizeof *v);
+		*h = (struct hindsight){ .next = *list, .o = o, .type = t, .n = n };
+		memcpy(h->v, v, n * sizeof *v);
+		*list = h;
+	}
+	return 0;
+}
+
+int hindsight_begin(
+	struct work *w, struct member *m, const struct event *e, struct hindsight **list_r)
+{
+	const struct rules *r = w->rules;
+	struct later l = { 0 };
+
+	*list_r = NULL;
+	for (size_t i = 0; i < r->offers_n; i++) {
+		const struct offer *o = &r->offers[i];
+
+		if (o->steps_n && (o->looks_back >> e->type & 1) &&
+			offer_begin(w, o, m, e, &l, list_r) < 0)
 			return -1;
 	}
 	return 0;
 }
 
-int hindsight(struct work *w, struct member *m, const struct event *e)
+static bool same_verdict(const struct hindsight *h, const struct chain_verdict *v)
 {
-	const struct rules *r = w->rules;
-	struct later l = { 0 };
+	for (size_t i = 0; i < h->n; i++)
+		if (h->v[i].seq == v->seq)
+			return h->v[i].arms == v->arms && h->v[i].disarms == v->disarms;
+	return false;
+}
 
-	for (size_t i = 0; i < r->offers_n; i++) {
-		const struct offer *o = &r->offers[i];
+int hindsight_end(
+	struct work *w, struct member *m, const struct event *e, const struct hindsight *list)
+{
+	for (const struct hindsight *h = list; h; h = h->next) {
+		struct chain_verdict v[LOOK_MOST];
+		size_t n = 0, changed = 0;
 
-		if (o->steps_n && (o->looks_back >> e->type & 1) && offer_again(w, o, m, e, &l) < 0)
+		if (judge(w, h->o, m, e->occurred, e->seq, h->type, v, &n) < 0)
+			return -1;
+		/* what else has changed since then, of the member or elsewhere, is no matter */
+		for (size_t i = 0; i < n; i++)
+			if (!same_verdict(h, &v[i]))
+				v[changed++] = v[i];
+		if (changed && chain_again(w, h->o, m, v, changed) < 0)
 			return -1;
 	}
 	return 0;

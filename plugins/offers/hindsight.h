@@ -9,10 +9,15 @@
 
 #include "plugins/offers/member.h"
 
-/* e: one that is being worked on, known to of_past by now. 0, or -1 with w->e. */
-int hindsight(struct work *w, struct member *m, const struct event *e);
-
-/* The same when two records have become one: each now has the other's past. */
+struct hindsight;
+/* Before of_past and the counters know of e: how the offers that may care see what happened later.
+ * *list_r lives in the unit's arena; NULL: nothing is to be done. 0, or -1 with w->e. */
+int hindsight_begin(
+	struct work *w, struct member *m, const struct event *e, struct hindsight **list_r);
+/* After: what they see otherwise now changes their chains. */
+int hindsight_end(
+	struct work *w, struct member *m, const struct event *e, const struct hindsight *list);
+/* Two records have become one, and each has the other's past: all is looked at anew. */
 int hindsight_merge(struct work *w, struct member *m);
 
 #endif

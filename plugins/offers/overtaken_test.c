@@ -288,6 +288,24 @@ static void test_what_waits_for_an_unlinked_address_is_withdrawn(void **state)
 	assert_int_equal(withdrawn(), 1);
 }
 
+/* An event that comes late changes what hangs on it, and not what the member was then. */
+static void test_what_was_right_then_stays_when_the_member_changes(void **state)
+{
+	begin("members = { statuses = [ \"tier\" ]; };"
+	      "offer = { name = \"o\"; kind = \"service\"; when = \"registration.completed\";"
+	      " unless = \"form.completed\"; then = \"stop\";"
+	      " only_if = \"member.status == 'gold' and count('purchase.completed') < 2\";"
+	      " steps = ( { after = \"14 days\"; send = \"hi\"; via = \"sms\"; } ); };");
+	of_unit();
+	of_member("m");
+	of.w.now = day_0 + 9 * DUR_DAY;
+	happens(0, "status.changed", "\"data\":{\"system\":\"tier\",\"to\":\"gold\"}");
+	happens(3, "registration.completed", "");
+	happens(4, "status.changed", "\"data\":{\"system\":\"tier\",\"to\":\"silver\"}");
+	happens(1, "purchase.completed", "");
+	assert_int_equal(of_number("SELECT count(*) FROM of_chain"), 1);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_teardown(f, end)
@@ -299,6 +317,7 @@ int main(void)
 		T(test_EV_3_what_a_member_is_said_to_be_is_the_latest),
 		T(test_FC_3_counters_follow_what_is_undone_in_any_order),
 		T(test_EV_16_likes_are_each_members_own),
+		T(test_what_was_right_then_stays_when_the_member_changes),
 		T(test_EV_3_a_card_that_joins_late_is_the_same_buyer),
 		T(test_CO_a_refusal_of_either_is_one),
 		T(test_CO_1_what_waits_is_withdrawn_when_two_are_one),
