@@ -55,7 +55,7 @@ static bool take_number(struct str *rest, uint64_t below, uint64_t *v_r)
 	return str_cut(rest, ' ', &word) && str_u64(word, v_r) && *v_r < below;
 }
 
-static bool gate_read(struct str more, struct gate *g)
+static bool gate_read(const struct rules *r, struct str more, struct gate *g)
 {
 	uint64_t class, row, media;
 	struct str zone, hours;
@@ -72,7 +72,7 @@ static bool gate_read(struct str more, struct gate *g)
 	g->zone = zone_find(zone, NULL);
 	while (g->hours_n < HOURS_MOST && str_cut(&more, ';', &hours))
 		if (!window_parse(hours, &g->hours[g->hours_n]))
-			g->hours_n++;
+			g->hours[g->hours_n++].holidays = &r->holidays;
 	return g->zone != NULL;
 }
 
@@ -81,7 +81,7 @@ wall_t policy_gate(const struct rules *r, struct str more, wall_t now)
 	wall_t t = now, was;
 	struct gate g;
 
-	if (!gate_read(more, &g))
+	if (!gate_read(r, more, &g))
 		return 0; /* of another version: better late than never */
 	for (unsigned i = 0; i < 32; i++) {
 		was = t;
@@ -202,7 +202,7 @@ int policy_case_of(struct work *w, const struct message *m, struct str more, str
 		.due = m->send_at,
 		.expires = m->expires,
 		.msg = whole_of(m) };
-	if (more.n && gate_read(more, g = arena_alloc(w->arena, sizeof *g))) {
+	if (more.n && gate_read(w->rules, more, g = arena_alloc(w->arena, sizeof *g))) {
 		/* of our own cascade: counted when it was begun */
 		c->class = g->class;
 		c->row = g->row;

@@ -182,6 +182,8 @@ struct policy_conf {
 	int consent_default;    /* 0 all, 1 none, 2 service-only */
 	const char **read_only; /* rows that members cannot change */
 	size_t read_only_n;
+	const char **holidays;
+	size_t holidays_n;
 	const char **stop_words, **start_words;
 	size_t stop_words_n, start_words_n;
 	int when_no_contact;  /* 0 next-channel, 1 skip */
@@ -364,6 +366,7 @@ struct rules {
 	struct quiet_country *countries; /* of marketing; longer prefixes first */
 	size_t countries_n;
 	const struct zone *zone;        /* the programme's */
+	struct holidays holidays;       /* for windows that name them */
 	struct address_country country; /* where national phone numbers are of; set by who loads */
 	struct span keep_events, max_lateness, settle, expires;
 	dur_t spread;

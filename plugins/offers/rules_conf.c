@@ -19,6 +19,13 @@ static int check_window(struct str s, struct err *e)
 
 	return why ? err_set(e, ERR_CONF, "\"%.*s\": %s", STR_ARG(s), why) : 0;
 }
+static int check_holiday(struct str s, struct err *e)
+{
+	struct holiday h;
+	const char *why = holiday_parse(s, &h);
+
+	return why ? err_set(e, ERR_CONF, "\"%.*s\" %s", STR_ARG(s), why) : 0;
+}
 static int check_row(struct str s, struct err *e)
 {
 	enum row r;
@@ -395,6 +402,9 @@ static const struct conf_item policy_rows[] = { CONF_WHERE(struct policy_conf, a
 	CONF_GROUP(struct policy_conf, marketing, class_rows, "Rules for kind = \"marketing\"."),
 	CONF_GROUP(struct policy_conf, service, class_rows, "Rules for kind = \"service\"."),
 	CONF_GROUP(struct policy_conf, legal, class_rows, "Rules for kind = \"legal\"."),
+	CONF_STRS(struct policy_conf, holidays, holidays_n,
+		"Days that windows mean by `holiday`: \"2026-12-24\", or \"12-25\" of each year.",
+		.check = check_holiday, .example = "[ \"12-25\", \"2027-03-26\" ]"),
 	CONF_LIST(struct policy_conf, countries, countries_n, country_rows,
 		"Countries with other quiet hours."),
 	CONF_ENUM(struct policy_conf, consent_default, consent_words, 2,

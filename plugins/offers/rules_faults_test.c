@@ -9,6 +9,9 @@ struct broken {
 };
 #define OFFER(rest) "offer = { name = \"o\"; " rest " };"
 static const struct broken cases[] = {
+	{ OFFER("when = \"purchase.completed\"; steps = ( { after = \"1 day\"; at = \"holiday "
+		"10:00-12:00\"; send = \"hello\"; via = \"sms\"; } );"),
+		"policy.holidays has none" },
 	{ OFFER("when = \"purchase.complete\";" GOOD_STEPS),
 		"did you mean \"purchase.completed\"?" },
 	{ OFFER("whan = \"purchase.completed\";" GOOD_STEPS), "\"whan\"" },

@@ -432,8 +432,10 @@ struct window *rules_windows(struct rules *r, const char *const *v, size_t n)
 {
 	struct window *w = arena_alloc(r->arena, (n + 1) * sizeof *w);
 
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < n; i++) {
 		window_parse(str_of(v[i]), &w[i]);
+		w[i].holidays = &r->holidays;
+	}
 	return w;
 }
 
@@ -624,6 +626,10 @@ static void make_policy(struct rules *r, struct conf_faults *f)
 	struct err e = { 0 };
 	struct span s;
 
+	r->holidays.v = arena_alloc(r->arena, (p->holidays_n + 1) * sizeof *r->holidays.v);
+	for (size_t i = 0; i < p->holidays_n; i++)
+		if (!holiday_parse(str_of(p->holidays[i]), &r->holidays.v[r->holidays.n]))
+			r->holidays.n++;
 	r->zone = zone_find(str_of(p->default_clock), &e);
 	if (!r->zone)
 		r->zone = zone_utc(); /* said by its row */
@@ -670,6 +676,34 @@ static void check_ledger(const struct rules *r, struct conf_faults *f)
 			f, &l->at, "webhook", "webhook_secret is missing: commands are signed");
 }
 
+static bool names_holidays(const struct window *w, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (w[i].days & WINDOW_HOLIDAYS)
+			return true;
+	return false;
+}
+
+/* A window that means holidays where none are known would be closed on all days, unnoticed. */
+static void check_holidays(const struct rules *r, struct conf_faults *f)
+{
+	static const char none[] = "names holiday, and policy.holidays has none";
+
+	if (r->holidays.n)
+		return;
+	for (unsigned c = 0; c < CLASS_COUNT; c++)
+		if (names_holidays(r->classes[c].quiet, r->classes[c].quiet_n))
+			conf_fault_at(f, &r->conf->policy.at, "quiet", none);
+	for (size_t i = 0; i < r->countries_n; i++)
+		if (names_holidays(r->countries[i].quiet, r->countries[i].quiet_n))
+			conf_fault_at(f, &r->conf->policy.at, "countries", none);
+	for (size_t i = 0; i < r->offers_n; i++)
+		for (size_t k = 0; k < r->offers[i].steps_n; k++)
+			if (names_holidays(
+				    r->offers[i].steps[k].windows, r->offers[i].steps[k].windows_n))
+				conf_fault_at(f, &r->offers[i].steps[k].conf->at, "at", none);
+}
+
 /* What sends has one name. */
 static void check_objects(const struct rules *r, struct conf_faults *f)
 {
@@ -712,4 +746,5 @@ void rules_make(struct rules *r, const char *dir, struct conf_faults *f)
 	check_rings(r, f);
 	check_ledger(r, f);
 	check_objects(r, f);
+	check_holidays(r, f);
 }

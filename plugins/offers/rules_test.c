@@ -194,6 +194,43 @@ static void test_QH_countries_of_the_policy(void **state)
 	}
 }
 
+static void test_QH_holidays_of_the_policy(void **state)
+{
+	static const struct {
+		const char *text, *says; /* NULL: good */
+	} rows[] = {
+		{ "holidays = [ \"12-25\", \"2027-03-26\" ]; marketing = { quiet = \"holiday\"; };",
+			NULL },
+		{ "marketing = { quiet = [ \"21:00-09:00\", \"sun,holiday\" ]; };",
+			"names holiday, and policy.holidays has none" },
+		{ "countries = ( { prefix = \"49\"; quiet = \"holiday\"; } );",
+			"names holiday, and policy.holidays has none" },
+		{ "holidays = [ \"25.12.\" ];", "or 12-25 for each year" },
+		{ "holidays = [ \"2026-02-29\" ];", "is no day" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		struct conf_faults f = { 0 };
+		struct buf b = BUF_INIT;
+		struct rules *r;
+		char text[256];
+
+		snprintf(text, sizeof text, "policy = { %s };", rows[i].text);
+		r = rules_load_text("policy.conf", str_of(text), MEDIA_ANY, &f);
+		conf_faults_text(&f, &b);
+		assert_int_equal(r == NULL, rows[i].says != NULL);
+		assert_true(!rows[i].says || strstr(buf_cstr(&b), rows[i].says));
+		if (r) /* the class's windows know them */
+			assert_int_equal(window_out(r->classes[CLASS_MARKETING].quiet, 1,
+						 zone_utc(), 1798156800 * DUR_S),
+				1798243200 * DUR_S);
+		rules_unref(&r);
+		buf_free(&b);
+		conf_faults_free(&f);
+	}
+}
+
 static struct sql *open_memory(struct db *db)
 {
 	struct sql_conf c = { .where = ":memory:", .role = SQL_WRITER };
@@ -351,6 +388,7 @@ int main(void)
 		cmocka_unit_test(test_CH_2_a_channel_without_a_route),
 		cmocka_unit_test(test_senders_of_the_policy),
 		cmocka_unit_test(test_QH_countries_of_the_policy),
+		cmocka_unit_test(test_QH_holidays_of_the_policy),
 		cmocka_unit_test(test_FC_6_a_counter_is_not_lost_by_renaming),
 		cmocka_unit_test(test_a_reload_tells_what_changes),
 		cmocka_unit_test(test_the_policy_may_be_absent),

@@ -4,7 +4,12 @@
  */
 #include "plugins/offers/zone.h"
 
-enum { ALL_DAYS = 0x7f, AHEAD = 8 };
+enum {
+	ALL_DAYS = 0x7f,
+	AHEAD = 16,      /* twice a week, and a bit */
+	AHEAD_DAY = 400, /* of days of the calendar */
+	OUT_MOST = 40,
+};
 
 /* ---- reading ---- */
 static bool weekday_parse(struct str s, int *day_r)
@@ -22,13 +27,18 @@ static bool weekday_parse(struct str s, int *day_r)
 
 static const char *days_parse(struct str s, uint8_t *days_r)
 {
-	static const char unknown[] = "names a day that is none: mon, tue, wed, thu, fri, sat, sun";
+	static const char unknown[] =
+		"names a day that is none: mon, tue, wed, thu, fri, sat, sun, holiday";
 	struct str part, from;
 	uint8_t days = 0;
 
 	while (str_cut(&s, ',', &part)) {
 		int a, b;
 
+		if (str_ieq(str_trim(part), STR("holiday"))) {
+			days |= WINDOW_HOLIDAYS;
+			continue;
+		}
 		if (!str_cut(&part, '-', &from) || !weekday_parse(str_trim(from), &a))
 			return unknown;
 		b = a;
@@ -41,6 +51,25 @@ static const char *days_parse(struct str s, uint8_t *days_r)
 		}
 	}
 	*days_r = days;
+	return NULL;
+}
+
+const char *holiday_parse(struct str s, struct holiday *r)
+{
+	static const char wrong[] = "is no day: write 2026-12-24, or 12-25 for each year";
+	struct buf b = BUF_INIT;
+	struct civil c;
+	int64_t day;
+	bool each = str_trim(s).n == 5, good;
+
+	/* 2000 has a 29 February */
+	buf_printf(&b, "%s%.*s", each ? "2000-" : "", STR_ARG(str_trim(s)));
+	good = date_parse(buf_view(&b), &day);
+	buf_free(&b);
+	if (!good)
+		return wrong;
+	c = clock_civil(day * DUR_DAY);
+	*r = (struct holiday){ each ? 0 : c.year, c.month, c.day };
 	return NULL;
 }
 
@@ -79,13 +108,17 @@ void window_put(struct buf *b, struct window w)
 	static const char words[] = "montuewedthufrisatsun";
 	bool any = false;
 
-	for (int d = 0; d < 7 && w.days != ALL_DAYS; d++)
+	for (int d = 0; d < 7 && (w.days & ALL_DAYS) != ALL_DAYS; d++)
 		if (w.days & 1u << d) {
 			if (any)
 				buf_char(b, ',');
 			buf_add(b, words + 3 * d, 3);
 			any = true;
 		}
+	if ((w.days & WINDOW_HOLIDAYS) && (w.days & ALL_DAYS) != ALL_DAYS) {
+		buf_c(b, any ? ",holiday" : "holiday");
+		any = true;
+	}
 	if (any)
 		buf_char(b, ' ');
 	time_of_day_put(b, w.from);
@@ -94,11 +127,33 @@ void window_put(struct buf *b, struct window w)
 }
 
 /* ---- asking ---- */
+static bool is_holiday(const struct holidays *h, int64_t day)
+{
+	struct civil c = clock_civil(day * DUR_DAY);
+
+	for (size_t i = 0; i < h->n; i++)
+		if (h->v[i].month == c.month && h->v[i].day == c.day &&
+			(!h->v[i].year || h->v[i].year == c.year))
+			return true;
+	return false;
+}
+
+static bool begins_on(const struct window *w, int64_t day)
+{
+	return (w->days & 1u << (date_weekday(day) - 1)) ||
+	       ((w->days & WINDOW_HOLIDAYS) && w->holidays && is_holiday(w->holidays, day));
+}
+
+static bool of_holidays(const struct window *w)
+{
+	return (w->days & WINDOW_HOLIDAYS) && w->holidays;
+}
+
 /* The stretch that begins on that day; false when there is none. */
 static bool stretch(
 	const struct window *w, const struct zone *z, int64_t day, wall_t *from_r, wall_t *to_r)
 {
-	if (!(w->days & 1u << (date_weekday(day) - 1)))
+	if (!begins_on(w, day))
 		return false;
 	*from_r = zone_wall(z, (struct local){ day, w->from });
 	*to_r = zone_wall(z, (struct local){ day + (w->to <= w->from), w->to });
@@ -133,7 +188,9 @@ wall_t window_next(const struct window *w, size_t n, const struct zone *z, wall_
 		return t;
 	for (size_t i = 0; i < n; i++)
 		/* Twice a week: the one that should come first may fall into a gap. */
-		for (int64_t day = today - 1; day <= today + 2 * AHEAD; day++)
+		for (int64_t day = today - 1,
+			     last = today + (of_holidays(&w[i]) ? AHEAD_DAY : AHEAD);
+			day <= last; day++)
 			if (stretch(&w[i], z, day, &from, &to) && from >= t) {
 				if (!found || from < best)
 					best = from;
@@ -148,7 +205,7 @@ wall_t window_out(const struct window *w, size_t n, const struct zone *z, wall_t
 	wall_t now = t, end;
 
 	while (window_has(w, n, z, now, &end)) {
-		if (end <= now || end - t > AHEAD * DUR_DAY)
+		if (end <= now || end - t > OUT_MOST * DUR_DAY)
 			return 0;
 		now = end;
 	}

@@ -35,10 +35,25 @@ wall_t zone_midnight(const struct zone *z, int64_t day); /* the first instant of
 /* t + span: months and days keep the wall-clock time, the exact rest is added last. */
 wall_t zone_add(const struct zone *z, wall_t t, struct span s);
 
-/* "10:00-20:00", "21:00-09:00" (over midnight), "mon-fri 10:00-20:00", "sat,sun 12:00-18:00". */
+/* Days of the calendar: "2026-12-24", or "12-25" of each year. */
+struct holiday {
+	int year; /* 0: each */
+	int month, day;
+};
+struct holidays {
+	struct holiday *v;
+	size_t n;
+};
+const char *holiday_parse(struct str s, struct holiday *r); /* NULL, or what is wrong (static) */
+
+/* "10:00-20:00", "21:00-09:00" (over midnight), "mon-fri 10:00-20:00", "sat,sun 12:00-18:00",
+ * "sun,holiday 00:00-24:00". A holiday is also the weekday that it falls on. */
+enum { WINDOW_HOLIDAYS = 0x80 };
 struct window {
 	int64_t from, to; /* ns since midnight; to <= from: over midnight */
-	uint8_t days;     /* bit 0 Monday … 6 Sunday: days on which it begins; 0x7f all */
+	/* bit 0 Monday … 6 Sunday: days on which it begins; 0x7f all; and WINDOW_HOLIDAYS */
+	uint8_t days;
+	const struct holidays *holidays; /* NULL: there are none; window_parse() leaves it so */
 };
 const char *window_parse(struct str s, struct window *r); /* NULL, or what is wrong (static) */
 void window_put(struct buf *b, struct window w);          /* a form that parses back */
@@ -46,7 +61,7 @@ void window_put(struct buf *b, struct window w);          /* a form that parses 
 bool window_has(const struct window *w, size_t n, const struct zone *z, wall_t t, wall_t *end_r);
 /* The first moment at or after t within any of them; n == 0: t itself. */
 wall_t window_next(const struct window *w, size_t n, const struct zone *z, wall_t t);
-/* The first moment at or after t within none of them; 0: they leave none within eight days. */
+/* The first moment at or after t within none of them; 0: they leave none within forty days. */
 wall_t window_out(const struct window *w, size_t n, const struct zone *z, wall_t t);
 
 /* Calendar periods of counters and caps. */

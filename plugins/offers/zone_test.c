@@ -246,6 +246,10 @@ static void windows_are_read(void **state)
 		{ "fri-mon 10:00-11:00", "mon,fri,sat,sun 10:00-11:00" },
 		{ "mon-sun 10:00-11:00", "10:00-11:00" },
 		{ "sun", "sun 00:00-24:00" },
+		{ "holiday", "holiday 00:00-24:00" },
+		{ "sun,Holiday 00:00-24:00", "sun,holiday 00:00-24:00" },
+		{ "mon-sun,holiday 10:00-11:00", "10:00-11:00" },
+		{ "holiday-sun 10:00-11:00", NULL },
 		{ "10:00", NULL },
 		{ "10:00-", NULL },
 		{ "-10:00", NULL },
@@ -271,6 +275,42 @@ static void windows_are_read(void **state)
 		assert_string_equal(buf_cstr(&b), cases[i].back);
 	}
 	buf_free(&b);
+}
+
+/* Quiet on holidays, and open on them alone; a day of each year, and one of a year. */
+static void test_QH_holidays(void **state)
+{
+	static const char *const texts[] = { "12-25", "12-26", "2026-05-04", "02-29" };
+	struct holiday v[4];
+	const struct holidays days = { v, 4 };
+	struct window w[2];
+	const struct zone *riga = zone("Europe/Riga");
+
+	for (size_t i = 0; i < 4; i++)
+		assert_null(holiday_parse(str_of(texts[i]), &v[i]));
+	assert_non_null(holiday_parse(STR("12-32"), &v[0]));
+	assert_non_null(holiday_parse(STR("25.12."), &v[0]));
+	assert_non_null(holiday_parse(STR("2026-02-29"), &v[0]));
+	assert_null(window_parse(STR("sun,holiday 00:00-24:00"), &w[0]));
+	assert_null(window_parse(STR("21:00-09:00"), &w[1]));
+	/* without a list the word names nothing */
+	assert_false(window_has(w, 1, riga, at("2026-12-25T12:00:00+02:00"), NULL));
+	w[0].holidays = &days;
+	/* Friday and Saturday of Christmas, then a Sunday; Monday at nine it is over */
+	assert_at(window_out(w, 2, riga, at("2026-12-25T12:00:00+02:00")),
+		"2026-12-28T07:00:00.000Z");
+	/* on the member's own day */
+	assert_false(window_has(w, 1, riga, at("2026-12-24T23:59:59+02:00"), NULL));
+	assert_true(window_has(w, 1, riga, at("2026-12-25T00:00:00+02:00"), NULL));
+	/* that Monday is one of 2026 alone */
+	assert_true(window_has(w, 1, riga, at("2026-05-04T12:00:00+03:00"), NULL));
+	assert_false(window_has(w, 1, riga, at("2027-05-04T12:00:00+03:00"), NULL));
+	assert_true(window_has(w, 1, riga, at("2028-02-29T12:00:00+02:00"), NULL));
+	/* the next that is open on holidays alone is months away */
+	assert_null(window_parse(STR("holiday 10:00-12:00"), &w[0]));
+	w[0].holidays = &days;
+	assert_at(window_next(w, 1, riga, at("2026-05-05T12:00:00+03:00")),
+		"2026-12-25T08:00:00.000Z");
 }
 
 static void windows_open_and_close(void **state)
@@ -398,6 +438,7 @@ int main(void)
 		cmocka_unit_test(test_CN_31_days_keep_the_wall_clock),
 		cmocka_unit_test(windows_are_read),
 		cmocka_unit_test(windows_open_and_close),
+		cmocka_unit_test(test_QH_holidays),
 		cmocka_unit_test(test_FC_2_periods_have_edges_in_the_zone),
 	};
 
