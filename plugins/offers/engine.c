@@ -349,7 +349,7 @@ static int work_on(struct working *k)
 	for (size_t i = 0; i < r->by_event_n[k->e->type] && rc == 0; i++)
 		rc = offer_event(k, r->by_event[k->e->type][i]);
 	if (rc == 0 && k->m)
-		rc = hindsight_end(k->w, k->m, k->e, later);
+		rc = hindsight_end(k->w, k->m, later);
 	if (rc == 0 && k->m)
 		rc = offers_gone(k);
 	source_done(&k->source);

@@ -14,10 +14,11 @@ struct hindsight;
  * *list_r lives in the unit's arena; NULL: nothing is to be done. 0, or -1 with w->e. */
 int hindsight_begin(
 	struct work *w, struct member *m, const struct event *e, struct hindsight **list_r);
+/* Before two records become one, and each has the other's past: how such offers see the events of
+ * both. */
+int hindsight_merge(
+	struct work *w, struct member *to, struct member *from, struct hindsight **list_r);
 /* After: what they see otherwise now changes their chains. */
-int hindsight_end(
-	struct work *w, struct member *m, const struct event *e, const struct hindsight *list);
-/* Two records have become one, and each has the other's past: all is looked at anew. */
-int hindsight_merge(struct work *w, struct member *m);
+int hindsight_end(struct work *w, struct member *m, const struct hindsight *list);
 
 #endif

@@ -378,14 +378,15 @@ int member_merge(struct work *w, struct member *to, struct member *from)
 		ST_MERGE_REFUSED, ST_MERGE_CONSENT, ST_MERGE_CONSENT_LOG, ST_MERGE_PAST,
 		ST_MERGE_SENT, ST_MERGE_TOUCH };
 	static const enum st drops[] = { ST_DROP_CONTACT, ST_DROP_CONSENT, ST_DROP_TOUCH };
+	struct hindsight *seen;
 
 	to = member_now(to);
 	from = member_now(from);
 	if (to == from)
 		return 0;
-	if (profile_merge(w, to, from) < 0 || chains_merge(w, to, from) < 0 ||
-		counters_merge(w, to, from) < 0 || tasks_merge(w, to, from) < 0 ||
-		ledger_merge(w, to, from) < 0)
+	if (hindsight_merge(w, to, from, &seen) < 0 || profile_merge(w, to, from) < 0 ||
+		chains_merge(w, to, from) < 0 || counters_merge(w, to, from) < 0 ||
+		tasks_merge(w, to, from) < 0 || ledger_merge(w, to, from) < 0)
 		return -1;
 	/* a row that one has refused holds for the cells of the other */
 	if (move(w, ST_MERGE_REFUSED_ROW, to, from) < 0 ||
@@ -402,7 +403,7 @@ int member_merge(struct work *w, struct member *to, struct member *from)
 		return -1;
 	from->into = to;
 	to->contacts_loaded = to->consent_loaded = false;
-	return member_withdraw_refused(w, to) < 0 || hindsight_merge(w, to) < 0
+	return member_withdraw_refused(w, to) < 0 || hindsight_end(w, to, seen) < 0
 		       ? -1
 		       : chain_refold(w, to);
 }

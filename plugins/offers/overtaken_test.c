@@ -306,6 +306,27 @@ static void test_what_was_right_then_stays_when_the_member_changes(void **state)
 	assert_int_equal(of_number("SELECT count(*) FROM of_chain"), 1);
 }
 
+/* Nor does a record that joins: a card that was used before it was known whose it is. */
+static void test_what_was_right_then_stays_when_a_record_joins(void **state)
+{
+	begin("members = { statuses = [ \"tier\" ]; };"
+	      "offer = { name = \"o\"; kind = \"service\"; when = \"registration.completed\";"
+	      " unless = \"form.completed\"; then = \"stop\";"
+	      " only_if = \"member.status == 'gold' and count('purchase.completed') < 2\";"
+	      " steps = ( { after = \"14 days\"; send = \"hi\"; via = \"sms\"; } ); };");
+	of_unit();
+	of_member("m");
+	of.w.now = day_0 + 9 * DUR_DAY;
+	happens(0, "status.changed", "\"data\":{\"system\":\"tier\",\"to\":\"gold\"}");
+	happens(3, "registration.completed", "");
+	happens(4, "status.changed", "\"data\":{\"system\":\"tier\",\"to\":\"silver\"}");
+	tell(90, &(struct told){ 5, "purchase.completed", "", CARD });
+	assert_int_equal(of_number("SELECT count(*) FROM of_chain"), 1);
+	tell(91, &(struct told){ 6, "card.activated", "", "\"id\":\"m\"," CARD });
+	assert_int_equal(of_number("SELECT count(*) FROM of_member WHERE merged > 0"), 1);
+	assert_int_equal(of_number("SELECT count(*) FROM of_chain"), 1);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_teardown(f, end)
@@ -318,6 +339,7 @@ int main(void)
 		T(test_FC_3_counters_follow_what_is_undone_in_any_order),
 		T(test_EV_16_likes_are_each_members_own),
 		T(test_what_was_right_then_stays_when_the_member_changes),
+		T(test_what_was_right_then_stays_when_a_record_joins),
 		T(test_EV_3_a_card_that_joins_late_is_the_same_buyer),
 		T(test_CO_a_refusal_of_either_is_one),
 		T(test_CO_1_what_waits_is_withdrawn_when_two_are_one),
