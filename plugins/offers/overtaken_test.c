@@ -34,6 +34,8 @@ static void in_every_order(
 
 		for (unsigned i = 0; i < n; i++)
 			of_them[i] = i;
+		if (of.rules) /* the last one is ended by whoever is next, or the teardown */
+			end(NULL);
 		begin(offers);
 		of_unit();
 		of_member("m");
@@ -51,9 +53,7 @@ static void in_every_order(
 			fail_msg("told as%s: %s: %lld, not %lld", buf_cstr(&order_text), query,
 				(long long)is, (long long)want);
 		buf_free(&order_text);
-		end(NULL);
 	}
-	begin("");
 }
 #define ROWS(a) (a), sizeof(a) / sizeof *(a)
 
