@@ -138,6 +138,21 @@ void buf_json(struct buf *b, struct str s)
 	buf_char(b, '"');
 }
 
+void buf_json_member_or_null(struct buf *b, const char *key, struct str s)
+{
+	buf_printf(b, ",\"%s\":", key);
+	if (s.n)
+		buf_json(b, s);
+	else
+		buf_c(b, "null");
+}
+
+void buf_json_member(struct buf *b, const char *key, struct str s)
+{
+	if (s.n)
+		buf_json_member_or_null(b, key, s);
+}
+
 void buf_drop(struct buf *b, size_t n)
 {
 	if (n >= b->n) {

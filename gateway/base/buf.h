@@ -28,7 +28,11 @@ void buf_be16(struct buf *b, uint16_t v);
 void buf_be32(struct buf *b, uint32_t v);
 void buf_utf8(struct buf *b, uint32_t code_point);
 void buf_json(struct buf *b, struct str s); /* "…" quoted and escaped; invalid UTF-8 as U+FFFD */
-void buf_drop(struct buf *b, size_t n);     /* forgets the first n bytes */
+/* A member of a JSON object behind another one: `,"key":"value"`; nothing when s is empty, or null.
+ */
+void buf_json_member(struct buf *b, const char *key, struct str s);
+void buf_json_member_or_null(struct buf *b, const char *key, struct str s);
+void buf_drop(struct buf *b, size_t n); /* forgets the first n bytes */
 /* Makes the contents NUL-terminated (the NUL is not counted) and returns them. */
 char *buf_cstr(struct buf *b);
 

@@ -105,6 +105,21 @@ void clock_put_rfc3339(struct buf *b, wall_t t)
 		c.minute, c.second, c.nano / 1000000);
 }
 
+void clock_json_member_or_null(struct buf *b, const char *key, wall_t t)
+{
+	buf_printf(b, ",\"%s\":%s", key, t ? "\"" : "null");
+	if (!t)
+		return;
+	clock_put_rfc3339(b, t);
+	buf_char(b, '"');
+}
+
+void clock_json_member(struct buf *b, const char *key, wall_t t)
+{
+	if (t)
+		clock_json_member_or_null(b, key, t);
+}
+
 /* Takes exactly n digits off *s. */
 static bool take_digits(struct str *s, size_t n, int *v_r)
 {

@@ -26,6 +26,10 @@ void clock_watch(void (*fn)(void)); /* called after each shift: the loops' alarm
 
 /* "2026-11-22T10:15:00.123Z" (RFC 3339, UTC, milliseconds). */
 void clock_put_rfc3339(struct buf *b, wall_t t);
+/* The same as a member of a JSON object behind another one: `,"key":"…"`; for t = 0 nothing, or
+ * null. */
+void clock_json_member(struct buf *b, const char *key, wall_t t);
+void clock_json_member_or_null(struct buf *b, const char *key, wall_t t);
 /* RFC 3339 §5.6 with any offset; false when it is not one. */
 bool clock_parse_rfc3339(struct str s, wall_t *t_r);
 /* "41ms", "3.2s", "2h", "14d": for people. */

@@ -3,21 +3,10 @@
 #include "gateway/base/spool.h"
 #include "gateway/http/json.h"
 
-static void put_str(struct buf *b, const char *key, struct str value)
-{
-	if (!value.n)
-		return;
-	buf_printf(b, ",\"%s\":", key);
-	buf_json(b, value);
-}
-
 static void put_time(struct buf *b, const char *key, wall_t t)
 {
-	if (!t || t > INT64_MAX / 4) /* beyond: the place of what is held for the operator */
-		return;
-	buf_printf(b, ",\"%s\":\"", key);
-	clock_put_rfc3339(b, t);
-	buf_char(b, '"');
+	if (t <= INT64_MAX / 4) /* beyond: the place of what is held for the operator */
+		clock_json_member(b, key, t);
 }
 
 static void put_reason(struct buf *b, enum reason r)
@@ -40,10 +29,10 @@ static void put_history(struct buf *b, struct gateway *g, const struct store_vie
 		buf_c(b, "\",\"what\":");
 		buf_json(b, str_of(h->what));
 		if (h->channel)
-			put_str(b, "channel",
+			buf_json_member(b, "channel",
 				str_of(store_name(gateway_store(g), STORE_CHANNEL, h->channel)));
 		put_reason(b, h->reason);
-		put_str(b, sent ? "remote_id" : "words", str_of(h->words));
+		buf_json_member(b, sent ? "remote_id" : "words", str_of(h->words));
 		buf_char(b, '}');
 	}
 	buf_char(b, ']');
@@ -60,8 +49,8 @@ static void put_parts(struct buf *b, const struct store_view *v)
 
 		buf_printf(b, "%s{\"part\":%u,\"state\":\"%s\"", i ? "," : "", p->part + 1u,
 			state_word(p->state));
-		put_str(b, "remote_id", str_of(p->far_id));
-		put_str(b, "error", str_of(p->err));
+		buf_json_member(b, "remote_id", str_of(p->far_id));
+		buf_json_member(b, "error", str_of(p->err));
 		put_time(b, "sent_at", p->sent_at);
 		put_time(b, "final_at", p->final_at);
 		buf_char(b, '}');
@@ -91,7 +80,7 @@ static void put_attachments(struct buf *b, const struct message *m)
 		buf_printf(b, "%s{\"inline\":%s", i ? "," : "",
 			json_is_true(json_object_get(v, "inline")) ? "true" : "false");
 		for (size_t k = 0; k < sizeof keys / sizeof keys[0]; k++)
-			put_str(b, keys[k], json_str(json_object_get(v, keys[k])));
+			buf_json_member(b, keys[k], json_str(json_object_get(v, keys[k])));
 		if (base64)
 			buf_printf(b, ",\"size\":%zu", base64 / 4 * 3);
 		buf_char(b, '}');
@@ -110,7 +99,7 @@ static void put_content(struct buf *b, const struct message *m)
 	static const enum field raw[] = { FIELD_BUTTON, FIELD_DATA, FIELD_PARAMS, FIELD_HEADERS };
 
 	for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
-		put_str(b, field_word(texts[i]), message_get(m, texts[i]));
+		buf_json_member(b, field_word(texts[i]), message_get(m, texts[i]));
 	for (size_t i = 0; i < sizeof raw / sizeof raw[0]; i++) {
 		struct str v = message_get(m, raw[i]);
 
@@ -136,17 +125,17 @@ void view_put_json(struct buf *b, struct gateway *g, const struct store_view *v,
 
 	buf_printf(b, "{\"id\":\"%lu\",\"state\":\"%s\"", v->id, state_word(v->state));
 	put_reason(b, v->reason);
-	put_str(b, "words", str_of(v->words));
-	put_str(b, "error", str_of(v->err));
+	buf_json_member(b, "words", str_of(v->words));
+	buf_json_member(b, "error", str_of(v->err));
 	buf_printf(b, ",\"media\":\"%s\",\"priority\":\"%s\"", media_word(v->media),
 		priority_word(v->priority));
 	if (v->erased)
 		buf_c(b, ",\"erased\":true");
-	put_str(b, "from", str_of(v->from));
-	put_str(b, "to", str_of(v->to));
-	put_str(b, "client_id", str_of(v->client_id));
-	put_str(b, "submitter", str_of(store_name(st, STORE_SUBMITTER, v->submitter)));
-	put_str(b, "channel", str_of(store_name(st, STORE_CHANNEL, v->channel)));
+	buf_json_member(b, "from", str_of(v->from));
+	buf_json_member(b, "to", str_of(v->to));
+	buf_json_member(b, "client_id", str_of(v->client_id));
+	buf_json_member(b, "submitter", str_of(store_name(st, STORE_SUBMITTER, v->submitter)));
+	buf_json_member(b, "channel", str_of(store_name(st, STORE_CHANNEL, v->channel)));
 	put_time(b, "accepted_at", v->accepted);
 	if (v->state == STATE_QUEUED) {
 		put_time(b, "due_at", v->due);
@@ -164,7 +153,7 @@ void view_put_json(struct buf *b, struct gateway *g, const struct store_view *v,
 	put_time(b, "sent_at", v->sent_at);
 	put_time(b, "final_at", v->final_at);
 	buf_printf(b, ",\"attempts\":%u", v->attempt);
-	put_str(b, "remote_id", str_of(v->far_id));
+	buf_json_member(b, "remote_id", str_of(v->far_id));
 	put_parts(b, v);
 	if (content && v->msg && !v->erased)
 		put_content(b, v->msg);

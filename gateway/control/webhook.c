@@ -58,40 +58,23 @@ void webhook_account_open(struct account *a)
 }
 
 /* ---- what is told ---- */
-static void put_time(struct buf *b, const char *key, wall_t t)
-{
-	if (!t)
-		return;
-	buf_printf(b, ",\"%s\":\"", key);
-	clock_put_rfc3339(b, t);
-	buf_char(b, '"');
-}
-
-static void put_str(struct buf *b, const char *key, struct str s)
-{
-	if (!s.n)
-		return;
-	buf_printf(b, ",\"%s\":", key);
-	buf_json(b, s);
-}
-
 static void put_receipt(struct buf *b, const struct note *n)
 {
 	buf_printf(b, "{\"type\":\"receipt\",\"seq\":\"%lu\",\"id\":\"%lu\"", n->seq, n->msg);
-	put_str(b, "client_id", str_of(n->client_id));
+	buf_json_member(b, "client_id", str_of(n->client_id));
 	buf_printf(b, ",\"media\":\"%s\",\"state\":\"%s\",\"final\":%s", media_word(n->media),
 		state_word(n->state), n->kind == NOTE_INTERMEDIATE ? "false" : "true");
 	if (n->kind == NOTE_CORRECTION)
 		buf_c(b, ",\"correction\":true");
 	if (n->reason != REASON_NONE) {
-		put_str(b, "reason", str_of(reason_word(n->reason)));
-		put_str(b, "reason_text", str_of(reason_text(n->reason)));
+		buf_json_member(b, "reason", str_of(reason_word(n->reason)));
+		buf_json_member(b, "reason_text", str_of(reason_text(n->reason)));
 	}
-	put_str(b, "error", str_of(n->err));
-	put_str(b, "from", str_of(n->from));
-	put_str(b, "to", str_of(n->to));
-	put_time(b, "accepted_at", n->accepted);
-	put_time(b, "at", n->at);
+	buf_json_member(b, "error", str_of(n->err));
+	buf_json_member(b, "from", str_of(n->from));
+	buf_json_member(b, "to", str_of(n->to));
+	clock_json_member(b, "accepted_at", n->accepted);
+	clock_json_member(b, "at", n->at);
 	if (n->parts > 1)
 		buf_printf(b, ",\"parts\":%u,\"parts_delivered\":%u", n->parts, n->parts_delivered);
 	buf_char(b, '}');
@@ -104,16 +87,16 @@ static void put_subscriber(struct buf *b, const struct note *n)
 
 	buf_printf(b, "{\"type\":\"message\",\"seq\":\"%lu\",\"media\":\"%s\"", n->seq,
 		media_word(m->media));
-	put_str(b, "from", message_get(m, FIELD_FROM));
-	put_str(b, "to", message_get(m, FIELD_TO));
-	put_str(b, "text", message_get(m, FIELD_TEXT));
+	buf_json_member(b, "from", message_get(m, FIELD_FROM));
+	buf_json_member(b, "to", message_get(m, FIELD_TO));
+	buf_json_member(b, "text", message_get(m, FIELD_TEXT));
 	if (!message_has(m, FIELD_TEXT) && octets.n) {
 		buf_printf(b, ",\"data_coding\":%u,\"octets\":\"", m->sms.data_coding);
 		for (size_t i = 0; i < octets.n; i++)
 			buf_printf(b, "%02x", (unsigned char)octets.p[i]);
 		buf_char(b, '"');
 	}
-	put_time(b, "at", n->at);
+	clock_json_member(b, "at", n->at);
 	buf_char(b, '}');
 }
 

@@ -76,39 +76,19 @@ static int member_word(struct work *w, uint64_t id, struct str *r)
 }
 
 /* ---- JSON ---- */
-static void put_at(struct buf *b, const char *name, wall_t t)
-{
-	buf_printf(b, ",\"%s\":", name);
-	if (!t) {
-		buf_c(b, "null");
-		return;
-	}
-	buf_char(b, '"');
-	clock_put_rfc3339(b, t);
-	buf_char(b, '"');
-}
-static void put_str(struct buf *b, const char *name, struct str v)
-{
-	buf_printf(b, ",\"%s\":", name);
-	if (v.n)
-		buf_json(b, v);
-	else
-		buf_c(b, "null");
-}
-
 /* Without the closing brace. */
 static void put_head(struct buf *b, const struct shown *s, struct str member)
 {
 	buf_printf(b, "{\"number\":\"%llu\"", (unsigned long long)s->seq);
-	put_str(b, "source", s->source);
-	put_str(b, "id", s->id);
-	put_str(b, "type", str_of(type_of(s)));
-	put_at(b, "occurred_at", s->occurred);
-	put_at(b, "received_at", s->received);
-	put_str(b, "member", member);
-	put_str(b, "state", str_of(state_of(s)));
+	buf_json_member_or_null(b, "source", s->source);
+	buf_json_member_or_null(b, "id", s->id);
+	buf_json_member_or_null(b, "type", str_of(type_of(s)));
+	clock_json_member_or_null(b, "occurred_at", s->occurred);
+	clock_json_member_or_null(b, "received_at", s->received);
+	buf_json_member_or_null(b, "member", member);
+	buf_json_member_or_null(b, "state", str_of(state_of(s)));
 	if (s->why.n)
-		put_str(b, "why", s->why);
+		buf_json_member_or_null(b, "why", s->why);
 }
 
 static void put_part(struct buf *b, const json_t *answer, const char *name)
@@ -277,7 +257,7 @@ static int put_chains(struct work *w, const struct shown *s, uint64_t member, st
 		buf_c(b, first ? "{\"offer\":" : ",{\"offer\":");
 		buf_json(b, sql_col_str(st, 0));
 		buf_printf(b, ",\"step\":%lld", (long long)sql_col(st, 1));
-		put_at(b, "due", sql_col(st, 2));
+		clock_json_member_or_null(b, "due", sql_col(st, 2));
 		buf_char(b, '}');
 		first = false;
 	}
@@ -305,17 +285,17 @@ static int put_sent(struct work *w, const struct shown *s, uint64_t member, stru
 			buf_printf(b, "\"%lld\"", (long long)msg);
 		else
 			buf_c(b, "null");
-		put_str(b, "offer", sql_col_str(st, 1));
+		buf_json_member_or_null(b, "offer", sql_col_str(st, 1));
 		buf_printf(b, ",\"step\":%lld", (long long)sql_col(st, 2));
 		if (media >= 0 && media < MEDIA_COUNT)
-			put_str(b, "media", str_of(media_word((enum media)media)));
+			buf_json_member_or_null(b, "media", str_of(media_word((enum media)media)));
 		if (printed || (state >= 0 && state < STATE_COUNT))
-			put_str(b, "state",
+			buf_json_member_or_null(b, "state",
 				str_of(printed ? printed : state_word((enum state)state)));
 		if (sql_col_str(st, 5).n)
-			put_str(b, "reason", sql_col_str(st, 5));
-		put_at(b, "at", sql_col(st, 6));
-		put_at(b, "due", sql_col(st, 7));
+			buf_json_member_or_null(b, "reason", sql_col_str(st, 5));
+		clock_json_member_or_null(b, "at", sql_col(st, 6));
+		clock_json_member_or_null(b, "due", sql_col(st, 7));
 		buf_char(b, '}');
 		first = false;
 	}

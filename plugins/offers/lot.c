@@ -442,18 +442,6 @@ int balances_get(struct work *w, uint64_t member, struct balance **v_r, size_t *
 	return 0;
 }
 
-static void put_at(struct buf *b, const char *name, wall_t t)
-{
-	buf_printf(b, ",\"%s\":", name);
-	if (!t) {
-		buf_c(b, "null");
-		return;
-	}
-	buf_char(b, '"');
-	clock_put_rfc3339(b, t);
-	buf_char(b, '"');
-}
-
 static void put_amount(struct buf *b, const char *name, int64_t v)
 {
 	buf_printf(b, ",\"%s\":\"", name);
@@ -486,8 +474,8 @@ static void put_lot(struct work *w, const struct lot *l, struct buf *out)
 	put_amount(out, "amount", l->amount);
 	put_amount(out, "left", l->rest);
 	buf_printf(out, ",\"state\":\"%s\"", state_word_of(l, w->now));
-	put_at(out, "activates_at", l->activates);
-	put_at(out, "expires_at", l->expires);
+	clock_json_member_or_null(out, "activates_at", l->activates);
+	clock_json_member_or_null(out, "expires_at", l->expires);
 	buf_char(out, '}');
 }
 

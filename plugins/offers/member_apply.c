@@ -298,23 +298,6 @@ int member_take_answers(struct work *w, struct member *m, json_t *answers)
 
 /* ---- showing ---- */
 
-static void put_field(struct buf *b, const char *name, struct str v)
-{
-	if (!v.n)
-		return;
-	buf_printf(b, ",\"%s\":", name);
-	buf_json(b, v);
-}
-
-static void put_time(struct buf *b, const char *name, wall_t t)
-{
-	if (!t)
-		return;
-	buf_printf(b, ",\"%s\":\"", name);
-	clock_put_rfc3339(b, t);
-	buf_char(b, '"');
-}
-
 static void put_scalar(struct buf *b, struct value v)
 {
 	struct buf t = BUF_INIT;
@@ -394,14 +377,14 @@ static void put_contact(struct buf *b, const struct contact *c)
 	if (c->flags & CONTACT_LANDLINE)
 		buf_c(b, ",\"landline\":true");
 	if (c->kind == CONTACT_SOCIAL)
-		put_field(b, "provider", c->sub);
+		buf_json_member(b, "provider", c->sub);
 	if (c->kind == CONTACT_DEVICE) {
 		contact_device(c, &service, &platform, &device);
-		put_field(b, "service", service);
-		put_field(b, "platform", platform);
-		put_field(b, "device", device);
+		buf_json_member(b, "service", service);
+		buf_json_member(b, "platform", platform);
+		buf_json_member(b, "device", device);
 	}
-	put_time(b, "since", c->since);
+	clock_json_member(b, "since", c->since);
 	buf_char(b, '}');
 }
 
@@ -459,12 +442,12 @@ int member_show(struct work *w, struct member *m, struct buf *out)
 		buf_c(out, "null");
 	buf_printf(out, ",\"number\":\"%llu\",\"state\":\"%s\"", (unsigned long long)m->id,
 		member_state_word(m->state));
-	put_field(out, "first_name", m->first_name);
-	put_field(out, "last_name", m->last_name);
+	buf_json_member(out, "first_name", m->first_name);
+	buf_json_member(out, "last_name", m->last_name);
 	put_birthday(out, m);
-	put_field(out, "language", m->lang);
+	buf_json_member(out, "language", m->lang);
 	if (m->zone_known)
-		put_field(out, "zone", str_of(zone_name(m->zone)));
+		buf_json_member(out, "zone", str_of(zone_name(m->zone)));
 	if (m->statuses.n) {
 		buf_c(out, ",\"statuses\":");
 		buf_str(out, m->statuses);
@@ -481,9 +464,9 @@ int member_show(struct work *w, struct member *m, struct buf *out)
 	buf_char(out, ']');
 	if (ledger_show(w, m->id, out) < 0)
 		return -1;
-	put_time(out, "registered", m->registered);
-	put_time(out, "created", m->created);
-	put_time(out, "updated", m->updated);
+	clock_json_member(out, "registered", m->registered);
+	clock_json_member(out, "created", m->created);
+	clock_json_member(out, "updated", m->updated);
 	buf_char(out, '}');
 	return 0;
 }

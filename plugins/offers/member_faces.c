@@ -75,25 +75,6 @@ static int find(struct work *w, const struct face_ask *a, struct str id, struct 
 
 /* ---- lists ---- */
 
-static void put_at(struct buf *b, const char *name, wall_t t)
-{
-	buf_printf(b, ",\"%s\":", name);
-	if (!t) {
-		buf_c(b, "null");
-		return;
-	}
-	buf_char(b, '"');
-	clock_put_rfc3339(b, t);
-	buf_char(b, '"');
-}
-static void put_str(struct buf *b, const char *name, struct str v)
-{
-	if (!v.n)
-		return;
-	buf_printf(b, ",\"%s\":", name);
-	buf_json(b, v);
-}
-
 static int history(struct work *w, const struct member *m, int64_t limit, struct buf *b)
 {
 	struct sql_stmt *st = db_st(w->db, ST_CONSENT_LOG_OF);
@@ -113,9 +94,9 @@ static int history(struct work *w, const struct member *m, int64_t limit, struct
 			channel >= 0 && channel < MEDIA_COUNT ? media_word((enum media)channel)
 							      : "*",
 			sql_col(st, 2) & CONSENT_GRANTED ? "true" : "false");
-		put_at(b, "at", sql_col(st, 3));
-		put_str(b, "by", sql_col_str(st, 4));
-		put_str(b, "proof", sql_col_str(st, 5));
+		clock_json_member_or_null(b, "at", sql_col(st, 3));
+		buf_json_member(b, "by", sql_col_str(st, 4));
+		buf_json_member(b, "proof", sql_col_str(st, 5));
 		buf_char(b, '}');
 		first = false;
 	}
@@ -137,10 +118,10 @@ static int events(struct work *w, const struct member *m, int64_t limit, struct 
 
 		buf_printf(b, "%s{\"type\":\"%s\"", first ? "" : ",",
 			type >= 0 && type < EVENT_TYPES ? event_kinds[type].word : "");
-		put_str(b, "source", sql_col_str(st, 1));
-		put_str(b, "id", sql_col_str(st, 2));
-		put_at(b, "occurred_at", sql_col(st, 3));
-		put_at(b, "received_at", sql_col(st, 4));
+		buf_json_member(b, "source", sql_col_str(st, 1));
+		buf_json_member(b, "id", sql_col_str(st, 2));
+		clock_json_member_or_null(b, "occurred_at", sql_col(st, 3));
+		clock_json_member_or_null(b, "received_at", sql_col(st, 4));
 		buf_char(b, '}');
 		first = false;
 	}
@@ -166,19 +147,20 @@ static int messages(struct work *w, const struct member *m, int64_t limit, struc
 			buf_printf(b, "\"message\":\"%lld\"", (long long)sql_col(st, 0));
 		else
 			buf_c(b, "\"message\":null");
-		put_str(b, "object", sql_col_str(st, 1));
+		buf_json_member(b, "object", sql_col_str(st, 1));
 		buf_printf(b, ",\"step\":%lld", (long long)sql_col(st, 2));
 		if (media >= 0 && media < MEDIA_COUNT)
-			put_str(b, "media", str_of(media_word((enum media)media)));
+			buf_json_member(b, "media", str_of(media_word((enum media)media)));
 		if (printed_word(media, sql_col(st, 0), state))
-			put_str(b, "state", str_of(printed_word(media, sql_col(st, 0), state)));
+			buf_json_member(
+				b, "state", str_of(printed_word(media, sql_col(st, 0), state)));
 		else if (state >= 0 && state < STATE_COUNT)
-			put_str(b, "state", str_of(state_word((enum state)state)));
+			buf_json_member(b, "state", str_of(state_word((enum state)state)));
 		if (row >= 0 && row < ROW_COUNT)
-			put_str(b, "row", str_of(row_word((enum row)row)));
-		put_str(b, "reason", sql_col_str(st, 6));
-		put_at(b, "at", sql_col(st, 7));
-		put_at(b, "due", sql_col(st, 8));
+			buf_json_member(b, "row", str_of(row_word((enum row)row)));
+		buf_json_member(b, "reason", sql_col_str(st, 6));
+		clock_json_member_or_null(b, "at", sql_col(st, 7));
+		clock_json_member_or_null(b, "due", sql_col(st, 8));
 		buf_char(b, '}');
 		first = false;
 	}
@@ -201,15 +183,15 @@ static int blocks(struct work *w, struct face_ask *a)
 
 		buf_c(&a->out, first ? "{\"address\":" : ",{\"address\":");
 		buf_json(&a->out, sql_col_str(st, 0));
-		put_str(&a->out, "media",
+		buf_json_member(&a->out, "media",
 			str_of(media >= 0 && media < MEDIA_COUNT ? media_word((enum media)media)
 								 : "*"));
-		put_str(&a->out, "row",
+		buf_json_member(&a->out, "row",
 			str_of(row >= 0 && row < ROW_COUNT ? row_word((enum row)row) : "*"));
-		put_str(&a->out, "reason", sql_col_str(st, 3));
-		put_at(&a->out, "at", sql_col(st, 4));
-		put_str(&a->out, "by", sql_col_str(st, 5));
-		put_str(&a->out, "proof", sql_col_str(st, 6));
+		buf_json_member(&a->out, "reason", sql_col_str(st, 3));
+		clock_json_member_or_null(&a->out, "at", sql_col(st, 4));
+		buf_json_member(&a->out, "by", sql_col_str(st, 5));
+		buf_json_member(&a->out, "proof", sql_col_str(st, 6));
 		buf_char(&a->out, '}');
 		first = false;
 	}
