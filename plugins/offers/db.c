@@ -203,10 +203,13 @@ static const char version_2[] = "ALTER TABLE of_block ADD COLUMN proof TEXT";
 static const char version_3[] = "ALTER TABLE of_event ADD COLUMN why TEXT";
 
 /* Events that would not be found by of_past, records that became another: both by whom they are of;
+ * what was last said of a member by PUT and PATCH (said.h);
  * and who has left before that was erased whole is gone through once more (leaving.c). */
 static const char version_4[] =
 	"CREATE INDEX of_event_idle ON of_event(member) WHERE done >= 2;"
 	"CREATE INDEX of_member_merged ON of_member(merged) WHERE merged > 0;"
+	"CREATE TABLE of_said(member INTEGER, field TEXT, at INTEGER NOT NULL,"
+	" PRIMARY KEY(member, field)) WITHOUT ROWID;"
 	"INSERT INTO of_deed(kind, msg, due) SELECT 4, id, 0 FROM of_member WHERE state = 4";
 
 static const char *const steps[OFFERS_SCHEMA] = { version_1, version_2, version_3, version_4 };

@@ -376,8 +376,9 @@ int member_merge(struct work *w, struct member *to, struct member *from)
 {
 	static const enum st moves[] = { ST_MERGE_ALIAS, ST_MERGE_CONTACT_FLAGS, ST_MERGE_CONTACT,
 		ST_MERGE_REFUSED, ST_MERGE_CONSENT, ST_MERGE_CONSENT_LOG, ST_MERGE_PAST,
-		ST_MERGE_SENT, ST_MERGE_TOUCH };
-	static const enum st drops[] = { ST_DROP_CONTACT, ST_DROP_CONSENT, ST_DROP_TOUCH };
+		ST_MERGE_SENT, ST_MERGE_TOUCH, ST_MERGE_SAID };
+	static const enum st drops[] = { ST_DROP_CONTACT, ST_DROP_CONSENT, ST_DROP_TOUCH,
+		ST_DROP_SAID };
 	struct hindsight *seen;
 
 	to = member_now(to);
@@ -413,7 +414,8 @@ int member_merge(struct work *w, struct member *to, struct member *from)
 int member_erase(struct work *w, struct member *m, struct str cause)
 {
 	static const enum st drops[] = { ST_ERASE_PROOF, ST_DROP_CHAIN, ST_DROP_MARK, ST_DROP_FIRED,
-		ST_DROP_CONTACT, ST_DROP_ALIAS, ST_DROP_CONSENT, ST_DROP_TOUCH, ST_DROP_COUNTED };
+		ST_DROP_CONTACT, ST_DROP_ALIAS, ST_DROP_CONSENT, ST_DROP_TOUCH, ST_DROP_COUNTED,
+		ST_DROP_SAID };
 
 	m = member_now(m);
 	w->chains_of = 0; /* what was looked at of them is not there any more */

@@ -204,6 +204,17 @@ static int spent_note(struct work *w, const struct member *m, const struct event
 	return !st || sql_run(st) < 0 ? work_failed(w, "what a receipt spent") : 0;
 }
 
+/* What was taken from a lot that is over by now, told late: the lot's end took it from the balance
+ * with the rest, so that one of the two was too much. */
+static int taken_before_the_end(struct work *w, const struct lot *l, wall_t occurred, int64_t taken)
+{
+	wall_t end = l->state == LOT_VOID ? l->at : l->expires;
+
+	if (l->state < LOT_EXPIRED || l->activates > occurred)
+		return 0;
+	return balance_add(w, l->member, l->currency, taken, end);
+}
+
 static int take_from(struct work *w, const struct member *m, const struct event *e,
 	const struct lot *l, int64_t amount, int64_t *taken_r)
 {
@@ -212,7 +223,10 @@ static int take_from(struct work *w, const struct member *m, const struct event 
 	*taken_r = amount < l->rest ? amount : l->rest;
 	if (*taken_r <= 0) {
 		*taken_r = 0;
-		return 0;
+		/* void before it was heard of: it never was in the balance */
+		return l->state == LOT_VOID && !l->amount
+			       ? taken_before_the_end(w, l, e->occurred, amount)
+			       : 0;
 	}
 	if (st) {
 		sql_int(st, 1, l->rest - *taken_r);
@@ -220,6 +234,8 @@ static int take_from(struct work *w, const struct member *m, const struct event 
 	}
 	if (!st || sql_run(st) < 0)
 		return work_failed(w, "a bonus lot");
+	if (taken_before_the_end(w, l, e->occurred, *taken_r))
+		return -1;
 	return spent_note(w, m, e, l->currency, l->id, *taken_r);
 }
 
@@ -235,6 +251,7 @@ static int take_from_nearest(struct work *w, const struct member *m, const struc
 		return work_failed(w, "bonus lots");
 	sql_int(st, 1, (int64_t)m->id);
 	sql_int(st, 2, currency);
+	sql_int(st, 3, e->occurred);
 	if (lots_read(w, st, &v, &n))
 		return -1;
 	for (size_t i = 0; i < n && amount > 0; i++, amount -= taken)

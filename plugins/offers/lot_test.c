@@ -211,6 +211,59 @@ static void lots_come_and_go_with_their_days(void **state)
 	assert_int_equal(rest("b"), -1);
 }
 
+/* What was spent of a lot before it ended, told in any order after the lot itself. */
+static void what_was_spent_of_a_lot_before_its_end_is_not_taken_twice(void **state)
+{
+	static const char named[] =
+		"{\"amount\":20,\"currency\":\"bonus\",\"lots\":[{\"id\":\"a\",\"amount\":20}]}";
+	static const char bare[] = "{\"amount\":20,\"currency\":\"bonus\"}";
+	static const char gone[] = "{\"lot\":\"a\",\"void\":true}";
+	static const char lots[] = "{\"amount\":100,\"currency\":\"bonus\",\"lots\":["
+				   "{\"id\":\"a\",\"amount\":60,\"expires_at\":\"%s\"},"
+				   "{\"id\":\"b\",\"amount\":40}]}";
+
+	for (unsigned i = 0; i < 8; i++) {
+		const char *spent = i & 1 ? named : bare;
+		bool late = i & 2, expires = i & 4;
+		struct member *m;
+		char told[300];
+
+		mf_end(state);
+		mf_begin(state);
+		at(1);
+		m = mf_member("m1");
+		snprintf(told, sizeof told, lots,
+			expires ? "2026-01-02T00:00:00Z" : "2026-03-01T00:00:00Z");
+		tell(m, "bonus.calculated", 0, NULL, told);
+		at(20);
+		m = mf_member("m1");
+		if (!late)
+			tell(m, "bonus.deducted", 2, "r1", spent);
+		at(48);
+		m = mf_member("m1");
+		if (!expires)
+			tell(m, "bonus.lot", 24, NULL, gone);
+		else
+			assert_int_equal(ledger_sweep(&mf.w, 0, 0, &(bool){ false }), 0);
+		if (late)
+			tell(m, "bonus.deducted", 2, "r1", spent);
+		if (balance(m, "bonus") != 40 || rest("b") != 40)
+			fail_msg("%u: %lld left, of b %lld", i, (long long)balance(m, "bonus"),
+				(long long)rest("b"));
+		/* and the receipt that comes to nothing gives nothing back of what is over */
+		tell(m, "purchase.cancelled", 30, "r1", "{}");
+		if (balance(m, "bonus") != 40 || rest("b") != 40)
+			fail_msg("%u, cancelled: %lld left", i, (long long)balance(m, "bonus"));
+	}
+	/* its end is all that was heard of it */
+	mf_end(state);
+	mf_begin(state);
+	at(48);
+	tell(mf_member("m1"), "bonus.lot", 24, NULL, gone);
+	tell(mf_member("m1"), "bonus.deducted", 2, "r1", named);
+	assert_int_equal(balance(mf_member("m1"), "bonus"), 0);
+}
+
 static void what_the_platform_says_of_a_balance_wins(void **state)
 {
 	struct member *m;
@@ -306,6 +359,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(
 			the_last_word_on_a_receipt_counts, mf_begin, mf_end),
 		cmocka_unit_test_setup_teardown(lots_come_and_go_with_their_days, mf_begin, mf_end),
+		cmocka_unit_test_setup_teardown(
+			what_was_spent_of_a_lot_before_its_end_is_not_taken_twice, mf_begin,
+			mf_end),
 		cmocka_unit_test_setup_teardown(
 			what_the_platform_says_of_a_balance_wins, mf_begin, mf_end),
 		cmocka_unit_test_setup_teardown(lots_are_shown_as_they_are_now, mf_begin, mf_end),

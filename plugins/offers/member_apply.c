@@ -4,6 +4,7 @@
 #include "plugins/offers/chain.h"
 #include "plugins/offers/lot.h"
 #include "plugins/offers/member_input.h"
+#include "plugins/offers/said.h"
 
 /* ---- whom it is about ---- */
 
@@ -247,7 +248,8 @@ static void tell_odd(struct work *w, const struct json_faults *f, bool answers)
 	}
 }
 
-static int take_fields(struct work *w, struct member *m, json_t *fields, bool answers)
+static int take_fields(
+	struct work *w, struct member *m, json_t *fields, wall_t occurred, bool answers)
 {
 	struct member_reader how = { .rules = w->rules, .lenient = true };
 	struct json_faults f = { 0 };
@@ -259,17 +261,19 @@ static int take_fields(struct work *w, struct member *m, json_t *fields, bool an
 	tell_odd(w, &f, answers);
 	in.ext = STR_NONE; /* who it is was found out before */
 	in.consent_n = 0;  /* consent.changed says that, with its proof */
+	if (said_since(w, m, occurred, &in) < 0)
+		return -1;
 	return member_apply(w, &in, APPLY_GIVEN, STR("event"), m, &m, NULL) < 0 ? -1 : 0;
 }
 
-int member_take_fields(struct work *w, struct member *m, json_t *fields)
+int member_take_fields(struct work *w, struct member *m, json_t *fields, wall_t occurred)
 {
-	return take_fields(w, m, fields, false);
+	return take_fields(w, m, fields, occurred, false);
 }
 
 /* Answers become what the member has under that name: a declared attribute, or one of the few that
  * all have. Others stay with the event. */
-int member_take_answers(struct work *w, struct member *m, json_t *answers)
+int member_take_answers(struct work *w, struct member *m, json_t *answers, wall_t occurred)
 {
 	static const char *const own[] = { "first_name", "last_name", "birthday", "language",
 		"zone" };
@@ -291,7 +295,7 @@ int member_take_answers(struct work *w, struct member *m, json_t *answers)
 		json_object_set(to, name, v);
 	}
 	json_object_set_new(fields, "attributes", attrs);
-	r = take_fields(w, m, fields, true);
+	r = take_fields(w, m, fields, occurred, true);
 	json_decref(fields);
 	return r;
 }

@@ -1,5 +1,6 @@
 /* Questions about members and changes of one of them, on the store's writer. See faces.h. */
 #include "plugins/offers/faces.h"
+#include "plugins/offers/said.h"
 #include "plugins/offers/dispatch.h"
 #include "plugins/offers/printed.h"
 
@@ -258,6 +259,8 @@ static int put(struct work *w, struct face_ask *a, bool whole)
 	got = member_apply(w, &in, whole ? APPLY_WHOLE : APPLY_GIVEN, a->by, m, &m, &created);
 	if (got)
 		return got < 0 ? -1 : refuse(a, 403, "A subscription is read-only.");
+	if (said_note(w, m, &in, whole) < 0)
+		return -1;
 	a->status = created ? 201 : 200;
 	m->contacts_loaded = m->attrs_loaded = false;
 	return member_show(w, member_now(m), &a->out);

@@ -97,9 +97,10 @@ enum member_apply {
 int member_apply(struct work *w, const struct member_input *in, enum member_apply how,
 	struct str by, struct member *m, struct member **m_r, bool *created_r);
 
-/* Parts of an event. NULL: nothing. */
-int member_take_fields(struct work *w, struct member *m, json_t *fields);
-int member_take_answers(struct work *w, struct member *m, json_t *answers);
+/* Parts of an event that happened then. NULL: nothing. What was said of the member since (said.h)
+ * stays. */
+int member_take_fields(struct work *w, struct member *m, json_t *fields, wall_t occurred);
+int member_take_answers(struct work *w, struct member *m, json_t *answers, wall_t occurred);
 
 /* As GET /v1/members/ID shows it. */
 int member_show(struct work *w, struct member *m, struct buf *out);

@@ -256,7 +256,7 @@ static int take_more(struct work *w, struct member *m, const struct event *e, js
 	uint64_t seq[LATER_MOST];
 	int n;
 
-	if (member_take_fields(w, m, fields) < 0)
+	if (member_take_fields(w, m, fields, e->occurred) < 0)
 		return -1;
 	n = later_events(w, m, e, EVENT_MEMBER_UPDATED, seq);
 	for (int i = 0; i < n; i++) {
@@ -267,7 +267,8 @@ static int take_more(struct work *w, struct member *m, const struct event *e, js
 			return -1;
 		if (rc == 0)
 			continue;
-		rc = member_take_fields(w, member_now(m), event_part(later, ATTR_member));
+		rc = member_take_fields(
+			w, member_now(m), event_part(later, ATTR_member), later->occurred);
 		event_drop(&later);
 		if (rc < 0)
 			return -1;
@@ -294,7 +295,7 @@ int member_take_event(struct work *w, struct member *m, const struct event *e)
 	case EVENT_REGISTRATION_COMPLETED:
 		return take_state(w, m, e, MEMBER_REGISTERED);
 	case EVENT_FORM_COMPLETED:
-		return member_take_answers(w, m, event_part(e, ATTR_answers));
+		return member_take_answers(w, m, event_part(e, ATTR_answers), e->occurred);
 	case EVENT_CONTACT_LINKED:
 		return take_linked(w, m, e);
 	case EVENT_CONTACT_UNLINKED:

@@ -1,6 +1,7 @@
 /* Late events, and what was said since. See overtaken.h. */
 #include "plugins/offers/overtaken.h"
 #include "plugins/offers/chain.h"
+#include "plugins/offers/said.h"
 
 #include <stdlib.h>
 
@@ -124,7 +125,8 @@ int event_overtaken(struct work *w, const struct member *m, const struct event *
 	case EVENT_STATUS_CHANGED:
 	case EVENT_STATUS_CALCULATED:
 		rc = later_event(w, m, e, EVENT_STATUS_CHANGED, same_system);
-		return rc ? rc : later_event(w, m, e, EVENT_STATUS_CALCULATED, same_system);
+		rc = rc ? rc : later_event(w, m, e, EVENT_STATUS_CALCULATED, same_system);
+		return rc ? rc : said_status(w, m, e->occurred, text(e, ATTR_system));
 	default:
 		return 0;
 	}

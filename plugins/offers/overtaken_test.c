@@ -1,5 +1,6 @@
 /* What events say of members and counters, told in every order: what happened last stands. */
 #include "plugins/offers/engine_fixture.h"
+#include "plugins/offers/said.h"
 
 struct told {
 	double day;
@@ -159,6 +160,78 @@ static void test_EV_3_what_a_member_is_said_to_be_is_the_latest(void **state)
 
 	in_every_order("", ROWS(row),
 		"SELECT count(*) FROM of_member WHERE first_name = 'B' AND last_name = 'Y'", 1);
+}
+
+/* PUT or PATCH, now. */
+static void say(const char *json, bool whole)
+{
+	const struct member_reader how = { .rules = of.w.rules, .verified = true };
+	struct json_faults f = { 0 };
+	struct member_input in;
+	struct member *m;
+	bool created;
+	json_t *v = json_read(str_of(json), &f);
+
+	of_unit();
+	m = of_member("m");
+	assert_true(member_input_read(v, &how, of.w.arena, &in, &f));
+	work_or_fail(member_apply(
+		&of.w, &in, whole ? APPLY_WHOLE : APPLY_GIVEN, STR("api"), m, &m, &created));
+	work_or_fail(said_note(&of.w, m, &in, whole));
+	json_decref(v);
+}
+
+#define SAYS(fields) "\"data\":{\"member\":{" fields "}}"
+#define CITY(c)      "\"attributes\":{\"city\":\"" c "\"}"
+
+/* What was said over HTTP on day 5 is the later word than an event of day 4, whatever it is about,
+ * and the earlier one than that of day 6. What was not said is the event's. */
+static void test_EV_3_an_older_event_does_not_undo_what_was_said_here(void **state)
+{
+	static const char *const orders[] = { "45", "54", "456", "546", "564", "4w", "w4" };
+
+	for (size_t i = 0; i < sizeof orders / sizeof *orders; i++) {
+		bool later = strchr(orders[i], '6'), whole = strchr(orders[i], 'w');
+		const char *is,
+			*city = later   ? "Cesis"
+				: whole ? "none"
+					: "Riga",
+			*tier = whole ? "none" : "gold";
+
+		begin("members = { attributes = { city = \"text\"; }; statuses = [ \"tier\" ]; };");
+		for (const char *o = orders[i]; *o; o++) {
+			of.w.now = day_0 + 5 * DUR_DAY; /* whatever it was told */
+			if (*o == '5')
+				say("{\"first_name\":\"P\",\"status\":\"gold\"," CITY("Riga") "}",
+					false);
+			else if (*o == 'w')
+				say("{\"first_name\":\"P\"}", true);
+			of.w.now = day_0 + 7 * DUR_DAY;
+			if (*o == '4') {
+				happens(4, "member.updated",
+					SAYS("\"first_name\":\"E\",\"last_name\":\"L\"," CITY(
+						"Ogre")));
+				happens(4.1, "form.completed",
+					"\"data\":{\"section\":\"s\",\"answers\":{\"city\":"
+					"\"Ogre\"}}");
+				happens(4.2, "status.changed",
+					"\"data\":{\"system\":\"tier\",\"to\":\"iron\"}");
+			} else if (*o == '6') {
+				happens(6, "member.updated", SAYS(CITY("Cesis")));
+			}
+		}
+		of_unit();
+		assert_int_equal(member_attrs(&of.w, of_member("m")), 0);
+		is = arena_cstr(of.w.arena, of_member("m")->attrs[0].s);
+		if (strcmp(of_member("m")->attrs[0].type == VALUE_TEXT ? is : "none", city) != 0)
+			fail_msg("told as %s: city %s, not %s", orders[i], is, city);
+		assert_true(str_is(of_member("m")->first_name, "P"));
+		assert_true(str_is(of_member("m")->last_name, whole ? "" : "L"));
+		is = arena_cstr(of.w.arena, member_status(&of.w, of_member("m"), "tier"));
+		if (strcmp(is[0] ? is : "none", tier) != 0)
+			fail_msg("told as %s: tier %s, not %s", orders[i], is, tier);
+	}
+	begin("");
 }
 
 #define LIKE "\"data\":{\"provider\":\"vk\",\"kind\":\"like\",\"object\":\"o\"}"
@@ -336,6 +409,7 @@ int main(void)
 		T(test_EV_3_addresses_follow_the_time_of_what_happened),
 		T(test_EV_3_a_status_is_the_latest),
 		T(test_EV_3_what_a_member_is_said_to_be_is_the_latest),
+		T(test_EV_3_an_older_event_does_not_undo_what_was_said_here),
 		T(test_FC_3_counters_follow_what_is_undone_in_any_order),
 		T(test_EV_16_likes_are_each_members_own),
 		T(test_what_was_right_then_stays_when_the_member_changes),
