@@ -5,7 +5,7 @@
 #include "plugins/offers/dispatch.h"
 #include "plugins/offers/event_show.h"
 #include "plugins/offers/faces.h"
-#include "plugins/offers/feedback.h"
+#include "plugins/offers/heard.h"
 #include "plugins/offers/story.h"
 #include "plugins/offers/story_verbs.h"
 
@@ -217,41 +217,13 @@ static int offers_note(struct plugin_call *c, const struct note *n)
 	return host_unit_end(&u, c, rc);
 }
 
-/* What a member writes is an event of theirs; STOP and START are more than that. */
-static int heard(struct work *w, const struct message *m)
-{
-	struct str from = message_get(m, FIELD_FROM), text = message_get(m, FIELD_TEXT);
-	enum feedback_word word;
-	struct member *who;
-	struct event *e;
-	char id[48];
-	int rc = feedback_mo(w, (enum media)m->media, from, text, &word);
-
-	if (rc < 0 || word == FEEDBACK_WORD_START)
-		return rc;
-	while (from.n && from.p[0] == '+')
-		from = str_skip(from, 1);
-	rc = member_find(w, m->media == MEDIA_EMAIL ? ALIAS_EMAIL : ALIAS_PHONE, from, &who);
-	if (rc != 1)
-		return rc;
-	snprintf(id, sizeof id, "mo:%llu:%llu", (unsigned long long)m->id,
-		(unsigned long long)w->now);
-	e = event_make(
-		word == FEEDBACK_WORD_STOP ? EVENT_MESSAGE_UNSUBSCRIBED : EVENT_MESSAGE_REPLIED,
-		w->now, STR("postern"), str_of(id));
-	e->who[ALIAS_MEMBER] = arena_str(e->arena, who->ext);
-	e->attr[ATTR_medium] = value_text(str_of(media_word((enum media)m->media)));
-	if (word == FEEDBACK_WORD_NONE && text.n)
-		e->attr[ATTR_text] = value_text(arena_str(e->arena, text));
-	event_seal(e);
-	return engine_made(w, who, e);
-}
-
 static int offers_mo(struct plugin_call *c, const struct message *m, const char *channel)
 {
 	struct unit u = { 0 };
 
-	return host_unit_end(&u, c, heard(unit_begin(&u, c), m));
+	return host_unit_end(&u, c,
+		heard_reply(unit_begin(&u, c), (enum media)m->media, message_get(m, FIELD_FROM),
+			message_get(m, FIELD_TEXT), m->id));
 }
 
 /* Whom a message of ours went to; 0: not known. -1. */
@@ -270,28 +242,6 @@ static int64_t sent_to(struct work *w, uint64_t msg)
 		sql_reset(st);
 	}
 	return got < 0 ? work_failed(w, "looking up a message") : member;
-}
-
-/* Unsubscribing is an event of the member, as STOP is. */
-static int unsubscribed(struct work *w, const struct feedback *f)
-{
-	struct member *who = NULL;
-	struct event *e;
-	char id[48];
-	int rc = f->member ? member_load(w, f->member, &who)
-			   : member_find(w, ALIAS_EMAIL, f->address, &who);
-
-	if (rc != 1 || f->media != MEDIA_EMAIL || who->state == MEMBER_LEFT)
-		return rc < 0 ? -1 : 0;
-	snprintf(id, sizeof id, "unsubscribe:%llu:%llu", (unsigned long long)who->id,
-		(unsigned long long)w->now);
-	e = event_make(EVENT_MESSAGE_UNSUBSCRIBED, w->now, STR("postern"), str_of(id));
-	e->who[ALIAS_MEMBER] = arena_str(e->arena, who->ext);
-	e->attr[ATTR_medium] = value_text(str_of(media_word(f->media)));
-	if (f->row >= 0)
-		e->attr[ATTR_row] = value_text(str_of(row_word((enum row)f->row)));
-	event_seal(e);
-	return engine_made(w, who, e);
 }
 
 /* What the gateway heard about a message to one address, whoever sent it. */
@@ -325,7 +275,7 @@ static int heard_back(struct work *w, const struct plugin_feedback *p)
 	f.member = (uint64_t)member;
 	if (feedback_take(w, &f, NULL) < 0)
 		return -1;
-	return f.kind == FEEDBACK_UNSUBSCRIBE ? unsubscribed(w, &f) : 0;
+	return f.kind == FEEDBACK_UNSUBSCRIBE ? heard_unsubscribe(w, &f) : 0;
 }
 
 static int offers_feedback(struct plugin_call *c, const struct plugin_feedback *f)

@@ -452,23 +452,63 @@ static bool tell_consent(struct teller *t, const struct clause *c)
 	return true;
 }
 
-static bool tell_news(struct teller *t, const struct clause *c)
+/* The last that left, of the template that the clause names. NULL, and it fails. */
+static struct world_message *last_left(struct teller *t, const struct clause *c)
 {
 	for (size_t i = t->w->n; i-- > 0;) {
 		struct world_message *m = &t->w->v[i];
 
-		if (!m->msg || !mine(t, m) || m->state == STATE_QUEUED ||
-			m->state == STATE_CANCELLED || m->state == STATE_SUPPRESSED ||
-			(c->name.n && !str_is(c->name, m->template)))
-			continue;
-		log_line(t, "%s is %s", m->template, state_word(c->state));
-		if (world_news(t->w, m, c->state,
-			    c->state == STATE_UNDELIVERABLE ? REASON_FAR_DESTINATION
-							    : REASON_NONE) < 0)
-			return story_store_fails(t, c);
-		return true;
+		if (m->msg && mine(t, m) && m->state != STATE_QUEUED &&
+			m->state != STATE_CANCELLED && m->state != STATE_SUPPRESSED &&
+			(!c->name.n || str_is(c->name, m->template)))
+			return m;
 	}
-	return fails(t, c, "no such message has left");
+	fails(t, c, "no such message has left");
+	return NULL;
+}
+
+static bool tell_news(struct teller *t, const struct clause *c)
+{
+	struct world_message *m = last_left(t, c);
+
+	if (!m)
+		return false;
+	log_line(t, "%s is %s", m->template, state_word(c->state));
+	if (world_news(t->w, m, c->state,
+		    c->state == STATE_UNDELIVERABLE ? REASON_FAR_DESTINATION : REASON_NONE) < 0)
+		return story_store_fails(t, c);
+	return true;
+}
+
+static bool tell_reply(struct teller *t, const struct clause *c)
+{
+	struct world_message *m = last_left(t, c);
+
+	if (!m)
+		return false;
+	if (m->msg->media == MEDIA_PUSH)
+		return fails(t, c, "nobody answers a push message");
+	log_line(t, "%s is answered: %.*s", m->template, STR_ARG(c->said));
+	return world_reply(t->w, m, c->said) < 0 ? story_store_fails(t, c) : true;
+}
+
+/* By email from what it was sent as; by what is answered to, STOP is said. */
+static bool tell_unsubscribe(struct teller *t, const struct clause *c)
+{
+	const struct policy_conf *p = &t->w->rules->conf->policy;
+	struct world_message *m = last_left(t, c);
+	int rc;
+
+	if (!m)
+		return false;
+	if (m->msg->media == MEDIA_PUSH)
+		return fails(t, c, "nobody unsubscribes from a push message: \"refuse push\"");
+	if (m->msg->media != MEDIA_EMAIL && !p->stop_words_n)
+		return fails(t, c, "policy.stop_words has no word to say");
+	log_line(t, "unsubscribed from %s", m->template);
+	rc = m->msg->media == MEDIA_EMAIL ? world_unsubscribe(t->w, m)
+					  : world_reply(t->w, m, str_of(p->stop_words[0]));
+	return rc < 0 ? story_store_fails(t, c) : true;
 }
 
 /* ---- expect ---- */
@@ -765,6 +805,10 @@ bool clause_tell(struct teller *t, const struct clause *c)
 		return tell_consent(t, c);
 	case STORY_NEWS:
 		return tell_news(t, c);
+	case STORY_REPLY:
+		return tell_reply(t, c);
+	case STORY_UNSUBSCRIBE:
+		return tell_unsubscribe(t, c);
 	case STORY_EXPECT:
 		return tell_expect(t, c);
 	default:

@@ -13,7 +13,8 @@
  *	deed   = "begin"                          (with a date: that is day 0)
  *	       | "member" fact { "," fact }       fact = name "=" value | "no" contact
  *	       | ( "agree" | "refuse" ) ( row [ "by" medium ] | medium | "all" )
- *	       | ( "delivered" | "undelivered" | "read" ) [ template ]
+ *	       | ( "delivered" | "undelivered" | "read" | "unsubscribed" ) [ template ]
+ *	       | "replied" [ template ] [ "saying" text ]
  *	       | event { name "=" value } [ "as" ( alias value | "nobody" ) ] [ "late" span ]
  *	       | { JSON }                         (an event as POST /v1/events takes it)
  *	       | "expect" wish { ( "," | "and" ) wish }
@@ -48,7 +49,16 @@
 
 #include "plugins/offers/dispatch.h"
 
-enum story_what { STORY_EVENT, STORY_EXPECT, STORY_MEMBER, STORY_CONSENT, STORY_NEWS, STORY_BEGIN };
+enum story_what {
+	STORY_EVENT,
+	STORY_EXPECT,
+	STORY_MEMBER,
+	STORY_CONSENT,
+	STORY_NEWS,
+	STORY_REPLY,
+	STORY_UNSUBSCRIBE,
+	STORY_BEGIN
+};
 enum story_when { STORY_NOW, STORY_DAY, STORY_DATE, STORY_CLOCK, STORY_AFTER };
 enum story_wish {
 	WISH_NOTHING,
@@ -92,9 +102,9 @@ struct clause {
 	/* agree, refuse */
 	bool granted;
 	int row, media; /* -1: all */
-	/* delivered … */
+	/* delivered …, replied, unsubscribed */
 	enum state state;
-	struct str name;
+	struct str name, said;
 };
 struct story {
 	struct clause *v;

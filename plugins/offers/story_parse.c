@@ -487,6 +487,17 @@ static bool take_news(struct parser *p, struct clause *c)
 	return at_end(p) || take_value(p, &c->name, NULL);
 }
 
+/* By whom it went to. */
+static bool take_reply(struct parser *p, struct clause *c)
+{
+	next(p);
+	if (!at_end(p) && !is_word(p, "saying") && !take_value(p, &c->name, NULL))
+		return false;
+	if (c->what == STORY_REPLY && skip(p, "saying"))
+		return take_value(p, &c->said, NULL);
+	return true;
+}
+
 /* A story may begin with its date; afterwards time only goes on, which is seen when it is told. */
 static bool take_deed(struct parser *p, struct clause *c)
 {
@@ -511,6 +522,10 @@ static bool take_deed(struct parser *p, struct clause *c)
 	if (is_word(p, "delivered") || is_word(p, "undelivered") || is_word(p, "read")) {
 		c->what = STORY_NEWS;
 		return take_news(p, c);
+	}
+	if (is_word(p, "replied") || is_word(p, "unsubscribed")) {
+		c->what = is_word(p, "replied") ? STORY_REPLY : STORY_UNSUBSCRIBE;
+		return take_reply(p, c);
 	}
 	if (skip(p, "begin")) {
 		c->what = STORY_BEGIN;

@@ -88,6 +88,46 @@ static void test_what_stories_can_say(void **state)
 		"viber\""));
 }
 
+/* Members answer what they were sent, and unsubscribe from it: events, with what follows of them.
+ */
+#define ANSWERED(template, via, story)                                                          \
+	TEXTS "offer = { name = \"c\"; kind = \"service\"; consent = \"System\"; when = [ "     \
+	      "\"registration.completed\", \"message.replied\", \"message.unsubscribed\" ]; "   \
+	      "actions = ( { do = \"send\"; template = \"" template "\"; via = " via            \
+								    "; } ); stories = ( "       \
+								    "\"registration.completed;" \
+								    " " story "\" ); };"
+
+static void test_stories_of_answers_and_unsubscribing(void **state)
+{
+	static const char *const stories[] = {
+		ANSWERED("one", "\"sms\"",
+			"expect one; replied one saying 'Thanks'; expect one; replied; expect one; "
+			"day 2 replied; day 2 expect one"),
+		/* a word that stops: its channel is closed, for what the event brings as well */
+		ANSWERED("one", "\"sms\"",
+			"expect one; replied saying 'stop!'; expect nothing and suppressed one for "
+			"consent; registration.completed; expect suppressed one for consent"),
+		ANSWERED("one", "\"viber\"",
+			"expect one; unsubscribed one; expect nothing and suppressed one for "
+			"consent"),
+		ANSWERED("two", "[ \"email\", \"sms\" ]",
+			"expect two by email; unsubscribed; expect two by sms; unsubscribed; "
+			"expect "
+			"suppressed two for consent"),
+	};
+	char *got;
+
+	for (size_t i = 0; i < sizeof stories / sizeof *stories; i++)
+		comes_true(stories[i]);
+	got = told(ANSWERED("one", "\"push\"", "expect one; replied"));
+	assert_non_null(strstr(got, "nobody answers a push message"));
+	mem_free(&got);
+	got = told(ANSWERED("one", "\"sms\"", "replied two; expect one"));
+	assert_non_null(strstr(got, "no such message has left"));
+	mem_free(&got);
+}
+
 static void test_QH_4_cancelled_while_it_is_held(void **state)
 {
 	comes_true(
@@ -409,6 +449,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_the_two_examples_of_the_seeds),
 		cmocka_unit_test(test_what_stories_can_say),
+		cmocka_unit_test(test_stories_of_answers_and_unsubscribing),
 		cmocka_unit_test(test_QH_4_cancelled_while_it_is_held),
 		cmocka_unit_test(test_next_if_sent_does_not_wait_for_receipts),
 		cmocka_unit_test(test_events_in_full),

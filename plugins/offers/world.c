@@ -1,6 +1,7 @@
 /* A gateway in a nutshell. See world.h. */
 #include "plugins/offers/world.h"
 #include "plugins/offers/attrs.h"
+#include "plugins/offers/heard.h"
 #include "plugins/plugin.h"
 
 #include <stdio.h>
@@ -171,6 +172,7 @@ static int know(struct world *w, struct world_message *m)
 		m->object = (uint32_t)sql_col(st, 0);
 		template = (uint32_t)sql_col(st, 1);
 		m->sent = (uint64_t)sql_col(st, 2);
+		m->row = (enum row)sql_col(st, 3);
 	}
 	sql_reset(st);
 	m->template[0] = '\0';
@@ -397,5 +399,27 @@ int world_news(struct world *w, struct world_message *m, enum state state, enum 
 	}
 	if (told(w, m->id, state, reason) < 0)
 		return -1;
+	return world_settle(w);
+}
+
+int world_reply(struct world *w, const struct world_message *m, struct str text)
+{
+	if (heard_reply(world_unit(w), (enum media)m->msg->media, message_get(m->msg, FIELD_TO),
+		    text, ++w->next_id) < 0)
+		return failed(w);
+	return world_settle(w);
+}
+
+int world_unsubscribe(struct world *w, const struct world_message *m)
+{
+	const struct feedback f = { .kind = FEEDBACK_UNSUBSCRIBE,
+		.media = (enum media)m->msg->media,
+		.address = message_get(m->msg, FIELD_TO),
+		.row = (int)m->row,
+		.by = STR("story"),
+		.proof = STR_NONE };
+
+	if (feedback_take(world_unit(w), &f, NULL) < 0 || heard_unsubscribe(&w->w, &f) < 0)
+		return failed(w);
 	return world_settle(w);
 }

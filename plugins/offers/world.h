@@ -21,6 +21,7 @@ struct world_message {
 	const char *looked; /* for the user of a world */
 	uint64_t sent;      /* of_sent's id, of one that is of several (devices); else 0 */
 	uint32_t object;    /* of_name of what it is of, and its template */
+	enum row row;
 	char template[64];
 };
 struct world {
@@ -68,5 +69,9 @@ int world_before(struct world *w, wall_t t);
 int world_event(struct world *w, struct event *e, struct reply *r);
 /* News of a message that left. Of a cascade, whose attempt failed: the next one leaves instead. */
 int world_news(struct world *w, struct world_message *m, enum state state, enum reason reason);
+/* Whom it went to answers it; a word of policy.stop_words is that. */
+int world_reply(struct world *w, const struct world_message *m, struct str text);
+/* Email: whom it went to follows its link. */
+int world_unsubscribe(struct world *w, const struct world_message *m);
 
 #endif
