@@ -327,3 +327,19 @@ void rules_compare(const struct rules *now, const struct rules *then, struct buf
 	if (!general_conf_same(now->conf, then->conf))
 		buf_c(b, "policy: changes\n");
 }
+
+void rules_near_put(const struct rules *r, unsigned which, struct str word, struct buf *b)
+{
+	size_t n = 0, most = r->offers_n + r->tasks_n + r->audiences_n;
+	struct arena *a = arena_new();
+	const char **names = arena_alloc(a, (most + 1) * sizeof *names);
+
+	for (size_t i = 0; (which & RULES_OFFERS) && i < r->offers_n; i++)
+		names[n++] = r->offers[i].conf->name;
+	for (size_t i = 0; (which & RULES_TASKS) && i < r->tasks_n; i++)
+		names[n++] = r->tasks[i].conf->name;
+	for (size_t i = 0; (which & RULES_AUDIENCES) && i < r->audiences_n; i++)
+		names[n++] = r->audiences[i].conf->name;
+	buf_c(b, rules_suggest(a, arena_cstr(a, word), names, n));
+	arena_free(&a);
+}

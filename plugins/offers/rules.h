@@ -403,6 +403,9 @@ const struct offer *rules_offer(const struct rules *r, struct str name);
 const struct offer *rules_offer_number(const struct rules *r, uint32_t number);
 struct counter *rules_counter(const struct rules *r, struct str name);
 const struct audience *rules_audience(const struct rules *r, struct str name);
+/* `; did you mean "x"?` of those, or which there are. */
+enum { RULES_OFFERS = 1, RULES_TASKS = 2, RULES_AUDIENCES = 4 };
+void rules_near_put(const struct rules *r, unsigned which, struct str word, struct buf *b);
 const struct task *rules_task(const struct rules *r, struct str name);
 uint32_t rules_template_number(const struct rules *r, const struct template *t);
 const struct class_conf *policy_class(const struct policy_conf *p, enum class c);

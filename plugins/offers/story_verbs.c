@@ -27,6 +27,18 @@ const char offers_usage[] =
 	"offers audience NAME            how many members it has\n"
 	"offers fields                   fields of events that were passed over\n";
 
+/* "there is no offer "x"; did you mean "y"?" */
+static int no_such(const struct rules *r, unsigned which, const char *kind, const char *name,
+	struct err *e)
+{
+	struct buf b = BUF_INIT;
+
+	rules_near_put(r, which, str_of(name), &b);
+	err_set(e, ERR_INPUT, "there is no %s \"%s\"%.*s", kind, name, STR_ARG(buf_view(&b)));
+	buf_free(&b);
+	return -1;
+}
+
 /* The files beside the main one, read afresh: what a reload would take. NULL and e, with the faults
  * in out. */
 static struct rules *load_now(struct plugin_words *w, struct err *e)
@@ -62,8 +74,9 @@ static int verb_test(struct plugin_words *w, struct err *e)
 	if (!r)
 		return -1;
 	if (offer.n && !rules_offer(r, offer) && !rules_task(r, offer)) {
+		no_such(r, RULES_OFFERS | RULES_TASKS, "offer or task", w->args[1], e);
 		rules_unref(&r);
-		return err_set(e, ERR_INPUT, "there is no offer or task \"%.*s\"", STR_ARG(offer));
+		return -1;
 	}
 	failed = stories_tell(r, offer, w->out, w->as_json, &n);
 	rules_unref(&r);
@@ -178,8 +191,9 @@ static int verb_picture(struct plugin_words *w, struct err *e)
 		return -1;
 	o = rules_offer(r, str_of(w->args[1]));
 	if (!o) {
+		no_such(r, RULES_OFFERS, "offer", w->args[1], e);
 		rules_unref(&r);
-		return err_set(e, ERR_INPUT, "there is no offer \"%s\"", w->args[1]);
+		return -1;
 	}
 	offer_picture(o->conf, w->as_json ? &svg : w->out);
 	if (w->as_json) {
@@ -204,7 +218,7 @@ static int count_audience(
 	int64_t n;
 
 	if (!a)
-		return err_set(e, ERR_INPUT, "there is no audience \"%s\"", name);
+		return no_such(r->work.rules, RULES_AUDIENCES, "audience", name, e);
 	if (audience_count(&r->work, a->is, &n, &exact) < 0)
 		return err_set(e, ERR_AGAIN, "%s", r->work.e.text);
 	if (w->as_json)

@@ -436,13 +436,29 @@ static int tell_all(struct why *t, bool why_not)
 	return 0;
 }
 
-static int none(struct buf *out, bool json, const char *what, struct str name)
+static int none(struct buf *out, bool json, const char *what, struct str name, struct str near)
 {
+	struct buf b = BUF_INIT;
+
+	buf_printf(&b, "there is no %s \"%.*s\"%.*s", what, STR_ARG(name), STR_ARG(near));
 	if (json) {
-		buf_printf(out, "{\"error\":\"there is no such %s\"}", what);
-		return 1;
+		buf_c(out, "{\"error\":");
+		buf_json(out, buf_view(&b));
+		buf_char(out, '}');
+	} else {
+		buf_printf(out, "%.*s\n", STR_ARG(buf_view(&b)));
 	}
-	buf_printf(out, "there is no %s \"%.*s\"\n", what, STR_ARG(name));
+	buf_free(&b);
+	return 1;
+}
+
+static int no_offer(struct work *w, struct buf *out, bool json, struct str name)
+{
+	struct buf near = BUF_INIT;
+
+	rules_near_put(w->rules, RULES_OFFERS, name, &near);
+	none(out, json, "offer", name, buf_view(&near));
+	buf_free(&near);
 	return 1;
 }
 
@@ -464,12 +480,12 @@ int why_tell(struct work *w, struct str member, struct str offer, bool why_not, 
 
 	t.o = rules_offer(w->rules, offer);
 	if (!t.o)
-		return none(out, json, "offer", offer);
+		return no_offer(w, out, json, offer);
 	rc = member_find(w, ALIAS_MEMBER, member, &t.m);
 	for (int k = ALIAS_CARD; k < ALIAS_KINDS && rc == 0; k++)
 		rc = member_find(w, (enum alias_kind)k, member, &t.m);
 	if (rc < 1)
-		return rc < 0 ? -1 : none(out, json, "member", member);
+		return rc < 0 ? -1 : none(out, json, "member", member, STR_NONE);
 	if (json) {
 		buf_c(out, "{\"member\":");
 		buf_json(out, member);

@@ -22,6 +22,7 @@ ledger = { webhook = "http://127.0.0.1:$platform/"; webhook_secret_file = "ledge
 members = { statuses = [ "tier" ]; };
 policy = { default_clock = "UTC"; consent_default = "all"; unverified = true;
   marketing = { max = [ "1 per day" ]; }; countries = ( { prefix = "49"; quiet = [ "$(date -u -d '1 hour ago' +%H:%M)-$open_at" ]; } ); };
+audiences = { tyre = { is = "member.status == 'gold'"; }; };
 templates = { hello = { en = { sms = "Hello."; }; }; social = { en = { social = { text = "Hi."; moderated_as = "VK-1"; }; }; }; };
 CONF
 moderation() { echo "moderation = { VK-1 = { state = \"$1\"; }; };" >offers.d/moderation.conf; }
@@ -67,7 +68,10 @@ try "and one that does not" 0 ctl offers simulate "day 0 registration.completed;
 try "an offer as a picture" 0 ctl offers picture hi
 /usr/bin/python3 -c 'import sys, xml.dom.minidom as x; print(x.parseString(sys.stdin.read()).documentElement.tagName)' <<<"$said" >root 2>errors
 [ "$(cat root)" = svg ] && ok "which is well-formed" || fail "it is not: $(<errors) $said"
-try "there is none of an offer that is not" 1 ctl offers picture ho
+for words in "picture tire" "test tire" "why ann tire" "why-not ann tire" "audience tire" "render hallo"; do
+	try "a name that is mistyped: $words" 1 ctl offers $words
+	grep -Eq 'did you mean "(tier|hello|tyre)"\?$' errors && ok "what may be meant" || fail "it says $(<errors)"
+done
 try "postern -t" 1 "$OUT/postern" -t -c gw.conf
 grep -q '^offers.d/hi.conf:[0-9]*: .*1 of 2 stories failed$' errors && ok "says how many" || fail "it says $(<errors)"
 try "a reload is refused" 1 ctl reload
