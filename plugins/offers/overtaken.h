@@ -17,8 +17,8 @@ int later_events(struct work *w, const struct member *m, const struct event *e,
  * thing? 1 yes, 0 no, -1 with w->e. */
 int later_event(struct work *w, const struct member *m, const struct event *e, enum event_type type,
 	bool (*same)(const struct event *e, const struct event *later));
-/* Has a later event (or PUT, PATCH, of a status) decided about the address, device or status system that this one is about?
- * 1, 0, -1. Of events about other things 0. */
+/* Has a later event (or PUT, PATCH, of a status) decided about the address, device or status system
+ * that this one is about? 1, 0, -1. Of events about other things 0. */
 int event_overtaken(struct work *w, const struct member *m, const struct event *e);
 /* contact.linked: was that address found dead later? 1, 0, -1. */
 int address_dead_since(struct work *w, const struct member *m, const struct event *e);

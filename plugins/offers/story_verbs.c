@@ -28,8 +28,8 @@ const char offers_usage[] =
 	"offers fields                   fields of events that were passed over\n";
 
 /* "there is no offer "x"; did you mean "y"?" */
-static int no_such(const struct rules *r, unsigned which, const char *kind, const char *name,
-	struct err *e)
+static int no_such(
+	const struct rules *r, unsigned which, const char *kind, const char *name, struct err *e)
 {
 	struct buf b = BUF_INIT;
 
