@@ -392,6 +392,8 @@ static bool script(const char *path)
 			ledger_put(&fault_book, id[i], STATE_QUEUED);
 		else
 			refused_n++;
+		if (tape.recording)
+			ack_to_tape(id[i], STATE_QUEUED);
 		fx_free(ops[i]);
 	}
 	/* what has happened outside is never refused: its answer waits for the store */
@@ -418,18 +420,25 @@ static bool script(const char *path)
 	return true;
 }
 
-/* How often a whole script writes or syncs. */
-static unsigned calls_of(enum what w, const char *path)
+/* How often a whole script writes or syncs, and which of them was the last before something was
+ * known as kept: without that one it is refused. */
+static unsigned calls_of(enum what w, const char *path, unsigned *kept_r)
 {
 	unsigned n = 0;
+	bool known = false;
+
+	*kept_r = 0;
 
 	layer_on();
 	tape.recording = true;
 	assert_true(script(path));
 	tape.recording = false;
 	layer_off();
-	for (size_t i = 0; i < tape.n; i++)
+	for (size_t i = 0; i < tape.n; i++) {
 		n += tape.e[i].what == w;
+		known |= tape.e[i].what == W_ACK;
+		*kept_r = known ? *kept_r : n;
+	}
 	tape_clear();
 	fault_book.n = 0;
 	fx_remove(path);
@@ -440,14 +449,21 @@ static unsigned calls_of(enum what w, const char *path)
 static void faults(const char *what, enum what w)
 {
 	const char *path = fx_path(what);
-	unsigned most = calls_of(w, path), opened = 0, step = rounds > 1 ? 1 : 300 / share_of(100);
+	unsigned kept, most = calls_of(w, path, &kept), opened = 0,
+		       step = rounds > 1 ? 1 : 300 / share_of(100);
 	char spec[40];
 
 	assert_true(most > 10);
 	if (step > most / 8) /* a share has some of each part of the script, too */
 		step = most / 8 ? most / 8 : 1;
 	refused_n = 0;
-	for (unsigned n = 1; n <= most; n += n < share_of(40) ? 1 : step) {
+	for (unsigned n = 1, next; n <= most; n = next) {
+		/* each share has those about that one: the keeper may write before it or not */
+		bool near = n + 4 > kept && n < kept + 4;
+
+		next = n + (near || n < share_of(40) ? 1 : step);
+		if (n + 4 <= kept && next + 4 > kept)
+			next = kept - 3;
 		fault_book.n = 0;
 		snprintf(spec, sizeof spec, "%s:%u", what, n);
 		fault_init(spec);
