@@ -192,6 +192,16 @@ static int note_never(struct plugin_call *c, const struct note *n)
 	return -1;
 }
 
+static bool something_to_tell(void *arg)
+{
+	return !nothing_to_tell(arg);
+}
+
+static bool told_one(void *arg)
+{
+	return trial_number("SELECT count(*) FROM trial_t") == 1;
+}
+
 static void test_notes_last(void **state)
 {
 	uint64_t id;
@@ -200,12 +210,12 @@ static void test_notes_last(void **state)
 	trial.note = note_never;
 	id = trial_sent((struct fx_msg){ .wants = WANT_DELIVERED });
 	fx_state_becomes(id, STATE_SENT);
-	usleep(50000);
+	assert_true(fx_until(something_to_tell, NULL, 20 * DUR_S));
 	fx_stop();
 	trial.note = note_keep;
 	fx_start(ONE);
+	assert_true(fx_until(told_one, NULL, 20 * DUR_S));
 	assert_true(fx_until(nothing_to_tell, NULL, 20 * DUR_S));
-	assert_int_equal(trial_number("SELECT count(*) FROM trial_t"), 1);
 	fx_end();
 }
 

@@ -7,11 +7,13 @@
 #include "plugins/offers/engine.h"
 #include "plugins/offers/task.h"
 
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <cmocka.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -287,8 +289,9 @@ static void test_RT_3_two_nodes_in_turn(void **state)
 	close_both(n);
 }
 
-/* What one of them does at that moment while the other does the same; a process of its own. */
-static void run(unsigned which, unsigned members)
+/* What one of them does at that moment while the other does the same; a process of its own. Their
+ * clocks agree: both have done a day's work before either begins the next. */
+static void run(unsigned which, unsigned members, pthread_barrier_t *day)
 {
 	struct node n;
 
@@ -297,6 +300,7 @@ static void run(unsigned which, unsigned members)
 		about(&n, "registration.completed", which ? members - 1 - i : i,
 			which ? members - 1 - i : i);
 	for (unsigned d = 0; d < DAYS; d++) {
+		pthread_barrier_wait(day);
 		at(days[d]);
 		while (slice(&n, 3 + which))
 			;
@@ -310,9 +314,16 @@ static void run(unsigned which, unsigned members)
 /* At once, and racing: who comes second finds it done. */
 static void test_RT_3_two_nodes_at_once(void **state)
 {
+	pthread_barrier_t *day =
+		mmap(NULL, sizeof *day, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	pthread_barrierattr_t shared;
 	struct node n[2];
 	pid_t pid[2];
 
+	assert_true(day != MAP_FAILED);
+	pthread_barrierattr_init(&shared);
+	pthread_barrierattr_setpshared(&shared, PTHREAD_PROCESS_SHARED);
+	pthread_barrier_init(day, &shared, 2);
 	open_both(n);
 	for (unsigned i = 0; i < 2; i++)
 		node_close(&n[i]);
@@ -320,7 +331,7 @@ static void test_RT_3_two_nodes_at_once(void **state)
 		pid[i] = fork();
 		assert_true(pid[i] >= 0);
 		if (pid[i] == 0) {
-			run(i, CROWD);
+			run(i, CROWD, day);
 			_exit(0);
 		}
 	}
@@ -334,6 +345,7 @@ static void test_RT_3_two_nodes_at_once(void **state)
 	node_open(&n[1]);
 	expect_one_each(&n[0], CROWD);
 	close_both(n);
+	munmap(day, sizeof *day);
 }
 
 int main(void)
