@@ -51,7 +51,9 @@ struct offers {
 	atomic_bool adopted; /* a nudge is about another configuration */
 	/* loop */
 	bool begun;
-	struct timer fire, tidy;
+	struct timer fire, tidy, raw;
+	bool raw_at_work;
+	dur_t raw_in; /* so long after the last failure raw events are looked for again */
 	bool firing, tidying;
 	mono_t fails[FIRE_STAGES]; /* what failed is left alone until then */
 	struct lane lanes[2];
@@ -104,6 +106,8 @@ void timers_begin(struct offers *o);
 void timers_end(struct offers *o);
 /* Edited steps may be for chains under way. */
 void timers_adopted(struct offers *o);
+/* An event was kept and not worked on: it is taken up within a minute. */
+void timers_raw(struct offers *o);
 void timers_due(struct offers *o, wall_t due, wall_t now); /* something is due then */
 
 /* ---- offers_deeds.c; loop ---- */

@@ -180,6 +180,8 @@ static void over(struct plugin_call *c)
 {
 	struct taking *t = (struct taking *)c;
 
+	if (plugin_failed(c) && (c->run == work_run || c->run == spoilt_run))
+		timers_raw(t->o); /* it is on disk, and nothing came of it yet */
 	answer(t, buf_view(&t->kept), t->in.duplicate);
 	taking_free(t);
 }

@@ -229,6 +229,27 @@ static void test_points_that_fail_stop_no_chain(void **state)
 	assert_int_equal(metric("postern_offers_steps_total") - before, 1);
 }
 
+/* An event that was kept, and of which the store takes nothing more for a while. */
+static void test_an_event_that_stayed_raw_is_taken_up_again(void **state)
+{
+	int64_t before;
+
+	start();
+	before = metric("postern_offers_steps_total");
+	spoil("CREATE TRIGGER spoilt BEFORE UPDATE ON of_event WHEN new.id LIKE 'raw%' BEGIN"
+	      " SELECT RAISE(ABORT, 'spoilt'); END");
+	assert_int_equal(register_one("raw1", "+46700000001"), 202);
+	assert_int_equal(register_one("raw2", "+46700000002"), 202);
+	assert_int_equal(register_one("other", "+46700000003"), 202);
+	for (unsigned i = 0; i < 500 && metric("postern_offers_steps_total") - before < 1; i++)
+		usleep(20000);
+	assert_int_equal(metric("postern_offers_steps_total") - before, 1);
+	spoil("DROP TRIGGER spoilt");
+	for (unsigned i = 0; i < 1500 && metric("postern_offers_steps_total") - before < 3; i++)
+		usleep(20000);
+	assert_int_equal(metric("postern_offers_steps_total") - before, 3);
+}
+
 static void test_8_4_timers_fire_once_when_the_clock_jumps(void **state)
 {
 	enum { N = 30 };
@@ -335,6 +356,7 @@ int main(void)
 		T(test_a_chain_fires_and_a_purchase_stops_it),
 		T(test_a_step_that_fails_stops_no_other),
 		T(test_points_that_fail_stop_no_chain),
+		T(test_an_event_that_stayed_raw_is_taken_up_again),
 		T(test_8_4_timers_fire_once_when_the_clock_jumps),
 	};
 

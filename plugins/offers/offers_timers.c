@@ -17,6 +17,7 @@
 enum { SLICE_MOST = 256 };
 #define PUT_OFF    DUR_HOUR
 #define SLICE      (8 * DUR_MS) /* each costs a commit */
+#define RAW_FIRST  (2 * DUR_S)
 #define LOOK_EVERY (30 * DUR_S) /* zones, clocks and configurations change */
 #define TIDY_EVERY (10 * DUR_MIN)
 #define PASS_EVERY (6 * DUR_HOUR) /* through all tables */
@@ -168,7 +169,7 @@ void timers_due(struct offers *o, wall_t due, wall_t now)
 		timer_set(o->h->loop, &o->fire, at);
 }
 
-/* ---- what a crash left raw ---- */
+/* ---- what a crash, or a store that dropped its call, left raw ---- */
 struct rest {
 	struct unit u; /* first */
 	struct offers *o;
@@ -184,8 +185,12 @@ static int rest_run(struct plugin_call *c)
 	struct reply reply = { 0 };
 	struct event *e = NULL;
 	uint64_t seq = 0;
-	int rc = r->known ? 0 : intake_last(w, &r->last);
+	int rc = 0;
 
+	if (!r->known) {
+		r->o->resting = true; /* who takes one of these now looks first */
+		rc = intake_last(w, &r->last);
+	}
 	r->known = true;
 	if (rc == 0)
 		rc = intake_raw(w, r->seq, r->last, &seq, 1);
@@ -225,14 +230,51 @@ static void rest_done(struct plugin_call *c)
 			F_STR("why", r->u.why));
 		stat_inc(&r->o->failed);
 		c->run = rest_spoilt;
+	} else if (c->run == rest_spoilt && c->result < 0) {
+		timers_raw(r->o);
+		c->run = rest_run; /* those behind it */
 	} else {
 		r->seq = 0;
+		timers_raw(r->o);
 	}
 	unit_free(&r->u);
-	if (r->seq && r->o->begun)
+	if (r->seq && r->o->begun) {
 		plugin_call(r->o->h, c);
-	else
+	} else {
+		r->o->raw_at_work = false;
+		if (!timer_is_set(&r->o->raw))
+			r->o->raw_in = 0;
 		mem_free(&r);
+	}
+}
+
+static void rest_begin(struct timer *timer)
+{
+	struct offers *o = CONTAINER(timer, struct offers, raw);
+	struct rest *r;
+
+	if (!o->begun)
+		return;
+	if (o->raw_at_work) {
+		timers_raw(o);
+		return;
+	}
+	o->raw_at_work = true;
+	r = mem_new(struct rest);
+	r->o = o;
+	r->u.call.run = rest_run;
+	r->u.call.done = rest_done;
+	r->u.call.bulk = true;
+	r->u.call.what = "raw";
+	plugin_call(o->h, &r->u.call);
+}
+
+void timers_raw(struct offers *o)
+{
+	if (!o->begun || timer_is_set(&o->raw))
+		return;
+	o->raw_in = !o->raw_in ? RAW_FIRST : 2 * o->raw_in < DUR_MIN ? 2 * o->raw_in : DUR_MIN;
+	timer_in(o->h->loop, &o->raw, o->raw_in);
 }
 
 /* ---- what is old ---- */
@@ -312,22 +354,17 @@ void timers_adopted(struct offers *o)
 
 void timers_begin(struct offers *o)
 {
-	struct rest *r = mem_new(struct rest);
-
 	o->fire.fire = fire;
 	o->tidy.fire = tidy;
 	timer_in(o->h->loop, &o->fire, 0);
 	timer_in(o->h->loop, &o->tidy, TIDY_EVERY);
-	r->o = o;
-	r->u.call.run = rest_run;
-	r->u.call.done = rest_done;
-	r->u.call.bulk = true;
-	r->u.call.what = "raw";
-	plugin_call(o->h, &r->u.call);
+	o->raw.fire = rest_begin;
+	rest_begin(&o->raw);
 }
 
 void timers_end(struct offers *o)
 {
 	timer_cancel(o->h->loop, &o->fire);
 	timer_cancel(o->h->loop, &o->tidy);
+	timer_cancel(o->h->loop, &o->raw);
 }
