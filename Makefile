@@ -128,6 +128,6 @@ include tests/targets.mk
 
 .PHONY: clean help
 clean: ## remove everything that was built
-	rm -rf build build-asan build-tsan build-fuzz build-cov compile_commands.json
+	rm -rf build build-asan build-tsan build-fuzz build-clang build-cov compile_commands.json
 help: ## this list
 	@awk -F':.*## ' '/^[a-z0-9_.-]+:.*## /{printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

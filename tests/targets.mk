@@ -51,14 +51,15 @@ fuzz: ## fuzz each parser in turn: FUZZ_SECONDS=60 each, T=name for one, MERGE=1
 	@MERGE=$(MERGE) tests/fuzz/run build-fuzz $(FUZZ_SECONDS) $(T)
 
 # What the shares within make check are built with.
-.PHONY: fuzz-build tsan-build
+.PHONY: clang-build tsan-build
 TSAN_BUILD = $(MAKE) $(PARALLEL) OUT=build-tsan SAN="$(TSAN)" CFLAGS="-O1 -g1"
 # clang objects to NULL + 0, which C has come to define (N3322); it does not say as gcc does that it
 # sanitizes.
-FUZZ_BUILD = $(MAKE) $(PARALLEL) OUT=build-fuzz CC=clang FUZZ=1 CFLAGS="-O1 -g1" \
-	SAN="$(ASAN) -fno-sanitize=pointer-overflow -fsanitize=fuzzer-no-link -D__SANITIZE_ADDRESS__"
-fuzz-build:
-	+@$(FUZZ_BUILD) all tests fuzzers
+FUZZ_SAN = $(ASAN) -fno-sanitize=pointer-overflow -fsanitize=fuzzer-no-link -D__SANITIZE_ADDRESS__
+FUZZ_BUILD = $(MAKE) $(PARALLEL) OUT=build-fuzz CC=clang FUZZ=1 CFLAGS="-O1 -g1" SAN="$(FUZZ_SAN)"
+# clang takes five times as long for -O1 with these.
+clang-build:
+	+@$(MAKE) $(PARALLEL) OUT=build-clang CC=clang FUZZ=1 CFLAGS="-O0 -g1" SAN="$(FUZZ_SAN)" all tests fuzzers
 tsan-build:
 	+@$(TSAN_BUILD) $(foreach w,$(WANT),$(filter build-tsan/tests/$w%,$(TESTS:$(OUT)/%=build-tsan/%)))
 

@@ -309,6 +309,8 @@ static void test_AC_4_deadline(void **state)
 	assert_int_equal(ask("POST", "/v1/events", "\"slow\""), 200);
 #ifdef __OPTIMIZE__
 	assert_true(clock_mono() - start_at < 300 * DUR_MS);
+#else
+	(void)start_at; /* slower than any promise */
 #endif
 	assert_string_equal(body(), "{\"receipt\":[]}");
 	assert_int_equal(

@@ -198,6 +198,8 @@ static void test_EV_3_an_older_event_does_not_undo_what_was_said_here(void **sta
 					: "Riga",
 			*tier = whole ? "none" : "gold";
 
+		if (of.rules)
+			end(NULL);
 		begin("members = { attributes = { city = \"text\"; }; statuses = [ \"tier\" ]; };");
 		for (const char *o = orders[i]; *o; o++) {
 			of.w.now = day_0 + 5 * DUR_DAY; /* whatever it was told */
@@ -231,7 +233,6 @@ static void test_EV_3_an_older_event_does_not_undo_what_was_said_here(void **sta
 		if (strcmp(is[0] ? is : "none", tier) != 0)
 			fail_msg("told as %s: tier %s, not %s", orders[i], is, tier);
 	}
-	begin("");
 }
 
 #define LIKE "\"data\":{\"provider\":\"vk\",\"kind\":\"like\",\"object\":\"o\"}"

@@ -8,13 +8,13 @@
 # What is on a disk elsewhere may be in memory here.
 [ ! -w /dev/shm ] || SCRATCH=$(mktemp -d /dev/shm/postern-clang.XXXXXX) && trap 'rm -rf "$SCRATCH"' EXIT
 export ASAN_OPTIONS=${ASAN_OPTIONS:-abort_on_error=1:detect_leaks=1:strict_string_checks=1}
-verify "clang builds it all without a warning" make -s say=@: ERR=1 -k -j"$JOBS" fuzz-build
+verify "clang builds it all without a warning" make -s say=@: ERR=1 -k -j"$JOBS" clang-build
 [ "$failures" = 0 ] || finish
-TEST_SHARE=15 tests/run-unit build-fuzz || failures=$((failures + 1))
-for target in build-fuzz/fuzz/fuzz_*; do
+TEST_SHARE=15 tests/run-unit build-clang || failures=$((failures + 1))
+for target in build-clang/fuzz/fuzz_*; do
 	name=${target##*/fuzz_}
 	[ "${name%.d}" = "$name" ] || continue
 	verify "corpus $name" "$target" -runs=0 "tests/corpus/$name"
 done
-verify "a share of fuzzing" tests/fuzz/run build-fuzz "${FUZZ_SHARE:-1}"
+verify "a share of fuzzing" tests/fuzz/run build-clang "${FUZZ_SHARE:-1}"
 finish
