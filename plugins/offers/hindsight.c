@@ -133,10 +133,13 @@ int hindsight_begin(
 {
 	const struct rules *r = w->rules;
 	struct pasts p;
+	bool asked = false;
 	int rc = 0;
 
 	*list_r = NULL;
-	for (unsigned t = 0; t < EVENT_TYPES && rc == 0; t++) {
+	for (size_t i = 0; i < r->offers_n; i++)
+		asked |= r->offers[i].looks_back >> e->type & 1;
+	for (unsigned t = 0; asked && t < EVENT_TYPES && rc == 0; t++) {
 		if (!concerns_any(r, e->type, t))
 			continue;
 		rc = later_ones(w, m, e, t);
