@@ -3,7 +3,7 @@
  */
 #include "gateway/base/log.h"
 #include "gateway/store/sql.h"
-#include "gateway/store/store_fixture.h"
+#include "gateway/store/store_spool_fixture.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -11,34 +11,6 @@
 #define PHONE "46731234567"
 #define TEXT  "Dear Margareta, a parcel waits"
 #define NAME  "Margareta"
-
-static char dir[64], file[96], spool_dir[96];
-static struct spool *spool;
-
-static int begin(void **state)
-{
-	struct err e = { 0 };
-
-	snprintf(dir, sizeof dir, "/tmp/store_erase.XXXXXX");
-	assert_non_null(mkdtemp(dir));
-	snprintf(file, sizeof file, "%s/postern.db", dir);
-	snprintf(spool_dir, sizeof spool_dir, "%s/spool", dir);
-	spool = spool_open(spool_dir, &e);
-	assert_non_null(spool);
-	fx_spool = spool;
-	fx_begin(file);
-	return 0;
-}
-
-static int over(void **state)
-{
-	char cmd[128];
-
-	fx_end();
-	spool_close(&spool);
-	snprintf(cmd, sizeof cmd, "rm -rf %s", dir);
-	return system(cmd) != 0;
-}
 
 /* ---- erasing ---- */
 struct eraser {
