@@ -89,21 +89,11 @@ static int receipt_undone(struct work *w, const struct member *m, uint64_t recei
 	static const enum event_type undo[] = { EVENT_PURCHASE_REFUNDED, EVENT_PURCHASE_CANCELLED };
 
 	for (unsigned i = 0; i < sizeof undo / sizeof undo[0]; i++) {
-		struct sql_stmt *st = db_st(w->db, ST_PAST_RECEIPT);
-		int rc;
+		struct past_receipt was;
+		int rc = past_receipt(w, m, undo[i], receipt, INT64_MIN, &was);
 
-		if (!st)
-			return work_failed(w, "a receipt");
-		sql_int(st, 1, (int64_t)m->id);
-		sql_int(st, 2, undo[i]);
-		sql_int(st, 3, (int64_t)receipt);
-		sql_int(st, 4, INT64_MIN);
-		rc = sql_step(st);
-		if (rc == 1 && (uint64_t)sql_col(st, 0) == seq)
-			rc = 0;
-		sql_reset(st);
-		if (rc)
-			return rc < 0 ? work_failed(w, "a receipt") : 1;
+		if (rc < 0 || (rc == 1 && was.seq != seq))
+			return rc;
 	}
 	return 0;
 }

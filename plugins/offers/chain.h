@@ -78,6 +78,14 @@ uint64_t event_hash(struct str s);
 uint64_t event_receipt(const struct event *e); /* 0: none */
 /* That of the purchase that it is about: of a refund, what it takes back. */
 uint64_t event_purchase(const struct event *e);
+/* The first event of that type about that receipt since then: 1 with its number and amount, 0, -1.
+ */
+struct past_receipt {
+	uint64_t seq;
+	int64_t amount;
+};
+int past_receipt(struct work *w, const struct member *m, enum event_type type, uint64_t receipt,
+	wall_t since, struct past_receipt *r);
 /* Of which kind it is (phone, email …), as of_past keeps it; 0: of none. */
 uint64_t event_kind_hash(const struct event *e);
 /* The purchase of that receipt was taken back: its marks say so from now on. */

@@ -25,6 +25,26 @@ uint64_t event_purchase(const struct event *e)
 									  : event_receipt(e);
 }
 
+int past_receipt(struct work *w, const struct member *m, enum event_type type, uint64_t receipt,
+	wall_t since, struct past_receipt *r)
+{
+	struct sql_stmt *st = db_st(w->db, ST_PAST_RECEIPT);
+	int rc;
+
+	*r = (struct past_receipt){ 0 };
+	if (!st)
+		return work_failed(w, "a receipt");
+	sql_int(st, 1, (int64_t)m->id);
+	sql_int(st, 2, type);
+	sql_int(st, 3, (int64_t)receipt);
+	sql_int(st, 4, since);
+	rc = sql_step(st);
+	if (rc == 1)
+		*r = (struct past_receipt){ (uint64_t)sql_col(st, 0), sql_col(st, 2) };
+	sql_reset(st);
+	return rc < 0 ? work_failed(w, "a receipt") : rc;
+}
+
 uint64_t event_kind_hash(const struct event *e)
 {
 	struct value v = e->attr[ATTR_kind];

@@ -194,19 +194,11 @@ static int counted_rest(struct work *w, uint64_t key, const struct counted *k, i
 /* What the receipt came to; 0: not known. */
 static int purchase_total(const struct offers_source *s, uint64_t receipt, int64_t *total_r)
 {
-	struct sql_stmt *st = db_st(s->w->db, ST_PAST_RECEIPT);
+	struct past_receipt was;
+	int rc = past_receipt(s->w, s->m, EVENT_PURCHASE_COMPLETED, receipt, INT64_MIN, &was);
 
-	*total_r = 0;
-	if (!st)
-		return work_failed(s->w, "a receipt");
-	sql_int(st, 1, (int64_t)s->m->id);
-	sql_int(st, 2, EVENT_PURCHASE_COMPLETED);
-	sql_int(st, 3, (int64_t)receipt);
-	sql_int(st, 4, INT64_MIN);
-	if (sql_step(st) == 1)
-		*total_r = sql_col(st, 2);
-	sql_reset(st);
-	return 0;
+	*total_r = was.amount;
+	return rc < 0 ? -1 : 0;
 }
 
 /* A part of a purchase takes back that much of what is summed, and leaves what is counted. */
@@ -260,25 +252,14 @@ static int undone_already(struct offers_source *s, uint64_t receipt, int64_t *pa
 		EVENT_PURCHASE_CANCELLED };
 
 	for (unsigned i = 0; i < 2; i++) {
-		struct sql_stmt *st = db_st(s->w->db, ST_PAST_RECEIPT);
-		int rc, whole = 1;
+		struct past_receipt was;
+		int rc = past_receipt(s->w, s->m, types[i], receipt, INT64_MIN, &was);
+		bool whole = !was.amount || was.amount >= event_amount(s->e);
 
-		if (!st)
-			return work_failed(s->w, "a receipt");
-		sql_int(st, 1, (int64_t)s->m->id);
-		sql_int(st, 2, types[i]);
-		sql_int(st, 3, (int64_t)receipt);
-		sql_int(st, 4, INT64_MIN);
-		rc = sql_step(st);
-		if (rc == 1) {
-			whole = !sql_col(st, 2) || sql_col(st, 2) >= event_amount(s->e);
-			*part_r = whole ? 0 : sql_col(st, 2);
-		}
-		sql_reset(st);
-		if (rc < 0)
-			return work_failed(s->w, "a receipt");
-		if (rc == 1 && whole)
-			return 1;
+		if (rc == 1)
+			*part_r = whole ? 0 : was.amount;
+		if (rc < 0 || (rc == 1 && whole))
+			return rc;
 	}
 	return 0;
 }

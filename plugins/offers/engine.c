@@ -130,21 +130,11 @@ static int act_send(struct working *k, const struct offer *o, size_t index, bool
 static int receipt_found(
 	struct working *k, enum event_type t, uint64_t receipt, wall_t since, uint64_t *seq_r)
 {
-	struct sql_stmt *st = db_st(k->w->db, ST_PAST_RECEIPT);
-	int rc;
+	struct past_receipt was;
+	int rc = past_receipt(k->w, k->m, t, receipt, since, &was);
 
-	*seq_r = 0;
-	if (!st)
-		return work_failed(k->w, "a receipt");
-	sql_int(st, 1, (int64_t)k->m->id);
-	sql_int(st, 2, t);
-	sql_int(st, 3, (int64_t)receipt);
-	sql_int(st, 4, since);
-	rc = sql_step(st);
-	if (rc == 1)
-		*seq_r = (uint64_t)sql_col(st, 0);
-	sql_reset(st);
-	return rc < 0 ? work_failed(k->w, "a receipt") : rc;
+	*seq_r = was.seq;
+	return rc;
 }
 
 /* A send on an event that may come again: at once, or when its receipt is completed; not when that
