@@ -62,9 +62,14 @@ static int usage_fault(const char *what, const char *which)
 static int dial(const char *path)
 {
 	struct sockaddr_un sa = { .sun_family = AF_UNIX };
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int fd;
 
-	str_copy(sa.sun_path, sizeof sa.sun_path, str_of(path));
+	if (str_copy(sa.sun_path, sizeof sa.sun_path, str_of(path)) >= sizeof sa.sun_path) {
+		fprintf(stderr, "posternctl: %s: a socket's path has at most %zu bytes\n", path,
+			sizeof sa.sun_path - 1);
+		return -1;
+	}
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd < 0 || connect(fd, (struct sockaddr *)&sa, sizeof sa) != 0) {
 		fprintf(stderr, "posternctl: %s: %s%s\n", path, strerror(errno),
 			errno == EACCES ? " (you must be in the group postern)"

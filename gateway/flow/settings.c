@@ -4,6 +4,7 @@
 #include "gateway/model/address.h"
 
 #include <fcntl.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 /* ---- accounts: what every submitter has, by whatever door it comes ---- */
@@ -356,6 +357,16 @@ static void check_routes(struct settings *s, struct conf_faults *f)
 	}
 }
 
+static void check_state(const struct settings *s, struct conf_faults *f)
+{
+	enum { MOST = sizeof((struct sockaddr_un){ 0 }.sun_path) - sizeof "/control.sock" };
+
+	if (strlen(s->state) > MOST)
+		conf_fault_at(f, &s->at, "state",
+			"has %zu bytes; a socket is to be in it, so it takes at most %d",
+			strlen(s->state), MOST);
+}
+
 static void check_http(struct settings *s, struct conf_faults *f)
 {
 	struct http_conf *h = &s->http;
@@ -484,6 +495,7 @@ static struct settings *settings_checked(
 	if (s && !f->incomplete) {
 		check_channels(s, f);
 		check_routes(s, f);
+		check_state(s, f);
 		check_http(s, f);
 		check_policies(s, f);
 		check_mail(s, f);

@@ -98,6 +98,7 @@ static void test_references(void **state)
 	settings_free(&s);
 }
 
+#define A50 "/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
 static void test_faults(void **state)
 {
 	static const struct {
@@ -107,6 +108,9 @@ static void test_faults(void **state)
 		{ CH "routes = ( { via = [ \"nothing-like-it\" ]; } );",
 			"there is no channel \"nothing-like-it\"\n" },
 		{ CH "routes = ( { to = \"46*\"; } );", "via" },
+		{ "\nstate = \"" A50 A50 "\";",
+			"text:2: \"state\": has 100 bytes; a socket is to be in it, "
+			"so it takes at most 94\n" },
 		{ CH "routes = ( { via = [ ]; } );", "names no channel" },
 		{ "channels = ( { name = \"a\"; } );", "\"type\" is missing in channels[0] \"a\"" },
 		{ "listeners = ( { name = \"a\"; } );", "\"type\" is missing in listeners[0]" },

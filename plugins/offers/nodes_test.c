@@ -7,12 +7,14 @@
 #include "plugins/offers/engine.h"
 #include "plugins/offers/task.h"
 
+#include <limits.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <cmocka.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -50,7 +52,7 @@ struct node {
 	struct rules *rules;
 	struct work w;
 };
-static char path[64];
+static char path[PATH_MAX]; /* a scratch folder may be deep */
 static wall_t now;
 
 static void must(struct node *n, int rc)
@@ -100,7 +102,8 @@ static void node_open(struct node *n)
 	}
 	conf_faults_free(&f);
 	n->sql = sql_open("sqlite", &c, &e);
-	assert_non_null(n->sql);
+	if (!n->sql)
+		fail_msg("%s: %s", path, e.text);
 	begin(n);
 	assert_int_equal(offers_schema(n->sql, &e), 0);
 	assert_int_equal(
@@ -216,13 +219,13 @@ static int open_both(struct node *n)
 static void close_both(struct node *n)
 {
 	static const char *const ends[] = { "", "-wal", "-shm" };
-	char file[80];
+	size_t length = strlen(path);
 
 	node_close(&n[0]);
 	node_close(&n[1]);
 	for (unsigned i = 0; i < 3; i++) {
-		snprintf(file, sizeof file, "%s%s", path, ends[i]);
-		unlink(file);
+		snprintf(path + length, sizeof path - length, "%s", ends[i]);
+		unlink(path);
 	}
 }
 
