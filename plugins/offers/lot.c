@@ -151,33 +151,47 @@ int lot_void(struct work *w, const struct lot *l, wall_t when)
 	return l->state == LOT_ACTIVE ? balance_add(w, l->member, l->currency, -l->rest, when) : 0;
 }
 
+/* Lots of who is gone past stay due: they are looked at once, and those behind them. */
 static int sweep(
 	struct work *w, enum st which, struct str zone, unsigned *left, mono_t until, bool *more)
 {
 	enum { AT_A_TIME = 256 };
+	wall_t past = INT64_MIN;
+	uint64_t of = 0;
+	bool any = true;
 	struct lot *v;
-	size_t n = AT_A_TIME;
+	size_t n = 1;
 
-	while (n == AT_A_TIME) {
+	for (unsigned asked = 1; n == asked;) {
 		struct sql_stmt *st = db_st(w->db, which);
 
-		if (*left == 0 || (until && clock_mono() >= until)) {
+		if (*left == 0 || (any && until && clock_mono() >= until)) {
 			*more = true;
 			return 0;
 		}
 		if (!st)
 			return work_failed(w, "bonus lots");
+		asked = *left < AT_A_TIME ? *left : AT_A_TIME;
 		sql_text(st, 1, zone);
 		sql_int(st, 2, w->now);
-		sql_int(st, 3, *left < AT_A_TIME ? *left : AT_A_TIME);
+		sql_int(st, 3, past);
+		sql_int(st, 4, (int64_t)of);
+		sql_int(st, 5, asked);
 		if (lots_read(w, st, &v, &n))
 			return -1;
-		for (size_t i = 0; i < n; i++)
+		any = false;
+		for (size_t i = 0; i < n; i++) {
+			if (!hand_take(w, HAND_POINTS, 0, "points", v[i].member)) {
+				past = which == ST_LOTS_EXPIRING ? v[i].expires : v[i].activates;
+				of = v[i].member;
+				continue;
+			}
 			if (lot_advance(w, &v[i]))
 				return -1;
-		if (n == *left)
-			*more = true;
-		*left -= (unsigned)n;
+			any = true;
+			--*left;
+		}
+		hand_drop(w);
 	}
 	return 0;
 }

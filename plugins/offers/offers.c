@@ -132,7 +132,10 @@ int unit_end(struct unit *u, int rc)
 	u->removed = w->removed;
 	u->stale = w->stale;
 	u->late_cancel = w->late_cancel;
-	u->firing = rc < 0 ? w->firing : 0;
+	u->firing = rc < 0 && hand_to_blame(w) ? w->firing : 0;
+	u->hand = rc < 0 && hand_to_blame(w) ? w->hand : (struct hand){ 0 };
+	str_copy(u->hand_name, sizeof u->hand_name, str_of(u->hand.name ? u->hand.name : ""));
+	u->hand.name = NULL; /* of rules that may be gone */
 	if (w->cancels_n) {
 		u->cancels_n = w->cancels_n;
 		u->cancels = mem_alloc(w->cancels_n * sizeof *u->cancels);

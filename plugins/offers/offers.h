@@ -34,7 +34,7 @@ enum { ODD_FIELDS = 64 };
 
 /* What time brings: chains' steps; recurring tasks, and points after them; what goes with who left.
  */
-enum fire_stage { FIRE_CHAINS, FIRE_TASKS, FIRE_LEAVING, FIRE_STAGES };
+enum fire_stage { FIRE_CHAINS, FIRE_TASKS, FIRE_POINTS, FIRE_LEAVING, FIRE_STAGES };
 
 struct offers {
 	struct plugin_host *h;
@@ -56,6 +56,7 @@ struct offers {
 	dur_t raw_in; /* so long after the last failure raw events are looked for again */
 	bool firing, tidying;
 	mono_t fails[FIRE_STAGES]; /* what failed is left alone until then */
+	struct stuck stuck;        /* or it was one member's work: those are gone past */
 	struct lane lanes[2];
 	bool pass_again; /* all tables are to be looked through soon */
 	mono_t passed;   /* when they were, 0: not yet */
@@ -80,8 +81,10 @@ struct unit {
 	wall_t next_due, now;
 	bool deeds;
 	unsigned stale, late_cancel;
-	char why[200];  /* of a unit that was undone */
-	int64_t firing; /* the chain that it failed at, 0: none */
+	char why[200];    /* of a unit that was undone */
+	int64_t firing;   /* the chain that it failed at, 0: none */
+	struct hand hand; /* or whose recurring work; its name is hand_name */
+	char hand_name[64];
 };
 /* In run(), which may come again: an empty unit. Then either end: what it leaves is kept. Returns
  * rc. */

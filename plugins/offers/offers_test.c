@@ -229,6 +229,53 @@ static void test_points_that_fail_stop_no_chain(void **state)
 	assert_int_equal(metric("postern_offers_steps_total") - before, 1);
 }
 
+struct asking {
+	struct plugin_call call; /* first */
+	const char *sql;
+	int64_t n;
+};
+
+static int asking_run(struct plugin_call *c)
+{
+	struct asking *a = (struct asking *)(void *)c;
+
+	a->n = sql_number(c->db, a->sql, -1);
+	return 0;
+}
+
+static int64_t number(const char *sql)
+{
+	struct asking a = { .call.run = asking_run, .sql = sql };
+	struct err e = { 0 };
+
+	if (plugin_call_wait(gateway_plugin(fx.g, plugin_by_name(STR("offers"))), &a.call, &e) < 0)
+		fail_msg("%s", e.text);
+	return a.n;
+}
+
+/* Those of one member do not stop the points of the others behind them. */
+static void test_points_of_one_that_fail_stop_no_others(void **state)
+{
+	static const char active[] = "SELECT count(*) FROM of_lot WHERE state = 1";
+
+	start();
+	spoil("CREATE TRIGGER spoilt BEFORE UPDATE ON of_lot WHEN new.member IN (1, 3) BEGIN"
+	      " SELECT RAISE(ABORT, 'spoilt'); END;"
+	      "INSERT INTO of_lot(member, currency, amount, rest, activates, expires, state, at, "
+	      "zone) VALUES(1, 1, 1, 1, 1, 0, 0, 1, ''), (2, 1, 1, 1, 2, 0, 0, 1, ''),"
+	      " (3, 1, 1, 1, 3, 0, 0, 1, ''), (4, 1, 1, 1, 4, 0, 0, 1, '')");
+	assert_int_equal(register_one("q", "+46700000002"), 202); /* there is something to do */
+	for (unsigned i = 0; i < 500 && number(active) < 2; i++)
+		usleep(20000);
+	assert_int_equal(number(active), 2);
+	spoil("DROP TRIGGER spoilt");
+	clock_shift(2 * DUR_HOUR);
+	assert_int_equal(register_one("r", "+46700000003"), 202);
+	for (unsigned i = 0; i < 500 && number(active) < 4; i++)
+		usleep(20000);
+	assert_int_equal(number(active), 4);
+}
+
 /* An event that was kept, and of which the store takes nothing more for a while. */
 static void test_an_event_that_stayed_raw_is_taken_up_again(void **state)
 {
@@ -356,6 +403,7 @@ int main(void)
 		T(test_a_chain_fires_and_a_purchase_stops_it),
 		T(test_a_step_that_fails_stops_no_other),
 		T(test_points_that_fail_stop_no_chain),
+		T(test_points_of_one_that_fail_stop_no_others),
 		T(test_an_event_that_stayed_raw_is_taken_up_again),
 		T(test_8_4_timers_fire_once_when_the_clock_jumps),
 	};

@@ -12,7 +12,8 @@
 #include "plugins/offers/tidy.h"
 #include "plugins/offers/task.h"
 
-/* What fails stops nothing else: a chain is put off, whatever else it is left alone for a while.
+/* What fails stops nothing else: a chain is put off, a member's recurring work is gone past,
+ * whatever else it is left alone for a while.
  */
 enum { SLICE_MOST = 256 };
 #define PUT_OFF    DUR_HOUR
@@ -31,6 +32,7 @@ struct slice {
 	bool skip[FIRE_STAGES];
 	bool left;
 	int64_t chain; /* to be put off */
+	struct stuck stuck;
 	wall_t next;
 };
 
@@ -50,6 +52,7 @@ static int slice_run(struct plugin_call *c)
 	wall_t due = 0;
 	int rc = 0;
 
+	w->stuck = &s->stuck;
 	s->next = 0;
 	s->fired = s->sent = 0;
 	s->stage = FIRE_CHAINS;
@@ -60,9 +63,13 @@ static int slice_run(struct plugin_call *c)
 	}
 	if (rc == 0 && !left && !s->skip[FIRE_TASKS]) {
 		s->stage = FIRE_TASKS;
-		rc = task_fire(w, SLICE_MOST, until, &s->sent, &left);
+		rc = task_runs(w, SLICE_MOST, until, &s->sent, &left);
 		if (rc == 0 && !left && (rc = task_next_due(w, &due)) == 0)
 			earlier(&s->next, due);
+	}
+	if (rc == 0 && !left && !s->skip[FIRE_POINTS]) {
+		s->stage = FIRE_POINTS;
+		rc = ledger_sweep(w, SLICE_MOST, until, &left);
 	}
 	if (rc == 0 && !left && !s->skip[FIRE_LEAVING]) {
 		s->stage = FIRE_LEAVING;
@@ -92,6 +99,7 @@ static void slice_post(struct slice *s, int (*run)(struct plugin_call *))
 
 	for (unsigned i = 0; i < FIRE_STAGES; i++)
 		s->skip[i] = o->fails[i] > now;
+	s->stuck = o->stuck;
 	unit_free(&s->u);
 	s->u.call.run = run;
 	plugin_call(o->h, &s->u.call);
@@ -100,11 +108,18 @@ static void slice_post(struct slice *s, int (*run)(struct plugin_call *))
 /* What failed is kept from what has not. */
 static void slice_failed(struct slice *s)
 {
-	static const char *const what[] = { "chains", "recurring tasks and points",
+	static const char *const what[] = { "chains", "recurring tasks", "points",
 		"erasing who left" };
 	struct offers *o = s->o;
 
 	s->fired = 0;
+	if (s->u.hand.member && stuck_add(&o->stuck, &s->u.hand, s->u.now)) {
+		log_error("recurring task failed", F_STR("task", s->u.hand_name),
+			F_ID("member", s->u.hand.member), F_STR("why", s->u.why),
+			F_DUR("again_in", STUCK_FOR));
+		slice_post(s, slice_run);
+		return;
+	}
 	s->chain = s->u.call.run == put_off_run ? 0 : s->u.firing;
 	log_error("timers failed", F_STR("of", what[s->stage]), F_ID("chain", (uint64_t)s->chain),
 		F_STR("why", s->u.why), F_DUR("again_in", s->chain ? PUT_OFF : LOOK_EVERY));

@@ -5,10 +5,10 @@
 #include "gateway/http/json.h"
 
 /* A run that begins within the first counts as of its day, also behind midnight; one that was begun
- * goes on for the second. Dates that were missed longer ago are nobody's concern. */
+ * goes on for the second. */
 #define BEGIN_GRACE DUR_HOUR
 #define GO_ON_GRACE (6 * DUR_HOUR)
-enum { CATCH_UP_DAYS = 31, RUNS_KEPT_DAYS = 60, ASK_AGAIN_MIN = 15 };
+enum { RUNS_KEPT_DAYS = 60, ASK_AGAIN_MIN = 15 };
 
 bool slice_over(const struct slice *s)
 {
@@ -181,7 +181,7 @@ static int begin_zone(
 	}
 	if (number_of(w, st, &last))
 		return -1;
-	date = last + 1 < newest - CATCH_UP_DAYS ? newest - CATCH_UP_DAYS : last + 1;
+	date = last + 1 < newest - RUN_CATCH_UP_DAYS ? newest - RUN_CATCH_UP_DAYS : last + 1;
 	for (; date <= newest; date++) {
 		bool late = is_too_late(w, t, z, date, BEGIN_GRACE);
 
@@ -284,6 +284,22 @@ static unsigned phases_of(const struct run *r)
 	return r->t->ahead_n;
 }
 
+bool run_of(struct work *w, uint32_t task, struct run *r)
+{
+	r->t = task_of(w->rules, task);
+	if (!r->t)
+		return false;
+	r->z = clock_of(w, r->t, r->zone_key);
+	r->today = zone_local(r->z, w->now).day;
+	return true;
+}
+
+bool run_is_over(const struct work *w, const struct run *r)
+{
+	return r->phase >= phases_of(r) || r->today - r->date > RUN_CATCH_UP_DAYS ||
+	       is_too_late(w, r->t, r->z, r->date, GO_ON_GRACE);
+}
+
 static int go_on(struct work *w, struct run *r, struct slice *s)
 {
 	int64_t was = r->sent;
@@ -310,42 +326,66 @@ static int go_on(struct work *w, struct run *r, struct slice *s)
 }
 
 /* ---- what quiet hours held ---- */
+static int one_held(struct work *w, const struct held *h, struct slice *s, unsigned *sent_r)
+{
+	const struct task *t = task_of(w->rules, h->task);
+
+	if (!hand_take(w, HAND_HELD, h->task, t ? t->conf->name : "", h->member))
+		return 0; /* due as before */
+	if (bonus_held(w, h, sent_r))
+		return -1;
+	hand_drop(w);
+	if (s->left)
+		s->left--;
+	return 0;
+}
+
 static int fire_held(struct work *w, struct slice *s, unsigned *sent_r)
 {
 	enum { AT_A_TIME = 64 };
-	struct held *v = arena_alloc(w->arena, AT_A_TIME * sizeof *v);
+	struct held *v = NULL, last = { 0 };
+	wall_t due = 0;
 
 	for (size_t n = AT_A_TIME; n == AT_A_TIME && !slice_over(s);) {
 		struct sql_stmt *st = db_st(w->db, ST_TOLD_DUE);
 		int got = 0;
 
-		if (st)
-			sql_int(st, 1, w->now);
-		for (n = 0; st && n < AT_A_TIME && (got = sql_step(st)) == 1; n++)
+		if (!st)
+			return work_failed(w, "recurring tasks");
+		sql_int(st, 1, w->now);
+		sql_int(st, 2, due);
+		sql_int(st, 3, last.task);
+		sql_int(st, 4, (int64_t)last.member);
+		sql_int(st, 5, last.currency);
+		sql_int(st, 6, last.ahead);
+		for (n = 0; n < AT_A_TIME && (got = sql_step(st)) == 1; n++) {
+			if (!v)
+				v = arena_alloc(w->arena, AT_A_TIME * sizeof *v);
 			v[n] = (struct held){ (uint32_t)sql_col(st, 0), (uint32_t)sql_col(st, 2),
 				(uint64_t)sql_col(st, 1), (int)sql_col(st, 3), sql_col(st, 4) };
-		if (!st || got < 0)
+			due = sql_col(st, 5);
+		}
+		if (got < 0)
 			return work_failed(w, "recurring tasks");
 		sql_reset(st);
-		for (size_t i = 0; i < n; i++) {
-			if (bonus_held(w, &v[i], sent_r))
+		for (size_t i = 0; i < n; i++)
+			if (one_held(w, &v[i], s, sent_r))
 				return -1;
-			if (s->left)
-				s->left--;
-		}
+		if (n)
+			last = v[n - 1];
 	}
 	return 0;
 }
 
-int task_fire(struct work *w, unsigned most, mono_t until, unsigned *sent_r, bool *left_r)
+/* ---- a slice ---- */
+static int runs(struct work *w, struct slice *s, unsigned *sent_r, bool *left_r)
 {
-	struct slice s = { most ? most : UINT32_MAX, until };
 	struct run r;
 	int got, sent;
 
 	*sent_r = 0;
 	*left_r = false;
-	if (fire_held(w, &s, sent_r))
+	if (fire_held(w, s, sent_r) || fire_again(w, s, sent_r))
 		return -1;
 	for (;;) {
 		got = open_run(w, &r);
@@ -360,18 +400,31 @@ int task_fire(struct work *w, unsigned most, mono_t until, unsigned *sent_r, boo
 		}
 		if (got < 0)
 			return -1;
-		if (slice_over(&s)) {
-			*left_r = true;
+		if (slice_over(s))
 			break;
-		}
-		sent = go_on(w, &r, &s);
+		sent = go_on(w, &r, s);
 		if (sent < 0)
 			return -1;
 		*sent_r += (unsigned)sent;
 	}
-	if (*left_r)
-		return 0;
-	return ledger_sweep(w, s.left, until, left_r);
+	*left_r = slice_over(s);
+	return 0;
+}
+
+int task_runs(struct work *w, unsigned most, mono_t until, unsigned *sent_r, bool *left_r)
+{
+	struct slice s = { most ? most : UINT32_MAX, until };
+
+	return runs(w, &s, sent_r, left_r);
+}
+
+int task_fire(struct work *w, unsigned most, mono_t until, unsigned *sent_r, bool *left_r)
+{
+	struct slice s = { most ? most : UINT32_MAX, until };
+
+	if (runs(w, &s, sent_r, left_r))
+		return -1;
+	return *left_r ? 0 : ledger_sweep(w, s.left, until, left_r);
 }
 
 int task_next_due(struct work *w, wall_t *due_r)

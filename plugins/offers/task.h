@@ -15,6 +15,8 @@
  * members (0: any) or until that moment (0: no limit). *sent_r: messages that were made; *left_r:
  * there is more at once. A unit of its own for each slice. 0, or -1 with w->e. */
 int task_fire(struct work *w, unsigned most, mono_t until, unsigned *sent_r, bool *left_r);
+/* The same without the lots. */
+int task_runs(struct work *w, unsigned most, mono_t until, unsigned *sent_r, bool *left_r);
 /* When task_fire() is to be asked again, at most a quarter of an hour ahead. */
 int task_next_due(struct work *w, wall_t *due_r);
 /* The same, at most so long ahead: for who asks again whenever somebody new has come. */

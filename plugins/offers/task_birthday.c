@@ -111,15 +111,27 @@ static int greet(struct work *w, const struct run *r, uint64_t id, int year)
 	return task_send(w, &n, &sent) ? -1 : sent.msg != 0;
 }
 
+static int year_of(const struct run *r)
+{
+	int year, month, day;
+
+	date_civil(r->date + r->t->ahead[0], &year, &month, &day);
+	return year;
+}
+
+int birthday_one(struct work *w, const struct run *r, uint64_t member)
+{
+	return greet(w, r, member, year_of(r));
+}
+
 int birthdays_run(struct work *w, struct run *r, struct slice *s, bool *over_r)
 {
 	enum { AT_A_TIME = 256 };
 	uint64_t *ids = arena_alloc(w->arena, AT_A_TIME * sizeof *ids);
-	int birthdays[2], year, month, day, sent;
+	int birthdays[2], year = year_of(r), sent;
 	size_t n = AT_A_TIME;
 
 	birthdays_on(r->date + r->t->ahead[0], r->t->conf->leap_day, birthdays);
-	date_civil(r->date + r->t->ahead[0], &year, &month, &day);
 	*over_r = false;
 	while (n == AT_A_TIME) {
 		struct sql_stmt *st = db_st(w->db, ST_BIRTHDAYS);
@@ -139,9 +151,12 @@ int birthdays_run(struct work *w, struct run *r, struct slice *s, bool *over_r)
 		for (size_t i = 0; i < n; i++) {
 			if (slice_over(s))
 				return 0;
-			sent = greet(w, r, ids[i], year);
+			sent = hand_take(w, HAND_RUN, r->t->number, r->t->conf->name, ids[i])
+				       ? greet(w, r, ids[i], year)
+				       : run_past(w, r, s, ids[i]);
 			if (sent < 0)
 				return -1;
+			hand_drop(w);
 			r->sent += sent;
 			r->seen++;
 			r->cursor = ids[i];

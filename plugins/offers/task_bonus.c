@@ -102,7 +102,7 @@ static int bonus_again(struct work *w, const struct task *t, struct member *m, c
 	bool come_again, unsigned *sent);
 
 static int tell_member(
-	struct work *w, struct run *r, uint64_t id, int ahead, const struct bucket *b)
+	struct work *w, const struct run *r, uint64_t id, int ahead, const struct bucket *b)
 {
 	enum { CURRENCIES_MOST = 32 };
 	const struct task *t = r->t;
@@ -275,6 +275,14 @@ int bonus_prolonged(struct work *w, uint64_t member, const struct lot *was, cons
 }
 
 /* ---- a run ---- */
+int bonus_one(struct work *w, const struct run *r, uint64_t member)
+{
+	int ahead = r->t->ahead[r->phase];
+	struct bucket b = bucket_of(w, r->t, r->z, r->date + ahead);
+
+	return tell_member(w, r, member, ahead, &b);
+}
+
 int bonuses_run(struct work *w, struct run *r, struct slice *s, bool *over_r)
 {
 	enum { AT_A_TIME = 256 };
@@ -314,9 +322,12 @@ int bonuses_run(struct work *w, struct run *r, struct slice *s, bool *over_r)
 		for (size_t i = 0; i < n; i++) {
 			if (slice_over(s))
 				return 0;
-			sent = tell_member(w, r, v[i].member, ahead, &b);
+			sent = hand_take(w, HAND_RUN, t->number, t->conf->name, v[i].member)
+				       ? tell_member(w, r, v[i].member, ahead, &b)
+				       : run_past(w, r, s, v[i].member);
 			if (sent < 0)
 				return -1;
+			hand_drop(w);
 			r->sent += sent;
 			r->seen++;
 			r->mark = v[i].moment;

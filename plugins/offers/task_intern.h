@@ -27,10 +27,23 @@ struct slice {
 	mono_t until;  /* 0: no limit */
 };
 bool slice_over(const struct slice *s);
+/* A run that is known by its task's number, zone, date and phase: fills in the rest. False: there
+ * is no such task. */
+enum { RUN_CATCH_UP_DAYS = 31 }; /* dates that were missed longer ago are nobody's concern */
+bool run_of(struct work *w, uint32_t task, struct run *r);
+/* Nothing is to be done for it any more: its day is over, or it has no such phase. */
+bool run_is_over(const struct work *w, const struct run *r);
 
 /* Goes on with the run's present phase; *over_r: there is nothing more in it. */
 int birthdays_run(struct work *w, struct run *r, struct slice *s, bool *over_r);
 int bonuses_run(struct work *w, struct run *r, struct slice *s, bool *over_r);
+/* One member of its phase, once more; messages that were made, or -1. */
+int birthday_one(struct work *w, const struct run *r, uint64_t member);
+int bonus_one(struct work *w, const struct run *r, uint64_t member);
+/* The run goes past that member, who is tried again later; the slice ends. 0, or -1: too many wait
+ * for that. */
+int run_past(struct work *w, const struct run *r, struct slice *s, uint64_t member);
+int fire_again(struct work *w, struct slice *s, unsigned *sent_r); /* those whose time has come */
 /* Birthdays to look for on that date, month * 100 + day: one or two. Pure. */
 unsigned birthdays_on(int64_t date, int leap_day, int out[2]);
 

@@ -9,6 +9,7 @@
 
 #include "plugins/offers/db.h"
 #include "plugins/offers/rules.h"
+#include "plugins/offers/stuck.h"
 
 struct member;
 struct outcome;
@@ -32,6 +33,9 @@ struct work {
 	const char *about;
 	void *ctx;
 	int64_t firing; /* the chain whose step is at work, 0: none; chain_fire.c */
+	/* recurring work: whose is, and who is gone past (NULL: nobody); stuck.h */
+	struct hand hand;
+	const struct stuck *stuck;
 	/* what happened, for the answer */
 	uint64_t *queued;
 	size_t queued_n, queued_cap; /* the array is the arena's */
@@ -61,6 +65,7 @@ enum deed_kind {
 	DEED_UPSTREAM,   /* body: a command for the platform, key: its idempotency key */
 	DEED_LEFT,       /* msg: a member who left; key: how far erasing has come (leaving.c) */
 	DEED_ERASE,      /* msg: of who left, and had not ended */
+	DEED_AGAIN,      /* msg: a member that a run went past; key: which run (task_again.c) */
 };
 /* Of the first three. 0, or -1 with w->e. */
 int work_deed(struct work *w, enum deed_kind kind, uint64_t msg, struct str key, struct str body);
