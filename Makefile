@@ -39,6 +39,8 @@ endif
 ALL_CFLAGS := -std=gnu17 -I. -D_GNU_SOURCE -DPOSTERN_VERSION='"$(VERSION)"' $(WARN) -fno-common \
               -fstack-protector-strong $(PKG_CFLAGS) $(CFLAGS) $(SAN)
 HARDEN     := -Wl,-z,relro,-z,now
+# Two hundred tests and fuzzers are linked in each of three builds; lld takes a third of the time.
+FAST_LINK  := $(if $(shell command -v ld.lld),-fuse-ld=lld)
 # libtsan has a crypt() of its own in front of the real one, which --as-needed takes for enough.
 ALL_LIBS   := -Wl,--as-needed $(PKG_LIBS) -Wl,--no-as-needed -lcrypt -lm -lpthread
 
@@ -91,7 +93,7 @@ $(OUT)/posternsim: $(call obj,$(SIM_SRC)) $(LIB)
 $(OUT)/tests/%_test: %_test.c $(LIB)
 	@mkdir -p $(@D)
 	$(say) TEST $<
-	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -MF $@.d -o $@ $< $(LIB) -lcmocka $(ALL_LIBS)
+	$(Q)$(CC) $(ALL_CFLAGS) $(FAST_LINK) -MMD -MP -MF $@.d -o $@ $< $(LIB) -lcmocka $(ALL_LIBS)
 
 # A measuring program of one file: make build/bench/store_bench
 $(OUT)/bench/%: tests/bench/%.c $(LIB)
@@ -104,12 +106,12 @@ ifeq ($(FUZZ),1)
 $(OUT)/fuzz/fuzz_%: fuzz_%.c $(LIB)
 	@mkdir -p $(@D)
 	$(say) FUZZ $<
-	$(Q)$(CC) $(ALL_CFLAGS) -fsanitize=fuzzer -MMD -MP -MF $@.d -o $@ $< $(LIB) $(ALL_LIBS)
+	$(Q)$(CC) $(ALL_CFLAGS) $(FAST_LINK) -fsanitize=fuzzer -MMD -MP -MF $@.d -o $@ $< $(LIB) $(ALL_LIBS)
 else
 $(OUT)/fuzz/fuzz_%: fuzz_%.c tests/fuzz/replay.c $(LIB)
 	@mkdir -p $(@D)
 	$(say) FUZZ $<
-	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -MF $@.d -o $@ $< tests/fuzz/replay.c $(LIB) $(ALL_LIBS)
+	$(Q)$(CC) $(ALL_CFLAGS) $(FAST_LINK) -MMD -MP -MF $@.d -o $@ $< tests/fuzz/replay.c $(LIB) $(ALL_LIBS)
 endif
 
 .PHONY: tests fuzzers unit
