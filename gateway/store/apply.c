@@ -614,6 +614,21 @@ int stop_awaiting(struct store *s, const struct row *r)
 	return got;
 }
 
+/* `sent` was the last word after all: nobody waits any more, and the submitter is told. */
+static int last_word(struct store *s, struct store_op *op, struct row *r)
+{
+	struct sql_stmt *q = s->q[Q_ST_LAST_WORD];
+
+	if (r->state != STATE_SENT || !r->rc)
+		return 0;
+	sql_int(q, 1, (int64_t)r->id);
+	if (sql_run(q) < 0 || stop_awaiting(s, r) < 0)
+		return -1;
+	r->rc = 0;
+	op->final.applied = true;
+	return note_state(s, r, STATE_QUEUED, REASON_NONE, s->now, STR_NONE, 0);
+}
+
 static int apply_final(struct store *s, struct store_op *op)
 {
 	bool only_queued = op->final.only_if_queued || op->kind == OP_CANCEL;
@@ -627,6 +642,8 @@ static int apply_final(struct store *s, struct store_op *op)
 	if (got <= 0)
 		return got;
 	was = op->final.now = r->state;
+	if (to == STATE_SENT)
+		return last_word(s, op, r);
 	if ((only_queued && was != STATE_QUEUED) || (op->final.only_if_sent && was != STATE_SENT) ||
 		(r->flags & MSG_MO) || !state_may(was, to)) {
 		/* an end is an end: it must not wait on */

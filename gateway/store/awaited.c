@@ -224,7 +224,7 @@ static int load_entry(struct store *s, struct sql_stmt *state, const struct sent
 {
 	struct young *y = &s->young;
 	enum state st = STATE_QUEUED;
-	bool single = true;
+	bool single = true, last_word = false;
 	struct awaited *a;
 	int got;
 
@@ -235,6 +235,7 @@ static int load_entry(struct store *s, struct sql_stmt *state, const struct sent
 	if (got == 1) {
 		st = (enum state)sql_col(state, 0);
 		single = sql_col(state, 1) <= 1;
+		last_word = sql_col(state, 3) == 0;
 		if (single && (st == STATE_READ ||
 				      (st == STATE_DELIVERED && sql_col(state, 2) == MEDIA_SMS)))
 			got = 0;
@@ -245,7 +246,7 @@ static int load_entry(struct store *s, struct sql_stmt *state, const struct sent
 		return 0;
 	}
 	a = young_put(y, e, NULL);
-	a->done = single && state_is_final(st);
+	a->done = single && (state_is_final(st) || (st == STATE_SENT && last_word));
 	a->old = true;
 	return 0;
 }
@@ -263,7 +264,8 @@ int awaited_load(struct store *s)
 	y->since = clock_mono();
 	q = sql_prepare(s->db, "SELECT n, data FROM sent ORDER BY n");
 	state = sql_prepare(s->db,
-		"SELECT coalesce(st.state, 0), coalesce(st.parts, msg.parts), msg.media FROM msg"
+		"SELECT coalesce(st.state, 0), coalesce(st.parts, msg.parts), msg.media,"
+		" coalesce(st.rc, 0) FROM msg"
 		" LEFT JOIN st ON st.id = msg.id WHERE msg.id = $1");
 	while (q && state && (got = sql_step(q)) == 1) {
 		struct str data = sql_col_str(q, 1), rest = data;

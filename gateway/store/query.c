@@ -22,7 +22,7 @@ enum { POOL_CACHE = 2 << 20, FEW_WAIT = 100000 };
 	"wants,"                                                                                 \
 	" coalesce(st.parts, msg.parts), sms, accepted, coalesce(st.due, msg.due), expires, "    \
 	"st.sent_at, st.final_at, src,"                                                          \
-	" dst, client_id, st.far_id, st.err, st.words, flags, dst = ''"
+	" dst, client_id, st.far_id, st.err, st.words, flags, dst = '', coalesce(st.rc, 0) <> 0"
 #define FROM " FROM msg LEFT JOIN st ON st.id = msg.id"
 #define FROM_WAITING                                                                          \
 	" FROM (SELECT id AS waits FROM q) CROSS JOIN msg ON msg.id = waits LEFT JOIN st ON " \
@@ -97,6 +97,7 @@ static void view_fill(struct store_view *v, struct sql_stmt *q)
 	};
 	v->flags = (uint8_t)sql_col(q, 22);
 	v->erased = sql_col(q, 23);
+	v->awaits = sql_col(q, 24);
 	if (!v->due)
 		v->due = v->accepted;
 	str_copy(v->from, sizeof v->from, sql_col_str(q, 16));

@@ -16,7 +16,7 @@ enum {
 	R_NOTES,
 	R_OVERDUE_RC,
 	R_OVERDUE_SENT,
-	R_STATE,
+	R_AWAITS,
 	R_EXPIRED,
 	R_WANTS,
 	R_COUNT,
@@ -47,7 +47,7 @@ static const char *const texts[R_COUNT] = {
 	[R_OVERDUE_RC] = "SELECT key, id, at, done FROM rc WHERE channel = $1"
 			 " AND (key, id) > ($2, $3) ORDER BY key, id LIMIT $4",
 	[R_OVERDUE_SENT] = "SELECT n, data FROM sent WHERE n > $1 ORDER BY n LIMIT 64",
-	[R_STATE] = "SELECT state FROM st WHERE id = $1",
+	[R_AWAITS] = "SELECT 1 FROM st WHERE id = $1 AND state = 2 AND rc <> 0",
 	[R_EXPIRED] = "SELECT prio, due, id, expires FROM q WHERE channel = $1"
 		      " AND (prio, due, id) > ($2, $3, $4) ORDER BY prio, due, id LIMIT $5",
 	[R_WANTS] = "SELECT wants FROM msg WHERE id = $1",
@@ -250,28 +250,35 @@ static int load_notes(struct reader *r, struct store_load *l)
 
 /* One row of the young: those of the channel that were sent too long ago and still wait. What does
  * not fit is found by the next sweep. */
-static int overdue_young(struct reader *r, struct store_load *l, struct str data)
+static int overdue_young(struct reader *r, struct store_load *l, uint64_t last, struct str data)
 {
+	struct str rest = data;
 	struct sent_entry entry;
+	uint64_t number = last;
 
+	while (sent_unpack(&rest, &entry))
+		number--; /* a row has the number of its last entry */
 	while (l->n < l->most && sent_unpack(&data, &entry)) {
-		struct sql_stmt *q = r->q[R_STATE];
+		struct sql_stmt *q = r->q[R_AWAITS];
 		int got;
 
+		if (++number <= l->after_id)
+			continue;
+		l->after_id = number;
 		if (entry.at >= l->until || entry.channel != l->channel)
 			continue;
 		sql_int(q, 1, (int64_t)entry.id);
 		got = sql_step(q);
 		if (got < 0)
 			return -1;
-		if (got == 1 && sql_col(q, 0) == STATE_SENT)
+		if (got == 1)
 			l->ids[l->n++].id = entry.id;
 		sql_reset(q);
 	}
 	return 0;
 }
 
-/* The old by key, then the young by number; each row is looked at once per sweep. */
+/* The old by key, then the young by number; each is looked at once per sweep. */
 static int load_overdue(struct reader *r, struct store_load *l)
 {
 	mono_t stop = clock_mono() + SLICE;
@@ -310,9 +317,8 @@ static int load_overdue(struct reader *r, struct store_load *l)
 
 		sql_int(q, 1, (int64_t)l->after_id);
 		while (l->n < l->most && (got = sql_step(q)) == 1) {
-			l->after_id = (uint64_t)sql_col(q, 0);
 			seen++;
-			if (overdue_young(r, l, sql_col_str(q, 1)) < 0) {
+			if (overdue_young(r, l, (uint64_t)sql_col(q, 0), sql_col_str(q, 1)) < 0) {
 				got = -1;
 				break;
 			}

@@ -195,6 +195,8 @@ struct store_op {
 		struct {
 			uint64_t id;
 			struct place place; /* channel 0: not queued (a sweep ended it) */
+			/* SENT: of what is sent, no receipt is awaited any more, that was the
+			 * last word, and is told as such */
 			enum state state;
 			enum reason reason;
 			unsigned attempt;
@@ -411,6 +413,7 @@ struct store_view {
 	uint32_t submitter, channel;
 	uint8_t media, priority, wants, parts, flags; /* enum message_flag */
 	bool erased; /* store_call_erase() emptied it: no recipient, text and words */
+	bool awaits; /* of `sent`: a receipt is to come; else that is the last word */
 	struct sms_attrs sms;
 	wall_t accepted, due, expires, sent_at, final_at;
 	unsigned attempt;

@@ -470,6 +470,64 @@ static void test_overdue(void **state)
 	assert_int_equal(fx_state(b), STATE_DELIVERED);
 }
 
+/* Many were sent by one commit: a sweep that takes a few at a time comes by all of them. */
+static void test_overdue_within_a_row(void **state)
+{
+	enum { N = 25 };
+	struct store_load l = { .kind = LOAD_OVERDUE, .channel = CH, .most = 10 };
+	struct store_op *ops[N];
+	unsigned found = 0;
+	char key[16];
+
+	for (unsigned i = 0; i < N; i++) {
+		struct place place;
+		uint64_t id = fx_accept((struct fx_msg){ 0 }, &place);
+
+		snprintf(key, sizeof key, "w%u", i);
+		ops[i] = fx_sent_op(id, place, key);
+	}
+	fx_do_all(ops, N);
+	for (unsigned i = 0; i < N; i++)
+		fx_free(ops[i]);
+	l.until = clock_wall() + DUR_S;
+	do {
+		fx_load(&l);
+		found += l.n;
+		store_load_free(&l);
+	} while (!l.end);
+	assert_int_equal(found, N);
+}
+
+/* No receipt is awaited any more: told as the last word, once; better news are a correction. */
+static void test_last_word(void **state)
+{
+	uint64_t id = sent_to("46700000001", "lw", WANT_DELIVERED);
+	struct store_load l = { .kind = LOAD_OVERDUE, .channel = CH, .most = 10 };
+
+	fx_drop_notes();
+	for (int i = 0; i < 2; i++) {
+		struct store_op *op = fx_op(OP_FINAL);
+
+		op->final.id = id;
+		op->final.state = STATE_SENT;
+		fx_do(op);
+		assert_int_equal(op->final.applied, i == 0);
+		fx_free(op);
+		assert_int_equal(fx.notes, 1);
+		assert_int_equal(fx.note[0]->state, STATE_SENT);
+		assert_int_equal(fx.note[0]->kind, NOTE_RECEIPT);
+	}
+	l.until = clock_wall() + DUR_S;
+	do {
+		fx_load(&l);
+		assert_int_equal(l.n, 0);
+		store_load_free(&l);
+	} while (!l.end);
+	expect(fx_receipt("lw", "46700000001", STATE_DELIVERED), id, true, STATE_DELIVERED);
+	assert_int_equal(fx.notes, 2);
+	assert_int_equal(fx.note[1]->kind, NOTE_CORRECTION);
+}
+
 static void test_orphans_age(void **state)
 {
 	uint64_t before, lost;
@@ -509,6 +567,8 @@ int main(void)
 		IN_MEMORY(test_parts_early),
 		cmocka_unit_test(test_many),
 		IN_MEMORY(test_overdue),
+		IN_MEMORY(test_overdue_within_a_row),
+		IN_MEMORY(test_last_word),
 		IN_MEMORY(test_orphans_age),
 	};
 	return cmocka_run_group_tests_name("store_receipt", tests, NULL, NULL);
