@@ -240,6 +240,8 @@ struct plugin_step {
 	const struct message *msg; /* media, to, content; its own channel if it names one */
 	dur_t after;               /* 0: only when the one before has failed */
 };
+/* Begins with the one before, and whatever becomes of it: another device. */
+#define PLUGIN_STEP_AT_ONCE 1
 void plugin_put_fallback(struct draft *d, const struct plugin_step *steps, size_t n);
 /* Cuts the next step off a message's FIELD_FALLBACK; the message is the caller's. False at the end.
  * Any thread. */

@@ -14,6 +14,7 @@
 #include "gateway/base/log.h"
 #include "gateway/base/mem.h"
 #include "gateway/flow/flow.h"
+#include "plugins/plugin.h"
 
 #include <stdio.h>
 
@@ -108,14 +109,29 @@ static unsigned steps_of(const struct message *parent)
 	return n;
 }
 
+static bool is_at_once(const struct message *parent, unsigned k)
+{
+	struct str rest = message_get(parent, FIELD_FALLBACK);
+	struct message *m = NULL;
+	dur_t after = 0;
+
+	for (unsigned i = 0; i < k; i++) {
+		if (!fallback_next(&rest, &after, &m))
+			return false;
+		message_unref(&m);
+	}
+	return k && after == PLUGIN_STEP_AT_ONCE;
+}
+
 /* ---- looking at the whole ---- */
-enum decision { DECIDE_WAIT, DECIDE_START, DECIDE_END };
+enum decision { DECIDE_WAIT, DECIDE_START, DECIDE_END, DECIDE_LAST_WORD };
 struct look {
 	uint64_t id;
 	unsigned refused; /* steps that were refused at the door, a bit each */
 	enum decision decision;
 	unsigned step;
 	struct message *child;
+	bool more;                /* the step behind it is to begin at once, too */
 	struct op_receipt_in end; /* state, reason, err, at */
 };
 struct job {
@@ -125,6 +141,11 @@ struct job {
 	unsigned n, open;
 	bool sweep;
 	struct look v[];
+};
+
+struct ending {
+	struct store_op op; /* first */
+	struct job *j;
 };
 
 static void job_look(struct job *j);
@@ -161,24 +182,26 @@ static void find_attempts(const struct store_view *p, uint64_t id[STEPS_MOST])
 }
 
 /* One that was accepted just now is not in the history yet, but under its client id. */
-int fallback_begun(struct gateway *g, const struct store_view *whole, uint64_t id[STEPS_MOST])
+static int find_attempt(struct gateway *g, uint64_t whole, unsigned k, uint64_t *id_r)
 {
 	uint32_t attempts = gateway_number(g, STORE_SUBMITTER, STR("fallback/attempts"));
+	char client_id[48];
 	struct err e;
+
+	snprintf(client_id, sizeof client_id, "%lu:%u", whole, k);
+	return store_find_client(gateway_store(g), attempts, str_of(client_id), id_r, &e);
+}
+
+int fallback_begun(struct gateway *g, const struct store_view *whole, uint64_t id[STEPS_MOST])
+{
 	int n = 0, found = 1;
 
 	find_attempts(whole, id);
-	for (; n < STEPS_MOST && found == 1; n++) {
-		char client_id[48];
-
+	for (; n < STEPS_MOST && found == 1; n++)
 		if (id[n] == REFUSED)
 			id[n] = 0;
-		else if (id[n] == 0) {
-			snprintf(client_id, sizeof client_id, "%lu:%d", whole->id, n);
-			found = store_find_client(
-				gateway_store(g), attempts, str_of(client_id), &id[n], &e);
-		}
-	}
+		else if (id[n] == 0)
+			found = find_attempt(g, whole->id, (unsigned)n, &id[n]);
 	return found < 0 ? -1 : found ? n : n - 1;
 }
 
@@ -234,65 +257,128 @@ static bool is_stopped(const struct store_view *whole)
 	return false;
 }
 
-/* The next step starts when all before it have failed or its time has come; the whole ends when one
- * was delivered, or none is open and none is left. */
-static void look_at(struct gateway *g, struct look *l)
-{
-	struct store *st = gateway_store(g);
-	struct store_view p, c;
-	struct err e;
-	uint64_t id[STEPS_MOST];
-	unsigned steps, k;
-	bool open = false;
-	wall_t last = 0;
-	int found;
+/* The attempts that were begun: what became of them. */
+struct sum {
+	bool awaits; /* of one news is to come */
+	bool sent;   /* of one `sent` was the last word */
+	wall_t last; /* when the newest began */
+};
 
-	l->decision = DECIDE_WAIT;
-	if (store_find(st, l->id, true, &p, &e) != 1)
-		return;
-	steps = p.msg ? steps_of(p.msg) : 0;
-	find_attempts(&p, id);
-	l->end.state = STATE_UNDELIVERABLE;
-	for (k = 0; k < steps; k++) {
-		if (id[k] == REFUSED || l->refused & 1u << k)
-			continue;
-		if (id[k] == 0)
-			break; /* not begun */
-		found = store_find(st, id[k], false, &c, &e);
-		if (found < 0) { /* not known now: a step must not be taken twice */
-			store_view_free(&p);
+/* 1, or 0: not known now. */
+static int look_at_attempt(struct gateway *g, uint64_t id, struct look *l, struct sum *sum)
+{
+	struct store_view c;
+	struct err e;
+	int found = store_find(gateway_store(g), id, false, &c, &e);
+
+	if (found <= 0)
+		return found == 0; /* long over, and forgotten */
+	sum->last = c.accepted;
+	if (!state_is_final(c.state)) {
+		if (c.state == STATE_SENT && !c.awaits)
+			sum->sent = true;
+		else
+			sum->awaits = true;
+	} else if (l->end.at == 0 || state_rank(c.state) > state_rank(l->end.state)) {
+		l->end.state = c.state;
+		l->end.reason = c.reason;
+		l->end.at = c.final_at;
+		memcpy(l->end.err, c.err, sizeof l->end.err);
+	}
+	store_view_free(&c);
+	return 1;
+}
+
+/* *k_r: the first step that was not begun. 1, or 0: not known now. */
+static int look_at_attempts(struct gateway *g, const uint64_t id[STEPS_MOST], unsigned steps,
+	struct look *l, struct sum *sum, unsigned *k_r)
+{
+	unsigned k;
+
+	*sum = (struct sum){ 0 };
+	l->end = (struct op_receipt_in){ .state = STATE_UNDELIVERABLE };
+	for (k = 0; k < steps && (id[k] || l->refused & 1u << k); k++)
+		if (id[k] && id[k] != REFUSED && !look_at_attempt(g, id[k], l, sum))
+			return 0;
+	*k_r = k;
+	return 1;
+}
+
+static bool is_delivered(const struct look *l)
+{
+	return l->end.at && (l->end.state == STATE_DELIVERED || l->end.state == STATE_READ);
+}
+
+/* Step k may begin when all before it have failed, when its time has come, or if it does not wait
+ * for them. *after_r: how long it waits for others, if it is not taken. */
+static bool take_step(struct gateway *g, const struct store_view *p, unsigned k,
+	const struct sum *sum, struct look *l, dur_t *after_r)
+{
+	const char *submitter = store_name(gateway_store(g), STORE_SUBMITTER, p->submitter);
+
+	l->child = child_of(p->msg, submitter, k, after_r);
+	l->step = k;
+	if (l->child && k && *after_r == PLUGIN_STEP_AT_ONCE)
+		return true;
+	if (l->child && k && !is_delivered(l) &&
+		((!sum->awaits && !sum->sent) ||
+			(*after_r && clock_wall() >= sum->last + *after_r)))
+		return true;
+	message_unref(&l->child);
+	return false;
+}
+
+/* The next step starts when all before it have failed or its time has come; the whole ends when one
+ * was delivered, or nothing is awaited and nothing is left. */
+static void decide(struct gateway *g, const struct store_view *p, struct look *l)
+{
+	uint64_t id[STEPS_MOST];
+	struct sum sum;
+	unsigned steps = p->msg ? steps_of(p->msg) : 0, k;
+	bool left;
+	dur_t after;
+
+	find_attempts(p, id);
+	for (;;) {
+		int found;
+
+		if (!steps || !look_at_attempts(g, id, steps, l, &sum, &k))
+			return;
+		if (k == 0 && find_attempt(g, l->id, 0, &id[0]) == 1)
+			continue; /* begun just now */
+		left = k < steps && !is_stopped(p);
+		after = 0;
+		if (!left || !take_step(g, p, k, &sum, l, &after))
+			break;
+		found = find_attempt(g, l->id, k, &id[k]);
+		if (found == 0) {
+			l->decision = DECIDE_START;
 			return;
 		}
-		if (found == 0)
-			continue; /* long over, and forgotten */
-		last = c.accepted;
-		if (!state_is_final(c.state)) {
-			open = true;
-		} else if (l->end.at == 0 || state_rank(c.state) > state_rank(l->end.state)) {
-			l->end.state = c.state;
-			l->end.reason = c.reason;
-			l->end.at = c.final_at;
-			memcpy(l->end.err, c.err, sizeof l->end.err);
-		}
-		store_view_free(&c);
+		message_unref(&l->child);
+		if (found < 0) /* a step must not be taken twice */
+			return;
 	}
-	if (l->end.at && (l->end.state == STATE_DELIVERED || l->end.state == STATE_READ)) {
+	if (is_delivered(l) || (!sum.awaits && !sum.sent && !left))
 		l->decision = DECIDE_END;
-	} else if (k < steps && !is_stopped(&p)) {
-		dur_t after;
+	else if (!sum.awaits && sum.sent && !(left && after))
+		l->decision = DECIDE_LAST_WORD; /* who waits for its failure waits in vain */
+	/* what has been `sent` as a whole can only fail */
+	if (l->end.state == STATE_CANCELLED || l->end.state == STATE_SUPPRESSED)
+		l->end.state = STATE_UNDELIVERABLE;
+}
 
-		l->child = child_of(p.msg, store_name(st, STORE_SUBMITTER, p.submitter), k, &after);
-		l->step = k;
-		if (l->child && k && (!open || (after && clock_wall() >= last + after)))
-			l->decision = DECIDE_START;
-		else
-			message_unref(&l->child);
-	} else if (!open && steps) {
-		l->decision = DECIDE_END;
-		/* what has been `sent` as a whole can only fail */
-		if (l->end.state == STATE_CANCELLED || l->end.state == STATE_SUPPRESSED)
-			l->end.state = STATE_UNDELIVERABLE;
-	}
+static void look_at(struct gateway *g, struct look *l)
+{
+	struct store_view p;
+	struct err e;
+
+	l->decision = DECIDE_WAIT;
+	if (store_find(gateway_store(g), l->id, true, &p, &e) != 1)
+		return;
+	decide(g, &p, l);
+	if (l->decision == DECIDE_START)
+		l->more = is_at_once(p.msg, l->step + 1);
 	store_view_free(&p);
 }
 
@@ -311,6 +397,7 @@ struct start {
 	struct job *j;      /* later steps */
 	uint64_t parent;
 	unsigned step, refused;
+	bool more; /* look at once whether the next one begins */
 	enum media media;
 };
 
@@ -342,6 +429,26 @@ static void write_history(const struct start *s, const struct answer *a)
 		F_STR("media", media_word(s->media)), F_STR("is", id));
 }
 
+/* All was said of the whole: it was sent, and no more will be heard. */
+static void last_word_told(struct store_op *op)
+{
+	struct ending *e = CONTAINER(op, struct ending, op);
+
+	job_less(e->j);
+	mem_free(&e);
+}
+
+static void tell_last_word(struct fallback *f, struct job *j, uint64_t id)
+{
+	struct ending *e = mem_new(struct ending);
+
+	e->j = j;
+	e->op = (struct store_op){ .kind = OP_FINAL, .loop = f->c->loop, .done = last_word_told };
+	e->op.final.id = id;
+	e->op.final.state = STATE_SENT;
+	store_do(gateway_store(flow_channel(f->c)->gw), &e->op);
+}
+
 static void job_done(struct chore *w)
 {
 	struct job *j = (struct job *)w;
@@ -360,6 +467,7 @@ static void job_done(struct chore *w)
 				(struct start){ .j = j,
 					.parent = l->id,
 					.step = l->step,
+					.more = l->more,
 					.refused = l->refused });
 			l->child = NULL;
 		} else if (l->decision == DECIDE_END) {
@@ -368,6 +476,9 @@ static void job_done(struct chore *w)
 			memcpy(r.err, l->end.err, sizeof r.err);
 			j->open++;
 			receipt_arrived(f->c, &r, j);
+		} else if (l->decision == DECIDE_LAST_WORD) {
+			j->open++;
+			tell_last_word(f, j, l->id);
 		}
 		message_unref(&l->child);
 	}
@@ -417,13 +528,13 @@ static void job_less(struct job *j)
 	consider_closed(f);
 }
 
-/* A step was refused at the door: it counts as failed, and the whole is looked at again. */
-static void look_again(struct start *s)
+/* A step that was refused at the door counts as failed. */
+static void look_again(struct start *s, bool refused)
 {
 	struct job *j = job_new(s->f, 1);
 
 	j->v[0].id = s->parent;
-	j->v[0].refused = s->refused | 1u << s->step;
+	j->v[0].refused = s->refused | (refused ? 1u << s->step : 0);
 	job_look(j);
 }
 
@@ -434,7 +545,7 @@ static void fallback_answer(struct listener *l, void *token, const struct answer
 	bool later = a->reason != REASON_NONE && reason_verdict(a->reason) == VERDICT_RETRY;
 	struct outcome o = outcome_of(REASON_NONE);
 
-	if (!later && s->step)
+	if (!later && s->step && !a->duplicate)
 		write_history(s, a);
 	if (s->d) {
 		if (later)
@@ -447,8 +558,8 @@ static void fallback_answer(struct listener *l, void *token, const struct answer
 		delivery_done(s->d, &o);
 		f->jobs--;
 	}
-	if (a->reason != REASON_NONE && !later)
-		look_again(s);
+	if (!later && (a->reason != REASON_NONE || s->more))
+		look_again(s, a->reason != REASON_NONE);
 	if (s->j)
 		job_less(s->j); /* refused for now: a later sweep tries again */
 	mem_free(&s);
@@ -514,7 +625,7 @@ static void fallback_submit(struct channel *c, struct delivery *d)
 
 	f->jobs++;
 	start_child(f, child_of(d->msg, a ? a->full_name : "", 0, &after),
-		(struct start){ .d = d, .parent = d->msg->id });
+		(struct start){ .d = d, .parent = d->msg->id, .more = is_at_once(d->msg, 1) });
 }
 
 static void fallback_close(struct channel *c, dur_t grace)

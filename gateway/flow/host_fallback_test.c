@@ -221,6 +221,69 @@ static void test_fallback_races(void **state)
 	fx_end();
 }
 
+/* Whether any of wholes and attempts has become that. */
+static void becomes(const char *sql, int64_t want)
+{
+	int64_t got = -1;
+
+	for (int i = 0; i < 5000 && got != want; i++) {
+		got = trial_number(sql);
+		usleep(2000);
+	}
+	assert_int_equal(got, want);
+}
+
+/* Devices begin together, whatever becomes of each; what follows them has its time since. */
+static void test_devices_begin_together(void **state)
+{
+	struct message *device = fx_message((struct fx_msg){ 0 });
+	struct message *step = fx_message((struct fx_msg){ .media = MEDIA_VIBER });
+	struct trial_send s;
+
+	trial_start(TWO);
+	rule.verdict = POLICY_GO;
+	trial.policy = policy;
+	trial.note = note_keep;
+	fx.chances = (struct chances){ .receipts = true, .mute = 1000 };
+	s = trial_do((struct trial_send){ .msg.wants = WANT_DELIVERED | WANT_FAILED,
+		.steps = { { device, PLUGIN_STEP_AT_ONCE }, { device, PLUGIN_STEP_AT_ONCE },
+			{ step, DUR_HOUR } },
+		.steps_n = 3 });
+	becomes("SELECT count(*) FROM msg JOIN st ON st.id = msg.id WHERE media = 0 AND state = 2 "
+		"AND client_id LIKE '%:%'",
+		3);
+	assert_int_equal(trial_number("SELECT count(*) FROM msg WHERE media = 3"), 0);
+	fx_play((struct chances){ .receipts = true });
+	clock_shift(2 * DUR_HOUR);
+	fx_state_becomes(s.id, STATE_DELIVERED); /* by the other medium */
+	assert_int_equal(trial_number("SELECT count(*) FROM msg WHERE media = 3"), 1);
+	message_unref(&device);
+	message_unref(&step);
+	clock_shift(-2 * DUR_HOUR);
+	fx_end();
+}
+
+/* Its last attempt went where no receipts are: then `sent` is the last word on the whole, too. */
+static void test_sent_is_the_last_word(void **state)
+{
+	struct trial_send s;
+	struct store_view v;
+
+	trial_start(TWO);
+	rule.verdict = POLICY_GO;
+	trial.policy = policy;
+	trial.note = note_keep;
+	fx.decide = refuse_a;
+	s = whole(0);
+	becomes("SELECT count(*) FROM trial_t WHERE what = 'told'", 1);
+	v = fx_view(s.id);
+	assert_int_equal(v.state, STATE_SENT);
+	assert_false(v.awaits);
+	store_view_free(&v);
+	assert_int_equal(trial_number("SELECT count(*) FROM event WHERE what = 'fallback'"), 1);
+	fx_end();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -228,6 +291,8 @@ int main(void)
 		cmocka_unit_test(test_a_whole_is_erased),
 		cmocka_unit_test(test_fallback_cancelled),
 		cmocka_unit_test(test_fallback_races),
+		cmocka_unit_test(test_devices_begin_together),
+		cmocka_unit_test(test_sent_is_the_last_word),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

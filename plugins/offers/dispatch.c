@@ -312,8 +312,7 @@ static int send_way(struct work *w, const struct sending *s, struct way *y, wall
 
 /* ---- a cascade: ways that follow one another when nothing is delivered ---- */
 
-/* The remaining ways as steps; each device of a push is one, tried when the one before has failed.
- */
+/* The remaining ways as steps; each device of a push is one, and they begin together. */
 static int make_steps(struct work *w, const struct sending *s, wall_t expires, unsigned from,
 	struct plugin_step *steps, size_t *n_r)
 {
@@ -333,10 +332,10 @@ static int make_steps(struct work *w, const struct sending *s, wall_t expires, u
 		rendering_init(&content);
 		if (render_way(w, s, &y, &content) == 0)
 			for (unsigned k = 0; k < y.n && n < STEPS_MOST; k++)
-				steps[n++] =
-					(struct plugin_step){ .msg = make_message(w, &y, k, expires,
-								      &content, true, NULL, 0),
-						.after = k ? 0 : via->fall_back_after };
+				steps[n++] = (struct plugin_step){ .msg = make_message(w, &y, k,
+									   expires, &content, true,
+									   NULL, 0),
+					.after = k ? PLUGIN_STEP_AT_ONCE : via->fall_back_after };
 		rendering_free(&content);
 	}
 	*n_r = n;
@@ -356,7 +355,8 @@ static int send_cascade(struct work *w, const struct sending *s, struct way *y, 
 	if (render_way(w, s, y, &content) == 0) {
 		for (unsigned k = 1; k < y->n; k++)
 			steps[devices++] = (struct plugin_step){
-				.msg = make_message(w, y, k, expires, &content, true, NULL, 0)
+				.msg = make_message(w, y, k, expires, &content, true, NULL, 0),
+				.after = PLUGIN_STEP_AT_ONCE
 			};
 		rc = make_steps(w, s, expires, index + 1, steps + devices, &n);
 		n += devices;

@@ -458,7 +458,10 @@ static void test_a_cascade_is_one_message(void **state)
 {
 	struct member *m = of_member("1");
 	struct sending s = sending_of("o", 1, m);
+	struct message *attempt;
+	struct str rest;
 	struct sent r;
+	dur_t after;
 
 	of_contact(m, CONTACT_DEVICE, "token-1", "fcm/android/d1");
 	of_contact(m, CONTACT_DEVICE, "token-2", "apns/ios/d2");
@@ -470,6 +473,15 @@ static void test_a_cascade_is_one_message(void **state)
 	assert_true(message_has(of.sent[0], FIELD_FALLBACK));
 	assert_int_equal(of_number("SELECT count(*) FROM of_touch"), 1);
 	assert_int_equal(of_number("SELECT count(*) FROM of_part"), 0);
+	/* the other device begins with it, the next medium has its time */
+	rest = message_get(of.sent[0], FIELD_FALLBACK);
+	for (unsigned i = 0; i < 2; i++) {
+		assert_true(plugin_next_fallback(&rest, &after, &attempt));
+		assert_int_equal(attempt->media, i == 0 ? MEDIA_PUSH : MEDIA_SMS);
+		assert_true(after == (i == 0 ? PLUGIN_STEP_AT_ONCE : 3 * DUR_HOUR));
+		message_unref(&attempt);
+	}
+	assert_false(plugin_next_fallback(&rest, &after, &attempt));
 	/* the last way has nothing behind it */
 	s = sending_of("o", 1, of_member("2"));
 	of_contact(s.member, CONTACT_PHONE, "37120000002", "");

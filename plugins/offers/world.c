@@ -372,12 +372,14 @@ static struct message *next_attempt(const struct world_message *m)
 	struct str rest = message_get(m->whole ? m->whole : m->msg, FIELD_FALLBACK);
 	struct message *step = NULL;
 	dur_t after;
+	unsigned i = 0;
 
-	for (unsigned i = 0; i <= m->step; i++) {
+	do {
 		message_unref(&step);
 		if (!plugin_next_fallback(&rest, &after, &step))
 			return NULL;
-	}
+		i += after != PLUGIN_STEP_AT_ONCE; /* another device is the same message */
+	} while (i <= m->step);
 	return step;
 }
 
