@@ -110,9 +110,12 @@ static void answer_many(struct bundle *b)
 		put_status(&out, it);
 		if (lines)
 			buf_char(&out, '\n');
-		else if (it->next)
+		else if (it->next || b->frame.n)
 			buf_char(&out, ',');
 	}
+	/* what came before the fault was taken, and stays so */
+	if (b->frame.n)
+		http_problem_put_faults(&out, 400, &b->frame);
 	if (!lines)
 		buf_char(&out, ']');
 	http_answer(b->r, 200, lines ? "application/x-ndjson" : "application/json", &out);
@@ -135,7 +138,7 @@ static void finish(struct bundle *b)
 {
 	if (b->gone)
 		http_drop(b->r);
-	else if (b->frame.n)
+	else if (b->frame.n && !(b->many && b->first))
 		http_problem_faults(b->r, 400, &b->frame);
 	else if (!b->many && b->first)
 		answer_one(b);

@@ -126,9 +126,12 @@ static void answer_many(struct submission *s)
 		put_item(&b, it, &status);
 		if (lines)
 			buf_char(&b, '\n');
-		else if (it->next)
+		else if (it->next || s->frame.n)
 			buf_char(&b, ',');
 	}
+	/* what came before the fault was taken, and stays so */
+	if (s->frame.n)
+		http_problem_put_faults(&b, 400, &s->frame);
 	if (!lines)
 		buf_char(&b, ']');
 	http_answer(s->r, 200, lines ? "application/x-ndjson" : "application/json", &b);
@@ -158,7 +161,7 @@ static void finish(struct submission *s)
 	}
 	if (s->gone)
 		http_drop(s->r);
-	else if (s->frame.n)
+	else if (s->frame.n && !(s->many && s->first))
 		http_problem_faults(s->r, 400, &s->frame);
 	else if (!s->many && s->first)
 		answer_one(s, s->first);

@@ -74,6 +74,8 @@ expect "an array" 200 'length == 3 and .[0].status == 202 and .[1].status == 400
 	POST /v1/messages "[$(sms +46700000010), {\"media\":\"sms\"}, $(sms +46700000011)]"
 expect "an array with one that no route takes" 200 '.[0].status == 422 and .[1].status == 202' \
 	POST /v1/messages "[$(sms +99700000010), $(sms +46700000011)]"
+expect "an array that breaks off: what came before it is told" 200 'length == 3 and .[0].status == 202 and .[1].status == 202 and .[2].status == 400' \
+	POST /v1/messages "[$(sms +46700000014),$(sms +46700000014),{\"media\":"
 expect "an empty array" 200 '. == []' POST /v1/messages '[]'
 expect "NDJSON" 200 'length == 3 and .[0].status == 202 and .[1].status == 400 and .[2].status == 202' \
 	POST /v1/messages "$(sms +46700000012)"$'\n'"{broken"$'\n\n'"$(sms +46700000013)"$'\n' -H 'Content-Type: application/x-ndjson'
