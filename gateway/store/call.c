@@ -85,6 +85,7 @@ int apply_call(struct store *s, struct store_op *op)
 
 	op->fault = STORE_OK;
 	op->call.store = s;
+	s->orphan_ahead = false;
 	accepts_none(op);
 	if (sql_run(s->q[Q_CALL_BEGIN]) < 0)
 		return -1;
@@ -98,6 +99,8 @@ int apply_call(struct store *s, struct store_op *op)
 		figures_undo(s, op);
 		notes_cut_back(s, notes);
 		s->seq_reserved = reserved; /* as the file has it again */
+		if (orphan_undo(s) < 0)
+			return -1;
 		call_drop(op);
 	}
 	return sql_run(s->q[Q_CALL_END]);

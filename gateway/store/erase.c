@@ -95,7 +95,10 @@ int store_call_erase(struct store_op *call, uint64_t id, const char *but)
 		return -1;
 	if (r.erased)
 		return 1;
-	if (content_empty(s, &r) < 0 || bodies_drop(s, id, id) < 0 || orphan_strip(s, r.dst) < 0)
+	got = orphan_strip(s, r.dst);
+	if (got)
+		return got < 0 ? -1 : 0;
+	if (content_empty(s, &r) < 0 || bodies_drop(s, id, id) < 0)
 		return -1;
 	awaited_strip(s, &r);
 	atomic_store(&s->scrub, true);

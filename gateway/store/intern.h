@@ -122,9 +122,12 @@ struct store {
 	uint64_t last_id;
 	uint64_t seq, seq_reserved;
 	struct young young;
-	struct map orphans; /* key with channel -> struct orphan_key */
+	struct map orphans;      /* key with channel -> struct orphan_key */
+	struct map orphan_tails; /* end of a recipient's number -> struct orphan_tail */
 	struct list orphan_age;
 	unsigned orphan_n;
+	uint64_t orphan_looks; /* at parked ones, for erasing */
+	bool orphan_ahead; /* of this call's savepoint: what it stripped is not in the file yet */
 	int64_t orphan_next;
 	struct {
 		uint64_t hash, id;
@@ -254,6 +257,7 @@ bool receipt_may_improve(const struct row *r, enum state to);
 /* How well a receipt's recipient agrees with the message's: 3 same, 2 one is unknown (or erased) or
  * the end of the other, 1 no. */
 int recipient_grade(struct str to, struct str dst);
+enum { TAIL_DIGITS = 6 }; /* numbers that end alike in so many digits are taken as one */
 
 /* awaited.c */
 struct found {
@@ -305,8 +309,10 @@ bool orphan_any(struct store *s, uint32_t channel, struct str key);
 /* A parked receipt that fits a message just sent; it is taken. 1: *in_r filled, 0, -1. */
 int orphan_take(struct store *s, uint32_t channel, struct str key, struct str dst,
 	struct op_receipt_in *in_r);
-/* Those for this recipient keep what they are matched by, but not the recipient. */
+/* Those for this recipient keep what they are matched by, but not the recipient. Some hundreds at a
+ * time: 1: there are more, 0, -1. */
 int orphan_strip(struct store *s, struct str dst);
+int orphan_undo(struct store *s); /* the call that stripped some is undone */
 int orphan_slice(struct store *s, mono_t until);
 
 /* note.c */

@@ -3,7 +3,8 @@
  * They are kept on disk, so that a restart between receipt and response loses none, and mirrored
  * in memory under each of their keys, so that recording a message as sent costs one look at a hash
  * table and nothing when none is parked. Bounded: the oldest go when there are too many, and all
- * after orphan_wait; those were for messages that were never ours, or are long forgotten.
+ * after orphan_wait; those were for messages that were never ours, or are long forgotten. Those
+ * that name a recipient are also found by the end of its number, for who is erased.
  */
 #include "gateway/base/log.h"
 #include "gateway/store/intern.h"
@@ -13,6 +14,7 @@
 enum {
 	ORPHANS_MOST = 20000,
 	ORPHAN_KEY = OUTCOME_ID + 12, /* "channel/key" */
+	STRIP_MOST = 256,
 };
 
 struct orphan_key {
@@ -20,8 +22,14 @@ struct orphan_key {
 	struct orphan_key *next; /* others under the same key, newest first */
 	char key[ORPHAN_KEY];
 };
+/* Those whose recipients end alike: all that recipient_grade() may take for one are among them. */
+struct orphan_tail {
+	struct list of;
+	char key[TAIL_DIGITS + 1];
+};
 struct orphan {
-	struct list age;
+	struct list age, alike;
+	struct orphan_tail *tail; /* NULL: it names nobody */
 	int64_t n;
 	wall_t parked;
 	struct op_receipt_in in;
@@ -37,6 +45,43 @@ static struct str key_text(char *out, size_t cap, uint32_t channel, struct str k
 	return str_of(out);
 }
 
+static struct str tail_of(struct str recipient)
+{
+	return recipient.n > TAIL_DIGITS ? str_skip(recipient, recipient.n - TAIL_DIGITS)
+					 : recipient;
+}
+
+static void tail_join(struct store *s, struct orphan *o)
+{
+	struct str to = str_of(o->in.to), key;
+
+	if (str_starts(to, STR("+")))
+		to = str_skip(to, 1);
+	key = tail_of(to);
+	if (!key.n)
+		return;
+	o->tail = map_get(&s->orphan_tails, key);
+	if (!o->tail) {
+		o->tail = mem_new(struct orphan_tail);
+		list_init(&o->tail->of);
+		str_copy(o->tail->key, sizeof o->tail->key, key);
+		map_put(&s->orphan_tails, str_of(o->tail->key), o->tail);
+	}
+	list_append(&o->tail->of, &o->alike);
+}
+
+static void tail_leave(struct store *s, struct orphan *o)
+{
+	if (!o->tail)
+		return;
+	list_remove(&o->alike);
+	if (list_empty(&o->tail->of)) {
+		map_del(&s->orphan_tails, str_of(o->tail->key));
+		mem_free(&o->tail);
+	}
+	o->tail = NULL;
+}
+
 static void orphan_hold(struct store *s, struct orphan *o)
 {
 	for (unsigned k = 0; k < o->in.keys; k++) {
@@ -49,6 +94,7 @@ static void orphan_hold(struct store *s, struct orphan *o)
 		ok->next = map_del(&s->orphans, key);
 		map_put(&s->orphans, key, ok);
 	}
+	tail_join(s, o);
 	list_append(&s->orphan_age, &o->age);
 	s->orphan_n++;
 }
@@ -70,6 +116,7 @@ static void orphan_release(struct store *s, struct orphan *o)
 		if (first)
 			map_put(&s->orphans, str_of(first->key), first);
 	}
+	tail_leave(s, o);
 	list_remove(&o->age);
 	s->orphan_n--;
 	mem_free(&o);
@@ -91,6 +138,7 @@ void orphan_free(struct store *s)
 	list_each_safe (it, &s->orphan_age)
 		orphan_release(s, CONTAINER(it, struct orphan, age));
 	map_free(&s->orphans);
+	map_free(&s->orphan_tails);
 }
 
 int orphan_load(struct store *s)
@@ -100,6 +148,7 @@ int orphan_load(struct store *s)
 
 	orphan_free(s);
 	list_init(&s->orphan_age);
+	s->orphan_ahead = false;
 	s->orphan_n = 0;
 	s->orphan_next = 1;
 	q = sql_prepare(s->db, "SELECT n, channel, state, reason, err, at, parked, raw, dst,"
@@ -194,22 +243,37 @@ int orphan_take(struct store *s, uint32_t channel, struct str key, struct str ds
 int orphan_strip(struct store *s, struct str dst)
 {
 	struct sql_stmt *q = s->q[Q_ERASE_ORPHAN];
+	struct orphan_tail *t = dst.n ? map_get(&s->orphan_tails, tail_of(dst)) : NULL;
+	unsigned stripped = 0;
 
-	if (!dst.n || !s->orphan_n)
+	if (!t)
 		return 0;
-	list_each_safe (it, &s->orphan_age) {
-		struct orphan *o = CONTAINER(it, struct orphan, age);
+	list_each_safe (it, &t->of) {
+		struct orphan *o = CONTAINER(it, struct orphan, alike);
+		bool last = it_next == &t->of; /* with it the list may go */
 
-		if (!o->in.to[0] || recipient_grade(str_of(o->in.to), dst) < 2)
-			continue;
-		memset(o->in.to, 0, sizeof o->in.to);
-		erased_err(o->in.err);
-		sql_text_or_null(q, 1, str_of(o->in.err));
-		sql_int(q, 2, o->n);
-		if (sql_run(q) < 0)
-			return -1;
+		s->orphan_looks++;
+		if (recipient_grade(str_of(o->in.to), dst) >= 2) {
+			if (stripped++ == STRIP_MOST)
+				return 1;
+			s->orphan_ahead = true;
+			tail_leave(s, o);
+			memset(o->in.to, 0, sizeof o->in.to);
+			erased_err(o->in.err);
+			sql_text_or_null(q, 1, str_of(o->in.err));
+			sql_int(q, 2, o->n);
+			if (sql_run(q) < 0)
+				return -1;
+		}
+		if (last)
+			break;
 	}
 	return 0;
+}
+
+int orphan_undo(struct store *s)
+{
+	return s->orphan_ahead ? orphan_load(s) : 0;
 }
 
 int orphan_slice(struct store *s, mono_t until)

@@ -9,8 +9,6 @@
 
 #include <stdio.h>
 
-enum { TAIL_DIGITS = 6 }; /* numbers that end alike in so many digits are taken as one */
-
 /* ---- repeats --------------------------------------------------------------------------------- */
 
 static uint64_t final_hash(uint32_t channel, struct str key)

@@ -332,8 +332,9 @@ int store_call_state(struct store_op *call, uint64_t id, enum state *state_r, ui
  * words of the far side and of its history, but for lines of history called `but` (NULL: none). Id,
  * state, reasons, times, parts, submitter, channel and both sides' ids stay, and what comes later
  * brings no words with it. 1: so it is (or the message is forgotten already); 0: it has not ended,
- * nothing was done; -1. The file has it no more once its log is cut off, some seconds after the
- * commit (later while a backup is made). */
+ * nothing was done, or receipts that wait unmatched name the recipient and are too many for one
+ * time: to be asked again; -1. The file has it no more once its log is cut off, some seconds after
+ * the commit (later while a backup is made). */
 int store_call_erase(struct store_op *call, uint64_t id, const char *but);
 /* store_find() without content, and store_find_client(), as the transaction has it. 1, 0, -1. */
 int store_call_find(struct store_op *call, uint64_t id, struct store_view *v_r);

@@ -2,6 +2,7 @@
  * spool, whatever comes for it later; what counts is as it was.
  */
 #include "gateway/base/log.h"
+#include "gateway/store/intern.h"
 #include "gateway/store/sql.h"
 #include "gateway/store/store_spool_fixture.h"
 
@@ -294,6 +295,37 @@ static void test_a_parked_receipt(void **state)
 	nothing_is_kept();
 }
 
+/* Many that came early for others are not looked at, and many of the recipient not all at once. */
+static void test_many_parked_receipts(void **state)
+{
+	enum { OTHERS = 1500, OWN = 600 };
+	struct store_op *op[OTHERS + OWN];
+	uint64_t id, looks;
+	struct place p;
+
+	id = fx_accept(personal(NULL), &p);
+	fx_sent(id, p, "pa");
+	for (unsigned i = 0; i < OTHERS + OWN; i++) {
+		char key[20], to[20];
+
+		snprintf(key, sizeof key, "many%u", i);
+		snprintf(to, sizeof to, i < OTHERS ? "4670%07u" : i % 3 ? "+" PHONE : PHONE, i);
+		op[i] = fx_receipt_op(key, to, STATE_DELIVERED);
+	}
+	fx_do_all(op, OTHERS + OWN);
+	for (unsigned i = 0; i < OTHERS + OWN; i++)
+		fx_free(op[i]);
+	looks = fx.s->orphan_looks;
+	assert_int_equal(erase_as(id, NULL, true), 0); /* it is undone */
+	for (unsigned i = 0; i < OWN / 256; i++)
+		assert_int_equal(erase(id), 0);
+	assert_int_equal(erase(id), 1);
+	is_empty(id, STATE_SENT);
+	looks = fx.s->orphan_looks - looks;
+	assert_true(looks >= OWN + 256 && looks < OWN + 2 * 256);
+	nothing_is_kept();
+}
+
 /* Parts, each with its receipt; and a big body, whose file goes. */
 static void test_parts_and_bodies(void **state)
 {
@@ -394,6 +426,7 @@ int main(void)
 		T(test_what_has_ended),
 		T(test_receipts_come_later),
 		T(test_a_parked_receipt),
+		T(test_many_parked_receipts),
 		T(test_parts_and_bodies),
 		T(test_subscribers),
 		T(test_no_page_keeps_it),

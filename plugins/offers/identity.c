@@ -417,10 +417,12 @@ int member_erase(struct work *w, struct member *m, struct str cause)
 		ST_DROP_CONTACT, ST_DROP_ALIAS, ST_DROP_CONSENT, ST_DROP_TOUCH, ST_DROP_COUNTED,
 		ST_DROP_SAID };
 
+	struct str names;
+
 	m = member_now(m);
 	w->chains_of = 0; /* what was looked at of them is not there any more */
 	(void)cause;      /* the event says it; what it said is erased with the rest */
-	if (member_withdraw_all(w, m, NULL) < 0 || leaving_unknown(w, m) < 0)
+	if (member_withdraw_all(w, m, NULL) < 0 || leaving_names(w, m, &names) < 0)
 		return -1;
 	for (size_t i = 0; i < sizeof drops / sizeof *drops; i++)
 		if (drop(w, drops[i], m->id) < 0)
@@ -439,5 +441,5 @@ int member_erase(struct work *w, struct member *m, struct str cause)
 	if (member_save(w, m) < 0)
 		return -1;
 	/* those merged into it lead nowhere any more */
-	return drop(w, ST_ERASE_MERGED, m->id) < 0 ? -1 : leaving_begin(w, m);
+	return drop(w, ST_ERASE_MERGED, m->id) < 0 ? -1 : leaving_begin(w, m, names);
 }

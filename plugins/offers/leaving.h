@@ -12,12 +12,12 @@
 
 #include "plugins/offers/member.h"
 
-/* In the unit in which they left, before their aliases and contacts go: events of nobody that name
- * them. 0, -1. */
-int leaving_unknown(struct work *w, const struct member *m);
+/* In the unit in which they left, before their aliases and contacts go: what names them, for events
+ * of nobody that do; the unit's. It is kept in DEED_LEFT until those were looked through. 0, -1. */
+int leaving_names(struct work *w, const struct member *m, struct str *names_r);
 /* In that unit, when the member is known as left. */
-int leaving_begin(struct work *w, const struct member *m);
-/* What is due, at most so many rows. *left_r: there is more at once. */
+int leaving_begin(struct work *w, const struct member *m, struct str names);
+/* What is due; looks at that many rows at most. *left_r: there is more at once. */
 int leaving_sweep(struct work *w, unsigned most, mono_t until, bool *left_r);
 int leaving_next_due(struct work *w, wall_t *due_r); /* 0: nothing */
 /* An event that has turned out to be theirs: nothing of its text stays. */

@@ -203,6 +203,121 @@ static void test_many_go_in_slices(void **state)
 		assert_true(msgs.asked[1000 + i]);
 }
 
+static const char *const texts[] = {
+#define ST(NAME, text) text,
+#include "plugins/offers/statements.def"
+#undef ST
+};
+
+/* How SQLite goes about it: by an index alone, so that it reads what it gives. */
+static void reads_what_it_gives(enum st which)
+{
+	char q[600];
+	struct sql_stmt *st;
+
+	snprintf(q, sizeof q, "EXPLAIN QUERY PLAN %s", texts[which]);
+	st = sql_prepare(of.sql, q);
+	assert_non_null(st);
+	assert_int_equal(sql_step(st), 1);
+	if (!str_is(sql_col_str(st, 3),
+		    "SEARCH of_event USING INDEX of_event_idle (member=? AND rowid>?)"))
+		fail_msg("%.*s", STR_ARG(sql_col_str(st, 3)));
+	assert_int_equal(sql_step(st), 0);
+	sql_finish(&st);
+}
+
+static void put_idle(unsigned n, int64_t member, const char *say)
+{
+	char text[400];
+
+	snprintf(text, sizeof text,
+		"WITH RECURSIVE i(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM i WHERE n < %u)"
+		" INSERT INTO of_event(source, id, digest, type, member, occurred, received, done, "
+		"body) SELECT 'x', 'i%lld-' || n, 0, 1, %lld, 1, 1, 2, '{\"note\":\"%s' || "
+		"CASE WHEN n %% 7 = 0 THEN '' ELSE '-' END || '\"}' FROM i",
+		n, (long long)member, (long long)member, say);
+	assert_int_equal(sql_exec(of.sql, text), 0);
+}
+
+/* Events without effect, of nobody, of them and of who became them: however many there are, each
+ * unit looks at so many, each of which may be undone. */
+static void test_many_idle_events(void **state)
+{
+	enum { IDLE = 900, SLICE = 50 };
+	unsigned slices = 0;
+	int64_t was = IDLE, is;
+
+	start();
+	reads_what_it_gives(ST_LEFT_UNKNOWN);
+	reads_what_it_gives(ST_LEFT_IDLE);
+	happens(0, "card.assigned", "\"data\":{\"card\":\"c77\"}");
+	assert_int_equal(of_number("SELECT id FROM of_member WHERE ext = 'm'"), 1);
+	/* a tree: 11 and 12 became them, 13 to 15 became 11, 16 became 15, 17 became 12 */
+	assert_int_equal(sql_exec(of.sql, "INSERT INTO of_member(id, state, merged, created, "
+					  "updated) VALUES(11, 2, 1, "
+					  "1, 1), (12, 2, 1, 1, 1), (13, 2, 11, 1, 1), (14, 2, 11, "
+					  "1, 1), (15, 2, 11, "
+					  "1, 1), (16, 2, 15, 1, 1), (17, 2, 12, 1, 1), (18, 2, 0, "
+					  "1, 1), (19, 2, 18, "
+					  "1, 1)"),
+		0);
+	put_idle(IDLE, 0, "c77");
+	put_idle(IDLE, 1, "Margareta");
+	for (int64_t id = 11; id < 20; id++)
+		put_idle(30, id, id < 18 ? "Margareta" : "somebody");
+	happens(0, "member.left", "");
+	/* the unit in which they left looked at some, and keeps what names them for the others */
+	assert_int_equal(of_number("SELECT count(*) FROM of_deed WHERE kind = 4 AND "
+				   "instr(CAST(body AS TEXT), 'c77')"),
+		1);
+	assert_true(of_number("SELECT count(*) FROM of_event WHERE member = 0 AND body = '{}'") <
+		    64 / 7 + 2);
+	for (bool left = true; left; slices++) {
+		assert_true(slices < 1000);
+		assert_int_equal(sql_exec(of.sql, "SAVEPOINT crash"), 0);
+		sweep(SLICE);
+		assert_int_equal(sql_exec(of.sql, "ROLLBACK TO crash; RELEASE crash"), 0);
+		left = sweep(SLICE);
+		is = of_number(
+			"SELECT count(*) FROM of_event WHERE length(body) > 2 AND member = 1");
+		assert_true(was - is <= SLICE);
+		was = is;
+	}
+	assert_in_range(slices, (2 * IDLE + 7 * 30) / SLICE, (2 * IDLE + 7 * 30) / SLICE + 5);
+	no_event_says("argareta");
+	no_event_says("\"c77\"");
+	assert_int_equal(
+		of_number("SELECT count(*) FROM of_event WHERE member = 0 AND body = '{}'"),
+		IDLE / 7);
+	assert_int_equal(
+		of_number("SELECT count(*) FROM of_event WHERE instr(body, 'somebody')"), 60);
+	assert_int_equal(of_number("SELECT count(*) FROM of_deed WHERE kind >= 4"), 0);
+}
+
+/* As a store of before this has them. */
+static void test_those_who_were_leaving_when_it_was_updated(void **state)
+{
+	static const char *const keys[] = { "NULL", "'0 -9223372036854775808 0'" };
+
+	for (unsigned i = 0; i < 2; i++) {
+		char text[200];
+
+		start();
+		put_idle(100, 1, "Margareta");
+		put_sent(5, 1);
+		snprintf(text, sizeof text,
+			"INSERT INTO of_deed(kind, msg, due, key) VALUES(4, 1, 0, %s)", keys[i]);
+		assert_int_equal(sql_exec(of.sql, text), 0);
+		while (sweep(40))
+			;
+		no_event_says("argareta");
+		assert_int_equal(
+			of_number("SELECT count(*) FROM of_sent WHERE address IS NOT NULL"), 0);
+		if (!i)
+			end(NULL);
+	}
+}
+
 /* A message under way, and one that waits until it is taken back: asked for until they have ended.
  */
 static void test_what_has_not_ended(void **state)
@@ -293,6 +408,8 @@ int main(void)
 		T(test_events_whatever_came_of_them),
 		T(test_who_was_merged),
 		T(test_many_go_in_slices),
+		T(test_many_idle_events),
+		T(test_those_who_were_leaving_when_it_was_updated),
 		T(test_what_has_not_ended),
 		T(test_what_they_wrote),
 		T(test_a_complaint_afterwards),
