@@ -29,8 +29,9 @@ struct import {
 	struct csv csv;
 	struct json_split split;
 	struct buf line; /* NDJSON: what has come of one */
-	uint64_t lines;
+	uint64_t lines;  /* of an array: items that were whole */
 	bool line_long, header_known, ended;
+	bool broken; /* an array that cannot be read any further */
 	struct arena *header;
 	struct member_column *columns;
 	struct str *names;
@@ -342,8 +343,16 @@ static void feed_lines(struct import *im, struct str *in)
 
 static bool json_got(struct import *im, enum json_split_got got, struct str item)
 {
-	if (got == JSON_SPLIT_FAULT)
-		return false;
+	if (got == JSON_SPLIT_FAULT) {
+		/* what came before it is taken, in part already; where nothing came: as a whole */
+		if (im->split.kind != JSON_SPLIT_ARRAY || !im->lines)
+			return false;
+		refuse_text(im, im->lines + 1, im->refused.v[0].text);
+		im->refused.n = 0;
+		im->broken = true;
+		return true;
+	}
+	im->lines++;
 	if (got == JSON_SPLIT_LONG)
 		refuse_text(im, im->split.items, "is longer than 256 KiB");
 	else
@@ -367,10 +376,13 @@ static bool feed(struct import *im, struct str *in)
 		feed_lines(im, in);
 		return true;
 	case IMPORT_JSON:
-		while (!full(im) && (part = json_split_next(&im->split, in, &item, &im->refused)) !=
-					    JSON_SPLIT_MORE)
+		while (!im->broken && !full(im) &&
+			(part = json_split_next(&im->split, in, &item, &im->refused)) !=
+				JSON_SPLIT_MORE)
 			if (!json_got(im, part, item))
 				return false;
+		if (im->broken)
+			*in = str_skip(*in, in->n);
 		return true;
 	}
 	return true;
@@ -393,7 +405,7 @@ static bool finish(struct import *im)
 			line_whole(im, buf_view(&im->line));
 		break;
 	case IMPORT_JSON:
-		while (!full(im) &&
+		while (!im->broken && !full(im) &&
 			(part = json_split_end(&im->split, &item, &im->refused)) != JSON_SPLIT_END)
 			if (!json_got(im, part, item))
 				return false;

@@ -167,7 +167,7 @@ static void test_lines_and_arrays(void **state)
 		"\\\"+05:30\\\"\"}]}");
 	import_free(&im);
 	im = begin(IMPORT_JSON, IMPORT_MEMBERS);
-	assert_false(run(im, STR("[{\"id\":\"9\"},"), 30));
+	assert_false(run(im, STR("[{\"id\":\"9\""), 30));
 	assert_non_null(import_refused(im));
 	import_free(&im);
 }
@@ -279,10 +279,39 @@ static void test_whole_and_given(void **state)
 	buf_free(&b);
 }
 
+/* Slices of it may be in the store already: what came before the fault is taken, and told. */
+static void test_an_array_that_breaks_off(void **state)
+{
+	static const char *const tails[] = { ",{\"id\":", "] x", "," };
+
+	for (size_t i = 0; i < sizeof tails / sizeof *tails; i++) {
+		struct import *im = begin(IMPORT_JSON, IMPORT_MEMBERS);
+		struct buf b = BUF_INIT;
+		struct import_counts c;
+
+		buf_char(&b, '[');
+		for (int k = 0; k < 3000; k++)
+			buf_printf(&b, "%s{\"id\":\"%d\"}", k ? "," : "", k);
+		buf_c(&b, tails[i]);
+		assert_true(run(im, buf_view(&b), 1000));
+		assert_null(import_refused(im));
+		c = import_counts(im);
+		assert_int_equal(c.rows, 3001);
+		assert_int_equal(c.created + c.changed, 3000);
+		assert_int_equal(c.refused, 1);
+		buf_reset(&b);
+		import_report(im, &b);
+		assert_non_null(strstr(buf_cstr(&b), "\"item\":3001"));
+		buf_free(&b);
+		import_free(&im);
+	}
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, mf_begin, mf_end)
 	const struct CMUnitTest tests[] = {
+		T(test_an_array_that_breaks_off),
 		T(test_csv_of_members),
 		T(test_unknown_column_refuses_the_whole),
 		T(test_nobody_is_refused),
