@@ -1,8 +1,9 @@
 /* The ledger: lots and balances as rows. See lot.h. What events say of them is lot_event.c.
  *
- * A lot is scheduled, active, then expired or void; a balance counts the rest of the active ones. A
- * change at a moment that the platform's last word on the balance covers does not touch the balance
- * again. All sums stay within WITHIN() of statements.def.
+ * A lot is scheduled, active, then expired or void; a balance counts the rest of the active ones,
+ * less what was spent of no lot that is known. A change at a moment that the platform's last word
+ * on the balance covers does not touch the balance again. All sums stay within WITHIN() of
+ * statements.def.
  */
 #include "plugins/offers/lot_intern.h"
 #include "gateway/http/json.h"
@@ -37,7 +38,8 @@ static void lot_of_row(struct work *w, struct sql_stmt *st, struct lot *l)
 		.expires = sql_col(st, 7),
 		.state = (enum lot_state)sql_col(st, 8),
 		.at = sql_col(st, 9),
-		.receipt = (uint64_t)sql_col(st, 10) };
+		.receipt = (uint64_t)sql_col(st, 10),
+		.ours = sql_col(st, 11) };
 }
 
 int lots_read(struct work *w, struct sql_stmt *st, struct lot **v_r, size_t *n_r)
@@ -144,7 +146,7 @@ int ledger_settle(struct work *w, uint64_t member)
 
 int lot_void(struct work *w, const struct lot *l, wall_t when)
 {
-	if (l->state >= LOT_EXPIRED)
+	if (l->state >= LOT_VOID || (l->state == LOT_EXPIRED && l->expires <= when))
 		return 0;
 	if (set_number(w, ST_LOT_VOID, when, l->id))
 		return -1;
@@ -262,7 +264,7 @@ static int lot_add(struct work *w, const struct member *m, const struct lot *l, 
 	return run(w, st, "a bonus lot");
 }
 
-static int lot_save(struct work *w, const struct member *m, const struct lot *l)
+int lot_save(struct work *w, const struct member *m, const struct lot *l)
 {
 	struct sql_stmt *st = db_st(w->db, ST_LOT_SAVE);
 
@@ -287,6 +289,34 @@ static wall_t later(wall_t a, wall_t b)
 	return a > b ? a : b;
 }
 
+int lot_await(struct work *w, const struct member *m, struct str ext, uint32_t currency, wall_t at,
+	struct lot *l_r)
+{
+	*l_r = (struct lot){ .ext = ext,
+		.member = m->id,
+		.currency = currency,
+		.activates = at,
+		.state = LOT_AWAITED };
+	if (lot_add(w, m, l_r, STR_NONE))
+		return -1;
+	l_r->id = (uint64_t)sql_inserted(w->db->sql);
+	return 0;
+}
+
+/* What was taken of it is of a lot now, that may be there or not, and not of the balance alone. */
+static int awaited_comes(
+	struct work *w, const struct member *m, const struct lot *old, const struct lot *l)
+{
+	int64_t taken = -old->rest;
+
+	if (old->member != m->id)
+		return 0;
+	/* of one that is void by the first word on it, nothing is known but that */
+	if (taken > l->amount && (l->state != LOT_VOID || l->amount))
+		taken = l->amount;
+	return balance_add(w, m->id, l->currency, taken, old->activates);
+}
+
 int lot_put(struct work *w, const struct member *m, const struct lot_told *t)
 {
 	struct lot old = { 0 }, l;
@@ -304,7 +334,9 @@ int lot_put(struct work *w, const struct member *m, const struct lot_told *t)
 		.expires = t->expires,
 		.at = t->at,
 		.receipt = t->receipt ? t->receipt : old.receipt };
-	l.rest = l.amount - (old.amount - old.rest); /* what was spent of it stays spent */
+	l.rest = l.amount;
+	if (there && (old.state != LOT_AWAITED || old.member == m->id))
+		l.rest -= old.amount - old.rest; /* what was spent of it stays spent */
 	if (l.rest < 0)
 		l.rest = 0;
 	l.state = t->is_void                         ? LOT_VOID
@@ -313,6 +345,8 @@ int lot_put(struct work *w, const struct member *m, const struct lot_told *t)
 						     : LOT_ACTIVE;
 	if (there && old.state == LOT_ACTIVE &&
 		balance_add(w, old.member, old.currency, -old.rest, t->at))
+		return -1;
+	if (there && old.state == LOT_AWAITED && awaited_comes(w, m, &old, &l))
 		return -1;
 	if (there ? lot_save(w, m, &l) : lot_add(w, m, &l, STR_NONE))
 		return -1;
@@ -329,6 +363,8 @@ int balance_set(
 	struct work *w, const struct member *m, uint32_t currency, int64_t amount, wall_t at)
 {
 	struct sql_stmt *st = db_st(w->db, ST_BALANCE_SET);
+	int64_t moved = 0;
+	int got;
 
 	if (st) {
 		sql_int(st, 1, (int64_t)m->id);
@@ -336,7 +372,23 @@ int balance_set(
 		sql_int(st, 3, amount_within(amount));
 		sql_int(st, 4, at);
 	}
-	return run(w, st, "a balance");
+	if (run(w, st, "a balance"))
+		return -1;
+	/* lots that came and went between that word and now are not in it */
+	if (!sql_changed(w->db->sql) || at >= w->now)
+		return 0;
+	st = db_st(w->db, ST_LOTS_MOVED_SINCE);
+	if (!st)
+		return work_failed(w, "bonus lots");
+	sql_int(st, 1, (int64_t)m->id);
+	sql_int(st, 2, currency);
+	sql_int(st, 3, at);
+	got = sql_step(st);
+	if (got == 1 && !sql_col_null(st, 0))
+		moved = sql_col(st, 0);
+	sql_reset(st);
+	return got < 0 ? work_failed(w, "bonus lots")
+		       : balance_add(w, m->id, currency, moved, INT64_MAX);
 }
 
 /* What the platform is asked to do: the lot is to have the id that it has here, so that its own
@@ -375,8 +427,20 @@ int ledger_accrue(struct work *w, const struct member *m, const struct accrual *
 	struct lot l;
 	int there = lot_by_ext(w, a->key, &l);
 
-	if (there)
+	if (there < 0 || (there && l.state != LOT_AWAITED))
 		return there < 0 ? -1 : 0;
+	if (there) {
+		struct lot_told t = { .ext = a->key,
+			.currency = a->currency,
+			.amount = a->amount,
+			.activates = w->now,
+			.expires = a->expires,
+			.at = w->now };
+
+		if (lot_put(w, m, &t))
+			return -1;
+		return w->rules->conf->ledger.master == 1 && tell_upstream(w, m, a) ? -1 : 1;
+	}
 	l = (struct lot){ .ext = a->key,
 		.currency = a->currency,
 		.amount = amount_within(a->amount),

@@ -13,16 +13,18 @@
 
 #include "plugins/offers/member.h"
 
-/* Numbers are stored. */
-enum lot_state { LOT_SCHEDULED, LOT_ACTIVE, LOT_EXPIRED, LOT_VOID };
+/* Numbers are stored. LOT_AWAITED: a deduction named it, and nothing has told it yet; its rest is
+ * what was taken of it, negative. */
+enum lot_state { LOT_SCHEDULED, LOT_ACTIVE, LOT_EXPIRED, LOT_VOID, LOT_AWAITED };
 
 /* of_name's number of a currency; 0: none of that name (or, with create, the store failed). */
 uint32_t currency_number(struct work *w, struct str code, bool create);
 bool currency_code_of(struct work *w, uint32_t number, char *out, size_t cap);
 
 /* What an event says of points; called once for each event that is worked on, after the member is
- * known. Events about other things change nothing. */
-int ledger_event(struct work *w, struct member *m, const struct event *e);
+ * known and before of_past knows the event. In whatever order they come, the ledger is what it
+ * would be had each been told when it happened. Events about other things change nothing. */
+int ledger_event(struct work *w, struct member *m, struct event *e);
 
 /* A lot as the platform tells it, by its id. `at`: since when that is so; what was told later
  * stays. What was spent of it before stays spent. For imports as well. */

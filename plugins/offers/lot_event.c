@@ -42,7 +42,7 @@ static struct str id_of(struct work *w, const json_t *v)
 	return json_str(v);
 }
 
-static uint64_t receipt_of(const struct event *e)
+uint64_t ledger_receipt(const struct event *e)
 {
 	struct str r = text_of(e, ATTR_receipt);
 	uint64_t h = r.n ? str_hash(r) & INT64_MAX : 0;
@@ -69,12 +69,23 @@ static bool told_again(const struct str *ids, size_t n, struct str id)
 }
 
 /* An accrual without lots is one lot: by its receipt, so that the next word on that replaces it; or
- * the one of ours that the platform confirms; or by the event. */
+ * by the event. */
+static struct str lot_own_name(struct work *w, const struct member *m, const struct event *e)
+{
+	struct str receipt = text_of(e, ATTR_receipt);
+
+	return str_of(receipt.n ? arena_printf(w->arena, "receipt/%llu/%.*s/%.*s",
+					  (unsigned long long)m->id, STR_ARG(receipt),
+					  STR_ARG(text_of(e, ATTR_currency)))
+				: arena_printf(w->arena, "event/%.*s/%.*s", STR_ARG(e->source),
+					  STR_ARG(e->id)));
+}
+
+/* Or the one of ours that the platform confirms. */
 static int lot_of_event(
 	struct work *w, const struct member *m, const struct event *e, struct str *id_r)
 {
 	const struct str ours[] = { text_of(e, ATTR_reason), e->id };
-	struct str receipt = text_of(e, ATTR_receipt);
 	struct lot l;
 
 	for (size_t i = 0; i < sizeof ours / sizeof *ours; i++) {
@@ -87,11 +98,7 @@ static int lot_of_event(
 			return 0;
 		}
 	}
-	*id_r = str_of(receipt.n ? arena_printf(w->arena, "receipt/%llu/%.*s/%.*s",
-					   (unsigned long long)m->id, STR_ARG(receipt),
-					   STR_ARG(text_of(e, ATTR_currency)))
-				 : arena_printf(w->arena, "event/%.*s/%.*s", STR_ARG(e->source),
-					   STR_ARG(e->id)));
+	*id_r = lot_own_name(w, m, e);
 	return 0;
 }
 
@@ -134,7 +141,7 @@ static int accrued(struct work *w, const struct member *m, const struct event *e
 	json_t *lots = event_part(e, ATTR_lots);
 	size_t n = json_array_size(lots), old_n = 0;
 	struct str *ids = arena_alloc(w->arena, (n + 1) * sizeof *ids);
-	struct lot_told t = { .at = e->occurred, .receipt = receipt_of(e) };
+	struct lot_told t = { .at = e->occurred, .receipt = ledger_receipt(e) };
 	struct lot *old = NULL;
 	uint32_t currency;
 
@@ -169,6 +176,10 @@ static int lot_said(struct work *w, const struct member *m, const struct event *
 
 	if (there < 0)
 		return -1;
+	if (there && old.state == LOT_AWAITED) { /* it says nothing of the lot */
+		there = 0;
+		old = (struct lot){ 0 };
+	}
 	/* What is not said stays. */
 	t.amount = e->attr[ATTR_amount].type == VALUE_MISSING ? old.amount : e->attr[ATTR_amount].i;
 	t.activates = e->attr[ATTR_activates_at].type == VALUE_MISSING
@@ -190,53 +201,76 @@ static int spent_note(struct work *w, const struct member *m, const struct event
 {
 	struct sql_stmt *st;
 
-	if (!receipt_of(e) || amount == 0)
+	if (!ledger_receipt(e) || amount == 0)
 		return 0;
 	st = db_st(w->db, ST_SPENT_ADD);
 	if (st) {
 		sql_int(st, 1, (int64_t)m->id);
-		sql_int(st, 2, (int64_t)receipt_of(e));
+		sql_int(st, 2, (int64_t)ledger_receipt(e));
 		sql_int(st, 3, currency);
 		sql_int(st, 4, (int64_t)lot);
 		sql_int(st, 5, amount);
-		sql_int(st, 6, w->now);
+		sql_int(st, 6, e->occurred);
 	}
 	return !st || sql_run(st) < 0 ? work_failed(w, "what a receipt spent") : 0;
 }
 
-/* What was taken from a lot that is over by now, told late: the lot's end took it from the balance
- * with the rest, so that one of the two was too much. */
-static int taken_before_the_end(struct work *w, const struct lot *l, wall_t occurred, int64_t taken)
+/* A lot that is not there is in no balance, and so what was taken of it is not missing there. When
+ * it was there then, and is over by now, its end took it from the balance with the rest: one of the
+ * two was too much. */
+static int balance_evens(struct work *w, const struct lot *l, wall_t occurred, int64_t taken)
 {
 	wall_t end = l->state == LOT_VOID ? l->at : l->expires;
 
-	if (l->state < LOT_EXPIRED || l->activates > occurred)
+	if (l->state == LOT_ACTIVE || l->state == LOT_AWAITED)
 		return 0;
-	return balance_add(w, l->member, l->currency, taken, end);
+	return balance_add(w, l->member, l->currency, taken,
+		l->state == LOT_SCHEDULED || l->activates > occurred ? occurred : end);
 }
 
 static int take_from(struct work *w, const struct member *m, const struct event *e,
 	const struct lot *l, int64_t amount, int64_t *taken_r)
 {
-	struct sql_stmt *st = db_st(w->db, ST_LOT_REST);
+	/* of one that was void before anything else was heard of it, how much it was is not known
+	 */
+	bool unknown = l->state == LOT_AWAITED || (l->state == LOT_VOID && !l->amount);
+	struct sql_stmt *st;
 
-	*taken_r = amount < l->rest ? amount : l->rest;
+	*taken_r = amount < l->rest || unknown ? amount : l->rest;
 	if (*taken_r <= 0) {
 		*taken_r = 0;
-		/* void before it was heard of: it never was in the balance */
-		return l->state == LOT_VOID && !l->amount
-			       ? taken_before_the_end(w, l, e->occurred, amount)
-			       : 0;
+		return 0;
 	}
-	if (st) {
-		sql_int(st, 1, l->rest - *taken_r);
-		sql_int(st, 2, (int64_t)l->id);
+	if (l->state != LOT_VOID || !unknown) {
+		st = db_st(w->db, ST_LOT_REST);
+		if (st) {
+			sql_int(st, 1, l->rest - *taken_r);
+			sql_int(st, 2, (int64_t)l->id);
+		}
+		if (!st || sql_run(st) < 0)
+			return work_failed(w, "a bonus lot");
 	}
-	if (!st || sql_run(st) < 0)
-		return work_failed(w, "a bonus lot");
-	if (taken_before_the_end(w, l, e->occurred, *taken_r))
+	if (balance_evens(w, l, e->occurred, *taken_r))
 		return -1;
 	return spent_note(w, m, e, l->currency, l->id, *taken_r);
+}
+
+/* That much of a lot that the event names. */
+static int take_named(struct work *w, const struct member *m, const struct event *e,
+	uint32_t currency, struct str id, int64_t amount)
+{
+	int64_t taken = 0;
+	struct lot l;
+	int there = lot_by_ext(w, id, &l);
+
+	if (there == 0 && id.n && amount > 0) {
+		if (lot_await(w, m, id, currency, e->occurred, &l))
+			return -1;
+		there = 1;
+	}
+	if (there < 0 || (there && l.member == m->id && take_from(w, m, e, &l, amount, &taken)))
+		return -1;
+	return spent_note(w, m, e, currency, 0, amount - taken);
 }
 
 static int take_from_nearest(struct work *w, const struct member *m, const struct event *e,
@@ -264,7 +298,7 @@ static int deducted(struct work *w, const struct member *m, const struct event *
 {
 	json_t *lots = event_part(e, ATTR_lots), *o;
 	int64_t amount = e->attr[ATTR_amount].type == VALUE_DECIMAL ? e->attr[ATTR_amount].i : 0;
-	int64_t named = 0, taken;
+	int64_t named = 0;
 	uint32_t currency;
 	size_t i;
 
@@ -273,14 +307,9 @@ static int deducted(struct work *w, const struct member *m, const struct event *
 	json_array_foreach(lots, i, o)
 	{
 		int64_t of_lot = decimal_of(json_object_get(o, "amount"));
-		struct lot l;
-		int there = lot_by_ext(w, id_of(w, json_object_get(o, "id")), &l);
 
 		named = decimal_add(named, of_lot);
-		there = there > 0 && l.member != m->id ? 0 : there;
-		if (there < 0 || (there && take_from(w, m, e, &l, of_lot, &taken)))
-			return -1;
-		if (spent_note(w, m, e, currency, 0, there ? of_lot - taken : of_lot))
+		if (take_named(w, m, e, currency, id_of(w, json_object_get(o, "id")), of_lot))
 			return -1;
 	}
 	if (amount == 0)
@@ -297,7 +326,7 @@ struct spent {
 	uint32_t currency;
 	uint64_t lot;
 	int64_t amount;
-	bool gone; /* the lot expired meanwhile */
+	bool gone; /* the lot is not there, and so in no balance */
 };
 
 static int give_back(
@@ -315,7 +344,9 @@ static int give_back(
 	}
 	while (st && n < MOST && (got = sql_step(st)) == 1)
 		v[n++] = (struct spent){ (uint32_t)sql_col(st, 0), (uint64_t)sql_col(st, 1),
-			sql_col(st, 2), sql_col(st, 3) >= LOT_EXPIRED };
+			sql_col(st, 2),
+			sql_col(st, 1) && sql_col(st, 3) != LOT_ACTIVE &&
+				sql_col(st, 3) != LOT_AWAITED };
 	if (!st || got < 0)
 		return work_failed(w, "what a receipt spent");
 	sql_reset(st);
@@ -325,6 +356,7 @@ static int give_back(
 			if (st) {
 				sql_int(st, 1, v[i].amount);
 				sql_int(st, 2, (int64_t)v[i].lot);
+				sql_int(st, 3, (int64_t)m->id);
 			}
 			if (!st || sql_run(st) < 0)
 				return work_failed(w, "a bonus lot");
@@ -338,7 +370,7 @@ static int give_back(
 static int cancelled(struct work *w, const struct member *m, const struct event *e)
 {
 	enum { KEPT_DAYS = 60 };
-	uint64_t receipt = receipt_of(e);
+	uint64_t receipt = ledger_receipt(e);
 	struct sql_stmt *st;
 	struct lot *v;
 	size_t n;
@@ -356,7 +388,7 @@ static int cancelled(struct work *w, const struct member *m, const struct event 
 	if (st) {
 		sql_int(st, 1, (int64_t)m->id);
 		sql_int(st, 2, (int64_t)receipt);
-		sql_int(st, 3, w->now - KEPT_DAYS * DUR_DAY);
+		sql_int(st, 3, e->occurred - KEPT_DAYS * DUR_DAY);
 	}
 	return !st || sql_run(st) < 0 ? work_failed(w, "what a receipt spent") : 0;
 }
@@ -391,28 +423,66 @@ static int purge(struct work *w, const struct member *m)
 	return !st || sql_run(st) < 0 ? work_failed(w, "bonus lots") : 0;
 }
 
-int ledger_event(struct work *w, struct member *m, const struct event *e)
-{
-	int (*fn)(struct work *, const struct member *, const struct event *);
+static const struct {
+	enum event_type type;
+	int rank;
+	int (*tell)(struct work *, const struct member *, const struct event *);
+} about[] = {
+	{ EVENT_BONUS_CALCULATED, 0, accrued },
+	{ EVENT_BONUS_LOT, 0, lot_said },
+	{ EVENT_BONUS_DEDUCTED, 1, deducted },
+	{ EVENT_PURCHASE_CANCELLED, 2, cancelled },
+	{ EVENT_BALANCE_REQUESTED, 3, balances_told },
+};
 
-	switch (e->type) {
-	case EVENT_BONUS_CALCULATED:
-		fn = accrued;
-		break;
-	case EVENT_BONUS_DEDUCTED:
-		fn = deducted;
-		break;
-	case EVENT_BONUS_LOT:
-		fn = lot_said;
-		break;
-	case EVENT_BALANCE_REQUESTED:
-		fn = balances_told;
-		break;
-	case EVENT_PURCHASE_CANCELLED:
-		fn = cancelled;
-		break;
-	default:
+static int about_of(enum event_type t)
+{
+	for (unsigned i = 0; i < sizeof about / sizeof *about; i++)
+		if (about[i].type == t)
+			return (int)i;
+	return -1;
+}
+
+int ledger_rank(enum event_type t)
+{
+	int i = about_of(t);
+
+	return i < 0 ? -1 : about[i].rank;
+}
+
+int ledger_tell(struct work *w, const struct member *m, const struct event *e)
+{
+	return about[about_of(e->type)].tell(w, m, e);
+}
+
+bool ledger_lot_named(
+	struct work *w, const struct member *m, const struct event *e, size_t i, struct str *id_r)
+{
+	json_t *lots = event_part(e, ATTR_lots);
+
+	if (i < json_array_size(lots))
+		*id_r = id_of(w, json_object_get(json_array_get(lots, i), "id"));
+	else if (i > 0)
+		return false;
+	else if (e->type == EVENT_BONUS_LOT)
+		*id_r = text_of(e, ATTR_lot);
+	else if (e->type == EVENT_BONUS_CALCULATED)
+		*id_r = lot_own_name(w, m, e);
+	else
+		return false;
+	return true;
+}
+
+int ledger_event(struct work *w, struct member *m, struct event *e)
+{
+	int late;
+
+	if (ledger_rank(e->type) < 0)
 		return 0;
-	}
-	return ledger_settle(w, m->id) || purge(w, m) || fn(w, m, e) ? -1 : 0;
+	if (ledger_settle(w, m->id) || purge(w, m))
+		return -1;
+	late = ledger_overtaken(w, m, e);
+	if (late)
+		return late < 0 ? -1 : ledger_again(w, m, e);
+	return ledger_tell(w, m, e);
 }

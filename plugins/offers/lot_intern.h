@@ -1,4 +1,4 @@
-/* What lot.c and lot_event.c share: lots as rows. */
+/* What lot.c, lot_event.c and lot_again.c share: lots as rows, and events told again. */
 #ifndef POSTERN_PLUGINS_OFFERS_LOT_INTERN_H
 #define POSTERN_PLUGINS_OFFERS_LOT_INTERN_H
 
@@ -12,6 +12,7 @@ struct lot {
 	int64_t amount, rest;
 	wall_t activates, expires, at;
 	enum lot_state state;
+	bool ours; /* accrued here */
 };
 /* Runs a statement of LOT_COLUMNS to its end; rows in the unit's arena. -1 with w->e. */
 int lots_read(struct work *w, struct sql_stmt *st, struct lot **v_r, size_t *n_r);
@@ -25,6 +26,28 @@ int ledger_settle(struct work *w, uint64_t member);
  * does not, where a task says so. */
 int bonus_prolonged(struct work *w, uint64_t member, const struct lot *was, const struct lot *is);
 int lot_void(struct work *w, const struct lot *l, wall_t when);
+/* Of a row that is there: all but its name. */
+int lot_save(struct work *w, const struct member *m, const struct lot *l);
+/* A lot that is named before anything tells it. */
+int lot_await(struct work *w, const struct member *m, struct str ext, uint32_t currency, wall_t at,
+	struct lot *l_r);
+
+/* lot_event.c: at one instant, what tells lots comes first, then deductions, what cancels a
+ * receipt, and the platform's word on balances; -1: it is not about points. */
+int ledger_rank(enum event_type t);
+/* Told as the newest of its member; the ledger is right at w->now. */
+int ledger_tell(struct work *w, const struct member *m, const struct event *e);
+/* What an event calls the i-th lot that it tells or takes from, the unit's; false: there is none.
+ */
+bool ledger_lot_named(
+	struct work *w, const struct member *m, const struct event *e, size_t i, struct str *id_r);
+uint64_t ledger_receipt(const struct event *e); /* 0: none */
+
+/* lot_again.c: did anything about the member's points happen after it that was told before? 1, 0,
+ * -1. */
+int ledger_overtaken(struct work *w, const struct member *m, const struct event *e);
+/* Tells what is remembered anew with this event in its place. */
+int ledger_again(struct work *w, const struct member *m, struct event *e);
 /* Zones that members have, the first "": not known. In the unit's arena. */
 int zones_read(struct work *w, struct str **v_r, size_t *n_r);
 
