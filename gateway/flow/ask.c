@@ -208,6 +208,85 @@ static struct order cancel_order(struct gateway *g)
 	};
 }
 
+/* ---- wholes of several attempts ---- */
+struct stopping {
+	struct store_op op; /* first */
+	struct waiter waiter;
+};
+
+static void stop_written(struct store_op *op)
+{
+	struct stopping *s = (struct stopping *)op;
+
+	waiter_signal(&s->waiter);
+}
+
+/* No attempt begins any more: the writer looks at that line before it accepts one. */
+static enum reason stop_whole(struct gateway *g, uint64_t id)
+{
+	struct stopping s = { .op = { .kind = OP_EVENT, .done = stop_written } };
+
+	if (store_health(gateway_store(g)) != STORE_OK)
+		return REASON_STORE;
+	waiter_init(&s.waiter);
+	s.op.event.id = id;
+	s.op.event.reason = REASON_CANCELLED;
+	str_copy(s.op.event.what, sizeof s.op.event.what, STR(FALLBACK_STOPPED));
+	store_do(gateway_store(g), &s.op);
+	waiter_wait(&s.waiter);
+	return s.op.fault == STORE_OK ? REASON_NONE : REASON_STORE;
+}
+
+/* An attempt that waits: *v_r. 1; 0: none does, *left_r: one has left and did not fail; -1. */
+static int waiting_attempt(
+	struct gateway *g, const struct store_view *whole, struct store_view *v_r, bool *left_r)
+{
+	struct store_view v[FALLBACK_STEPS];
+	uint64_t id[FALLBACK_STEPS];
+	struct err e;
+	int n = fallback_begun(g, whole, id);
+
+	*left_r = false;
+	if (n < 0 || store_find_places(gateway_store(g), id, (unsigned)n, v, &e) < 0)
+		return -1;
+	for (int i = 0; i < n; i++) {
+		if (v[i].id && v[i].state == STATE_QUEUED) {
+			*v_r = v[i];
+			return 1;
+		}
+		*left_r |= v[i].id && attempt_has_left(v[i].state);
+	}
+	return 0;
+}
+
+/* Of a whole whose attempts are made: those that wait are taken back, and no further one begins.
+ * Too late is what has left, and is not known to have failed. */
+static enum reason cancel_whole(struct gateway *g, const struct store_view *whole)
+{
+	struct store_view v;
+	bool left, stopped = false, some = false;
+	int got = -1;
+
+	for (int i = 0; i < FALLBACK_STEPS + TRIES; i++) {
+		struct waiting w = { .o = cancel_order(g) };
+		enum reason r;
+
+		got = waiting_attempt(g, whole, &v, &left);
+		if (got < 0 || (got == 0 && (left || stopped)))
+			break;
+		if (!stopped && (r = stop_whole(g, whole->id)) != REASON_NONE)
+			return r;
+		if (stopped) {
+			r = give_order(&w, &v);
+			if (r != REASON_NONE && r != REASON_TOO_LATE)
+				return r;
+			some |= r == REASON_NONE;
+		}
+		stopped = true;
+	}
+	return got < 0 ? REASON_STORE : got || left || !some ? REASON_TOO_LATE : REASON_NONE;
+}
+
 enum reason gateway_cancel(struct gateway *g, uint64_t id, uint32_t submitter)
 {
 	enum reason r = REASON_TOO_LATE;
@@ -222,6 +301,8 @@ enum reason gateway_cancel(struct gateway *g, uint64_t id, uint32_t submitter)
 			return found < 0 ? REASON_STORE : REASON_NOT_FOUND;
 		if (submitter && v.submitter != submitter)
 			r = REASON_NOT_FOUND;
+		else if (v.state == STATE_SENT && v.channel == gateway_fallback(g)->pub.number)
+			r = cancel_whole(g, &v), i = TRIES;
 		else if ((r = state_reason(v.state)) == REASON_NONE)
 			r = give_order(&w, &v);
 		else

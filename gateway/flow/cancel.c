@@ -142,9 +142,7 @@ static bool order_attempt(struct taking *t, struct one *one, enum reason *r)
 	for (int i = 0; i < n; i++) {
 		if (v[i].id && v[i].state == STATE_QUEUED && !waits)
 			waits = &v[i];
-		left |= v[i].id && (v[i].state == STATE_SENDING || v[i].state == STATE_SENT ||
-					   v[i].state == STATE_DELIVERED ||
-					   v[i].state == STATE_READ || v[i].state == STATE_UNKNOWN);
+		left |= v[i].id && attempt_has_left(v[i].state);
 	}
 	if (waits) {
 		*r = order_one(t, one, waits);

@@ -109,6 +109,12 @@ static unsigned steps_of(const struct message *parent)
 	return n;
 }
 
+bool attempt_has_left(enum state s)
+{
+	return s == STATE_SENDING || s == STATE_SENT || s == STATE_DELIVERED || s == STATE_READ ||
+	       s == STATE_UNKNOWN;
+}
+
 static bool is_at_once(const struct message *parent, unsigned k)
 {
 	struct str rest = message_get(parent, FIELD_FALLBACK);
@@ -249,18 +255,32 @@ int fallback_erase(struct gateway *g, struct store_op *call, uint64_t id)
 	return all ? store_call_erase(call, id, FALLBACK_LINE) : 0;
 }
 
-static bool is_stopped(const struct store_view *whole)
+/* NULL: it goes on. */
+static const struct store_history *stop_of(const struct store_view *whole)
 {
 	for (unsigned i = 0; i < whole->history_n; i++)
 		if (strcmp(whole->history[i].what, FALLBACK_STOPPED) == 0)
-			return true;
-	return false;
+			return &whole->history[i];
+	return NULL;
+}
+
+static bool is_stopped(const struct store_view *whole)
+{
+	return stop_of(whole) != NULL;
+}
+
+static enum reason stop_reason(const struct store_view *whole)
+{
+	const struct store_history *h = stop_of(whole);
+
+	return h && h->reason != REASON_NONE ? h->reason : REASON_CANCELLED;
 }
 
 /* The attempts that were begun: what became of them. */
 struct sum {
 	bool awaits; /* of one news is to come */
 	bool sent;   /* of one `sent` was the last word */
+	bool taken;  /* one was taken back */
 	wall_t last; /* when the newest began */
 };
 
@@ -274,6 +294,7 @@ static int look_at_attempt(struct gateway *g, uint64_t id, struct look *l, struc
 	if (found <= 0)
 		return found == 0; /* long over, and forgotten */
 	sum->last = c.accepted;
+	sum->taken |= c.state == STATE_CANCELLED;
 	if (!state_is_final(c.state)) {
 		if (c.state == STATE_SENT && !c.awaits)
 			sum->sent = true;
@@ -363,9 +384,13 @@ static void decide(struct gateway *g, const struct store_view *p, struct look *l
 		l->decision = DECIDE_END;
 	else if (!sum.awaits && sum.sent && !(left && after))
 		l->decision = DECIDE_LAST_WORD; /* who waits for its failure waits in vain */
-	/* what has been `sent` as a whole can only fail */
-	if (l->end.state == STATE_CANCELLED || l->end.state == STATE_SUPPRESSED)
+	/* taken back as a whole; else what has been `sent` can only fail */
+	if (sum.taken && is_stopped(p) && l->end.state != STATE_UNKNOWN && !is_delivered(l)) {
+		l->end.state = STATE_CANCELLED;
+		l->end.reason = stop_reason(p);
+	} else if (l->end.state == STATE_CANCELLED || l->end.state == STATE_SUPPRESSED) {
 		l->end.state = STATE_UNDELIVERABLE;
+	}
 }
 
 static void look_at(struct gateway *g, struct look *l)
@@ -429,8 +454,8 @@ static void write_history(const struct start *s, const struct answer *a)
 		F_STR("media", media_word(s->media)), F_STR("is", id));
 }
 
-/* All was said of the whole: it was sent, and no more will be heard. */
-static void last_word_told(struct store_op *op)
+/* An end that no far side tells: `sent` as the last word, or taken back. */
+static void end_told(struct store_op *op)
 {
 	struct ending *e = CONTAINER(op, struct ending, op);
 
@@ -438,14 +463,18 @@ static void last_word_told(struct store_op *op)
 	mem_free(&e);
 }
 
-static void tell_last_word(struct fallback *f, struct job *j, uint64_t id)
+static void tell_end(struct job *j, uint64_t id, enum state state, enum reason reason)
 {
+	struct fallback *f = j->f;
 	struct ending *e = mem_new(struct ending);
 
 	e->j = j;
-	e->op = (struct store_op){ .kind = OP_FINAL, .loop = f->c->loop, .done = last_word_told };
+	e->op = (struct store_op){ .kind = OP_FINAL, .loop = f->c->loop, .done = end_told };
 	e->op.final.id = id;
-	e->op.final.state = STATE_SENT;
+	e->op.final.state = state;
+	e->op.final.reason = reason;
+	e->op.final.recalled = true;
+	j->open++;
 	store_do(gateway_store(flow_channel(f->c)->gw), &e->op);
 }
 
@@ -470,6 +499,8 @@ static void job_done(struct chore *w)
 					.more = l->more,
 					.refused = l->refused });
 			l->child = NULL;
+		} else if (l->decision == DECIDE_END && l->end.state == STATE_CANCELLED) {
+			tell_end(j, l->id, STATE_CANCELLED, l->end.reason);
 		} else if (l->decision == DECIDE_END) {
 			snprintf(r.key[0], sizeof r.key[0], "%lu", l->id);
 			memcpy(r.raw_id, r.key[0], sizeof r.raw_id);
@@ -477,8 +508,7 @@ static void job_done(struct chore *w)
 			j->open++;
 			receipt_arrived(f->c, &r, j);
 		} else if (l->decision == DECIDE_LAST_WORD) {
-			j->open++;
-			tell_last_word(f, j, l->id);
+			tell_end(j, l->id, STATE_SENT, REASON_NONE);
 		}
 		message_unref(&l->child);
 	}

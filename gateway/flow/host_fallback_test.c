@@ -151,10 +151,18 @@ static void test_fallback_cancelled(void **state)
 	s = whole(DUR_HOUR); /* its first attempt comes back again and again */
 	fx_state_becomes(s.id, STATE_SENT);
 	assert_int_equal(cancelled(s.id), REASON_NONE);
-	fx_state_becomes(s.id, STATE_UNDELIVERABLE);
+	fx_state_becomes(s.id, STATE_CANCELLED);
 	v = fx_view(s.id);
 	assert_int_equal(v.reason, REASON_DISARMED);
 	store_view_free(&v);
+
+	/* by its submitter, or the operator */
+	s = whole(DUR_HOUR);
+	fx_state_becomes(s.id, STATE_SENT);
+	assert_int_equal(gateway_cancel(fx.g, s.id, 4711), REASON_NOT_FOUND);
+	assert_int_equal(gateway_cancel(fx.g, s.id, 0), REASON_NONE);
+	fx_state_becomes(s.id, STATE_CANCELLED);
+	assert_int_equal(gateway_cancel(fx.g, s.id, 0), REASON_TOO_LATE);
 
 	/* The first has left, and is never heard of; the second must not begin. */
 	fx_play((struct chances){ .receipts = true, .mute = 1000 });
@@ -165,6 +173,9 @@ static void test_fallback_cancelled(void **state)
 						 "far_id <> '' ORDER BY id LIMIT 1)") == 0;
 		i++)
 		usleep(2000);
+	/* what is refused changes nothing; the plugin's also stops what is to come */
+	assert_int_equal(gateway_cancel(fx.g, s.id, 0), REASON_TOO_LATE);
+	assert_int_equal(trial_number("SELECT count(*) FROM event WHERE what = 'stopped'"), 2);
 	assert_int_equal(cancelled(s.id), REASON_TOO_LATE);
 	clock_shift(10 * DUR_S);
 	usleep(3000000); /* a sweep has come by */

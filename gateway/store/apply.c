@@ -645,7 +645,8 @@ static int apply_final(struct store *s, struct store_op *op)
 	if (to == STATE_SENT)
 		return last_word(s, op, r);
 	if ((only_queued && was != STATE_QUEUED) || (op->final.only_if_sent && was != STATE_SENT) ||
-		(r->flags & MSG_MO) || !state_may(was, to)) {
+		(r->flags & MSG_MO) ||
+		!(state_may(was, to) || (op->final.recalled && was == STATE_SENT))) {
 		/* an end is an end: it must not wait on */
 		return state_is_final(was) ? (unqueue(s, &op->final.place, r) < 0 ? -1 : 0) : 0;
 	}

@@ -203,7 +203,8 @@ struct store_op {
 			char words[OUTCOME_WORDS];
 			bool only_if_queued; /* OP_CANCEL sets it; also for expiry from a sweep */
 			bool only_if_sent;   /* receipt_wait is over */
-			char err[NOTE_ERR];  /* the far side's code, "" */
+			bool recalled; /* CANCELLED although it is sent: nothing of it had left */
+			char err[NOTE_ERR]; /* the far side's code, "" */
 			/* OP_CALL that runs with the message when it was applied, as mo.tap does;
 			 * the caller's, freed after done(); NULL: none */
 			struct store_op *tap;
