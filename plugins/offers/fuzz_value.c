@@ -45,6 +45,8 @@ static void numbers(struct str s, struct buf *b)
 static void spans(struct str s, struct buf *b)
 {
 	struct span a = { 0 }, again = { 0 };
+	struct holiday new_year = { 0, 1, 1 };
+	const struct holidays holidays = { &new_year, 1 };
 	struct window w, w2;
 	const char *wrong;
 
@@ -62,10 +64,11 @@ static void spans(struct str s, struct buf *b)
 	buf_reset(b);
 	wrong = window_parse(s, &w);
 	if (!wrong) {
-		CHECK(w.days && !(w.days & 0x80) && w.from < DUR_DAY && w.to <= DUR_DAY);
+		CHECK(w.days && !(w.days & ~0x1ff) && w.from < DUR_DAY && w.to <= DUR_DAY);
 		window_put(b, w);
 		CHECK(window_parse(buf_view(b), &w2) == NULL);
 		CHECK(w.from == w2.from && w.to == w2.to && w.days == w2.days);
+		w.holidays = &holidays;
 		CHECK(window_has(&w, 1, zone_utc(), window_next(&w, 1, zone_utc(), 42), NULL));
 	} else {
 		CHECK(wrong[0]);

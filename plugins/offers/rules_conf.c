@@ -163,7 +163,7 @@ static const struct conf_item step_rows[] = { CONF_WHERE(struct step_conf, at),
 		.check = check_span),
 	CONF_STRS(struct step_conf, windows, windows_n,
 		"When of the member's day it may leave; the due moment moves into it.", .as = "at",
-		.check = check_window, .example = "\"10:00-20:00\""),
+		.check = check_window, .example = "\"mon-fri,-holiday 10:00-20:00\""),
 	CONF_STR(struct step_conf, send, "", "Template to send."),
 	CONF_STRS(struct step_conf, via, via_n, "Channels, the best first.", .check = check_medium,
 		.example = "[ \"push\", \"sms\" ]"),
@@ -374,8 +374,11 @@ static const struct conf_item mailing_rows[] = { CONF_WHERE(struct mailing_conf,
 /* ---- policy ---- */
 static const struct conf_item class_rows[] = {
 	CONF_STRS(struct class_conf, quiet, quiet_n,
-		"Hours of the recipient in which nothing leaves.", .check = check_window,
-		.example = "[ \"21:00-09:00\" ]"),
+		"Hours of the recipient in which nothing leaves, on all days or those that are "
+		"named: "
+		"mon … sun, `holiday`, or `-holiday` for none that is one.",
+		.check = check_window,
+		.example = "[ \"mon-fri,-holiday 21:00-09:00\", \"sat,sun,holiday 20:00-10:00\" ]"),
 	CONF_ENUM(struct class_conf, on_quiet, quiet_words, 0, "What happens to a message then."),
 	CONF_STRS(struct class_conf, max, max_n, "Caps, by the recipient's calendar.",
 		.example = "[ \"1 per day\", \"3 per week\" ]"),
@@ -403,7 +406,9 @@ static const struct conf_item policy_rows[] = { CONF_WHERE(struct policy_conf, a
 	CONF_GROUP(struct policy_conf, service, class_rows, "Rules for kind = \"service\"."),
 	CONF_GROUP(struct policy_conf, legal, class_rows, "Rules for kind = \"legal\"."),
 	CONF_STRS(struct policy_conf, holidays, holidays_n,
-		"Days that windows mean by `holiday`: \"2026-12-24\", or \"12-25\" of each year.",
+		"Days that windows mean by `holiday` and `-holiday`: \"2026-12-24\", or \"12-25\" "
+		"of "
+		"each year.",
 		.check = check_holiday, .example = "[ \"12-25\", \"2027-03-26\" ]"),
 	CONF_LIST(struct policy_conf, countries, countries_n, country_rows,
 		"Countries with other quiet hours."),

@@ -12,6 +12,15 @@ static const struct broken cases[] = {
 	{ OFFER("when = \"purchase.completed\"; steps = ( { after = \"1 day\"; at = \"holiday "
 		"10:00-12:00\"; send = \"hello\"; via = \"sms\"; } );"),
 		"policy.holidays has none" },
+	{ OFFER("when = \"purchase.completed\"; steps = ( { after = \"1 day\"; at = "
+		"\"mon-fri,-holiday 10:00-12:00\"; send = \"hello\"; via = \"sms\"; } );"),
+		"policy.holidays has none" },
+	{ OFFER("when = \"purchase.completed\"; steps = ( { after = \"1 day\"; at = "
+		"\"mon-fri,-wed 10:00-12:00\"; send = \"hello\"; via = \"sms\"; } );"),
+		"only -holiday can be left out" },
+	{ OFFER("when = \"purchase.completed\"; steps = ( { after = \"1 day\"; at = "
+		"\"mon-fri,-holidays 10:00-12:00\"; send = \"hello\"; via = \"sms\"; } );"),
+		"or -holiday for those that are no holidays" },
 	{ OFFER("when = \"purchase.complete\";" GOOD_STEPS),
 		"did you mean \"purchase.completed\"?" },
 	{ OFFER("whan = \"purchase.completed\";" GOOD_STEPS), "\"whan\"" },

@@ -679,12 +679,13 @@ static void check_ledger(const struct rules *r, struct conf_faults *f)
 static bool names_holidays(const struct window *w, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
-		if (w[i].days & WINDOW_HOLIDAYS)
+		if (w[i].days & (WINDOW_HOLIDAYS | WINDOW_NO_HOLIDAYS))
 			return true;
 	return false;
 }
 
-/* A window that means holidays where none are known would be closed on all days, unnoticed. */
+/* A window that means holidays where none are known would be closed on all days, or open on those
+ * that were meant, unnoticed. */
 static void check_holidays(const struct rules *r, struct conf_faults *f)
 {
 	static const char none[] = "names holiday, and policy.holidays has none";

@@ -25,18 +25,24 @@ static bool weekday_parse(struct str s, int *day_r)
 	return false;
 }
 
-static const char *days_parse(struct str s, uint8_t *days_r)
+static const char *days_parse(struct str s, uint16_t *days_r)
 {
 	static const char unknown[] =
-		"names a day that is none: mon, tue, wed, thu, fri, sat, sun, holiday";
+		"names a day that is none: mon, tue, wed, thu, fri, sat, sun, holiday, or -holiday "
+		"for those that are no holidays";
 	struct str part, from;
-	uint8_t days = 0;
+	uint16_t days = 0;
 
 	while (str_cut(&s, ',', &part)) {
+		bool but;
 		int a, b;
 
-		if (str_ieq(str_trim(part), STR("holiday"))) {
-			days |= WINDOW_HOLIDAYS;
+		part = str_trim(part);
+		but = str_starts(part, STR("-"));
+		if (but)
+			part = str_trim(str_skip(part, 1));
+		if (str_ieq(part, STR("holiday"))) {
+			days |= but ? WINDOW_NO_HOLIDAYS : WINDOW_HOLIDAYS;
 			continue;
 		}
 		if (!str_cut(&part, '-', &from) || !weekday_parse(str_trim(from), &a))
@@ -44,12 +50,21 @@ static const char *days_parse(struct str s, uint8_t *days_r)
 		b = a;
 		if (part.p && !weekday_parse(str_trim(part), &b))
 			return unknown;
+		if (but)
+			return "leaves out a weekday: only -holiday can be left out, name the days "
+			       "that are meant";
 		for (int d = a;; d = (d + 1) % 7) {
-			days |= (uint8_t)(1u << d);
+			days |= (uint16_t)(1u << d);
 			if (d == b)
 				break;
 		}
 	}
+	if ((days & WINDOW_HOLIDAYS) && (days & WINDOW_NO_HOLIDAYS))
+		return "names holiday and -holiday: one of the two";
+	if (days == WINDOW_NO_HOLIDAYS)
+		days |= ALL_DAYS;
+	if ((days & ALL_DAYS) == ALL_DAYS) /* they are among them */
+		days &= (uint16_t)~WINDOW_HOLIDAYS;
 	*days_r = days;
 	return NULL;
 }
@@ -115,8 +130,9 @@ void window_put(struct buf *b, struct window w)
 			buf_add(b, words + 3 * d, 3);
 			any = true;
 		}
-	if ((w.days & WINDOW_HOLIDAYS) && (w.days & ALL_DAYS) != ALL_DAYS) {
-		buf_c(b, any ? ",holiday" : "holiday");
+	if (w.days & (WINDOW_HOLIDAYS | WINDOW_NO_HOLIDAYS)) {
+		buf_printf(
+			b, "%s%sholiday", any ? "," : "", w.days & WINDOW_NO_HOLIDAYS ? "-" : "");
 		any = true;
 	}
 	if (any)
@@ -138,15 +154,20 @@ static bool is_holiday(const struct holidays *h, int64_t day)
 	return false;
 }
 
-static bool begins_on(const struct window *w, int64_t day)
-{
-	return (w->days & 1u << (date_weekday(day) - 1)) ||
-	       ((w->days & WINDOW_HOLIDAYS) && w->holidays && is_holiday(w->holidays, day));
-}
-
 static bool of_holidays(const struct window *w)
 {
-	return (w->days & WINDOW_HOLIDAYS) && w->holidays;
+	return (w->days & (WINDOW_HOLIDAYS | WINDOW_NO_HOLIDAYS)) && w->holidays;
+}
+
+static bool begins_on(const struct window *w, int64_t day)
+{
+	bool weekday = w->days & 1u << (date_weekday(day) - 1);
+
+	if (!of_holidays(w))
+		return weekday;
+	if (w->days & WINDOW_HOLIDAYS)
+		return weekday || is_holiday(w->holidays, day);
+	return weekday && !is_holiday(w->holidays, day);
 }
 
 /* The stretch that begins on that day; false when there is none. */

@@ -47,12 +47,13 @@ struct holidays {
 const char *holiday_parse(struct str s, struct holiday *r); /* NULL, or what is wrong (static) */
 
 /* "10:00-20:00", "21:00-09:00" (over midnight), "mon-fri 10:00-20:00", "sat,sun 12:00-18:00",
- * "sun,holiday 00:00-24:00". A holiday is also the weekday that it falls on. */
-enum { WINDOW_HOLIDAYS = 0x80 };
+ * "sun,holiday 00:00-24:00". A holiday is also the weekday that it falls on, but for
+ * "mon-fri,-holiday 10:00-20:00" and "-holiday": those begin on no holiday. */
+enum { WINDOW_HOLIDAYS = 0x80, WINDOW_NO_HOLIDAYS = 0x100 };
 struct window {
 	int64_t from, to; /* ns since midnight; to <= from: over midnight */
-	/* bit 0 Monday … 6 Sunday: days on which it begins; 0x7f all; and WINDOW_HOLIDAYS */
-	uint8_t days;
+	/* bit 0 Monday … 6 Sunday: days on which it begins; 0x7f all; and one of these */
+	uint16_t days;
 	const struct holidays *holidays; /* NULL: there are none; window_parse() leaves it so */
 };
 const char *window_parse(struct str s, struct window *r); /* NULL, or what is wrong (static) */

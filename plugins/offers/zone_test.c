@@ -250,6 +250,16 @@ static void windows_are_read(void **state)
 		{ "sun,Holiday 00:00-24:00", "sun,holiday 00:00-24:00" },
 		{ "mon-sun,holiday 10:00-11:00", "10:00-11:00" },
 		{ "holiday-sun 10:00-11:00", NULL },
+		{ "mon-fri,-holiday 10:00-20:00", "mon,tue,wed,thu,fri,-holiday 10:00-20:00" },
+		{ "- Holiday , sun 21:00-09:00", "sun,-holiday 21:00-09:00" },
+		{ "-holiday", "-holiday 00:00-24:00" },
+		{ "mon-sun,-holiday 10:00-11:00", "-holiday 10:00-11:00" },
+		{ "sun,holiday,-holiday 10:00-11:00", NULL },
+		{ "-holiday-sun 10:00-11:00", NULL },
+		{ "mon-fri-holiday 10:00-11:00", NULL },
+		{ "mon-fri,-wed 10:00-11:00", NULL },
+		{ "mon-fri,--holiday 10:00-11:00", NULL },
+		{ "mon-fri,- 10:00-11:00", NULL },
 		{ "10:00", NULL },
 		{ "10:00-", NULL },
 		{ "-10:00", NULL },
@@ -311,6 +321,71 @@ static void test_QH_holidays(void **state)
 	w[0].holidays = &days;
 	assert_at(window_next(w, 1, riga, at("2026-05-05T12:00:00+03:00")),
 		"2026-12-25T08:00:00.000Z");
+}
+
+/* Days that are no holidays: over midnight, over both leaps of the clock, and for weeks on end. */
+static void test_QH_3_days_that_are_no_holidays(void **state)
+{
+	static const char *const texts[] = { "12-24", "12-25", "2026-03-29", "2026-10-25",
+		"2026-05-01", "2026-06-07", "2026-06-14", "2026-06-21" };
+	static const struct {
+		const char *w1, *w2, *t;
+		bool in;
+		const char *next, *out;
+	} cases[] = {
+		/* Thursday and Friday are holidays: it is closed from Wednesday on to Monday */
+		{ "mon-fri,-holiday 10:00-20:00", NULL, "2026-12-23T12:00:00+02:00", true,
+			"2026-12-23T10:00:00.000Z", "2026-12-23T18:00:00.000Z" },
+		{ "mon-fri,-holiday 10:00-20:00", NULL, "2026-12-24T12:00:00+02:00", false,
+			"2026-12-28T08:00:00.000Z", "2026-12-24T10:00:00.000Z" },
+		{ "-holiday", NULL, "2026-12-24T00:00:00+02:00", false, "2026-12-25T22:00:00.000Z",
+			"2026-12-23T22:00:00.000Z" },
+		/* the night before reaches into the holiday, that of the holiday is none */
+		{ "-holiday 21:00-09:00", NULL, "2026-12-24T08:59:59+02:00", true,
+			"2026-12-24T06:59:59.000Z", "2026-12-24T07:00:00.000Z" },
+		{ "-holiday 21:00-09:00", NULL, "2026-12-25T02:00:00+02:00", false,
+			"2026-12-26T19:00:00.000Z", "2026-12-25T00:00:00.000Z" },
+		/* a holiday on which the clock leaps forward: the night before it is an hour short
+		 */
+		{ "-holiday 21:00-09:00", NULL, "2026-03-28T22:00:00+02:00", true,
+			"2026-03-28T20:00:00.000Z", "2026-03-29T06:00:00.000Z" },
+		{ "-holiday 21:00-09:00", NULL, "2026-03-29T09:00:00+03:00", false,
+			"2026-03-30T18:00:00.000Z", "2026-03-29T06:00:00.000Z" },
+		{ "-holiday 03:10-05:00", NULL, "2026-03-29T00:00:00+02:00", false,
+			"2026-03-30T00:10:00.000Z", "2026-03-28T22:00:00.000Z" },
+		/* and back: an hour longer */
+		{ "sat,-holiday 21:00-09:00", NULL, "2026-10-25T03:30:00+03:00", true,
+			"2026-10-25T00:30:00.000Z", "2026-10-25T07:00:00.000Z" },
+		{ "sun,-holiday 00:00-24:00", NULL, "2026-10-25T12:00:00+02:00", false,
+			"2026-10-31T22:00:00.000Z", "2026-10-25T10:00:00.000Z" },
+		/* three Sundays that are holidays */
+		{ "sun,-holiday 10:00-12:00", NULL, "2026-06-01T12:00:00+03:00", false,
+			"2026-06-28T07:00:00.000Z", "2026-06-01T09:00:00.000Z" },
+		/* other hours on holidays */
+		{ "-holiday 22:00-08:00", "holiday 20:00-10:00", "2026-05-01T09:00:00+03:00", false,
+			"2026-05-01T17:00:00.000Z", "2026-05-01T06:00:00.000Z" },
+		{ "-holiday 22:00-08:00", "holiday 20:00-10:00", "2026-05-02T09:00:00+03:00", true,
+			"2026-05-02T06:00:00.000Z", "2026-05-02T07:00:00.000Z" },
+	};
+	struct holiday v[COUNT(texts)];
+	const struct holidays days = { v, COUNT(texts) };
+	const struct zone *riga = zone("Europe/Riga");
+
+	for (size_t i = 0; i < COUNT(texts); i++)
+		assert_null(holiday_parse(str_of(texts[i]), &v[i]));
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		size_t n = cases[i].w2 ? 2 : 1;
+		wall_t t = at(cases[i].t);
+		struct window w[2];
+
+		assert_null(window_parse(str_of(cases[i].w1), &w[0]));
+		if (n == 2)
+			assert_null(window_parse(str_of(cases[i].w2), &w[1]));
+		w[0].holidays = w[1].holidays = &days;
+		assert_int_equal(window_has(w, n, riga, t, NULL), cases[i].in);
+		assert_at(window_next(w, n, riga, t), cases[i].next);
+		assert_at(window_out(w, n, riga, t), cases[i].out);
+	}
 }
 
 static void windows_open_and_close(void **state)
@@ -439,6 +514,7 @@ int main(void)
 		cmocka_unit_test(windows_are_read),
 		cmocka_unit_test(windows_open_and_close),
 		cmocka_unit_test(test_QH_holidays),
+		cmocka_unit_test(test_QH_3_days_that_are_no_holidays),
 		cmocka_unit_test(test_FC_2_periods_have_edges_in_the_zone),
 	};
 
