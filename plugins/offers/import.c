@@ -1,5 +1,6 @@
 /* See import.h. */
 #include "plugins/offers/import.h"
+#include "plugins/offers/said.h"
 
 struct import_row {
 	uint64_t line;
@@ -185,8 +186,11 @@ static void block_row(struct import *im, struct import_row *r, uint64_t line, co
 /* A record without any name would be made anew by each import, and never be found. */
 static bool names_somebody(const struct member_input *in, struct json_faults *f)
 {
-	if (in->ext.n || in->aliases_n || in->contacts_n)
+	if (in->ext.n || in->aliases_n)
 		return true;
+	for (unsigned i = 0; i < in->contacts_n; i++)
+		if (!in->contacts[i].gone)
+			return true;
 	json_fault(f, "", "names nobody: an id, card, device, phone or email");
 	return false;
 }
@@ -468,7 +472,7 @@ static int apply_row(struct work *w, struct import_slice *s, struct import_row *
 	}
 	in = member_input_under(&r->member, s->conf->rules, w->rules, w->arena);
 	got = member_apply(w, &in, APPLY_GIVEN, str_of(s->conf->by), NULL, &m, &created);
-	if (got < 0)
+	if (got < 0 || said_note(w, m, &in, false) < 0)
 		return -1;
 	if (got) {
 		r->refused = true;

@@ -98,6 +98,22 @@ static bool said(const struct member_input *in, const struct contact *c)
 	return false;
 }
 
+/* All of a kind; what waits for them is withdrawn. */
+static int contacts_drop(struct work *w, struct member *m, enum contact_kind kind)
+{
+	const struct contact *v;
+	unsigned n;
+
+	if (member_contacts(w, m) < 0)
+		return -1;
+	v = m->contacts;
+	n = m->contacts_n;
+	for (unsigned i = 0; i < n; i++)
+		if (v[i].kind == kind && contact_drop(w, m, kind, v[i].value) < 0)
+			return -1;
+	return 0;
+}
+
 static int contacts_take(
 	struct work *w, struct member *m, const struct member_input *in, enum member_apply how)
 {
@@ -116,7 +132,7 @@ static int contacts_take(
 	for (unsigned i = 0; i < in->contacts_n; i++) {
 		const struct contact *c = &in->contacts[i].contact;
 
-		if (in->contacts[i].gone ? contact_drop(w, m, c->kind, c->value) < 0
+		if (in->contacts[i].gone ? contacts_drop(w, m, c->kind) < 0
 					 : contact_put(w, m, c->kind, c->value, c->sub, c->flags,
 						   w->now) < 0)
 			return -1;

@@ -36,21 +36,26 @@ static bool add_alias(struct reading *r, enum alias_kind kind, struct str v, con
 	return true;
 }
 
-static bool add_contact(struct reading *r, enum contact_kind kind, struct str v, struct str sub,
-	unsigned flags, bool gone, const char **why)
+static bool put_contact(struct reading *r, const struct contact *c, bool gone, const char **why)
 {
 	struct member_input *in = r->in;
-	struct contact c = { .kind = kind, .flags = flags, .sub = keep(r, sub) };
 
-	if (!contact_normal(r->a, kind, v, r->how->country, &c.value, why))
-		return false;
 	*why = "there are more than 24 contacts";
 	if (in->contacts_n == INPUT_CONTACTS)
 		return false;
 	if (!in->contacts)
 		in->contacts = arena_alloc(r->a, INPUT_CONTACTS * sizeof *in->contacts);
-	in->contacts[in->contacts_n++] = (struct input_contact){ c, gone };
+	in->contacts[in->contacts_n++] = (struct input_contact){ *c, gone };
 	return true;
+}
+
+static bool add_contact(struct reading *r, enum contact_kind kind, struct str v, struct str sub,
+	unsigned flags, const char **why)
+{
+	struct contact c = { .kind = kind, .flags = flags, .sub = keep(r, sub) };
+
+	return contact_normal(r->a, kind, v, r->how->country, &c.value, why) &&
+	       put_contact(r, &c, false, why);
 }
 
 static bool set_birthday(struct reading *r, struct str v, const char **why)
@@ -418,7 +423,7 @@ static void read_contact(struct reading *r, json_t *v, size_t i)
 	if (!add_contact(r, k, value, sub,
 		    (verified ? CONTACT_VERIFIED : 0u) | (valid ? 0u : CONTACT_INVALID) |
 			    (landline ? CONTACT_LANDLINE : 0u),
-		    false, &why))
+		    &why))
 		json_obj_fault(&o, "value", "%s", why);
 }
 
@@ -503,15 +508,18 @@ static void read_ids(struct reading *r, struct json_obj *o, const char *one, con
 	}
 }
 
+/* null: all of that kind go. A till's event has null for what it does not know. */
 static void read_address(
 	struct reading *r, struct json_obj *o, const char *name, enum contact_kind kind)
 {
 	struct str s;
 	const char *why;
 
-	if (json_obj_str(o, name, 0, ADDRESS_EMAIL_MAX, &s) &&
-		!add_contact(r, kind, str_trim(s), STR_NONE,
-			r->how->verified ? CONTACT_VERIFIED : 0, false, &why))
+	if (json_obj_str(o, name, 0, ADDRESS_EMAIL_MAX, &s)
+			? !add_contact(r, kind, str_trim(s), STR_NONE,
+				  r->how->verified ? CONTACT_VERIFIED : 0, &why)
+			: is_null(o->o, name) && !r->how->lenient &&
+				  !put_contact(r, &(struct contact){ .kind = kind }, true, &why))
 		json_obj_fault(o, name, "%s", why);
 }
 
@@ -733,14 +741,14 @@ static bool row_field(struct reading *r, const struct member_column *c, struct s
 	case COL_REGISTERED:
 		return set_registered(r, v, why);
 	case COL_PHONE:
-		return add_contact(r, CONTACT_PHONE, v, STR_NONE,
-			flags->phone ? CONTACT_VERIFIED : 0, false, why);
+		return add_contact(
+			r, CONTACT_PHONE, v, STR_NONE, flags->phone ? CONTACT_VERIFIED : 0, why);
 	case COL_EMAIL:
-		return add_contact(r, CONTACT_EMAIL, v, STR_NONE,
-			flags->email ? CONTACT_VERIFIED : 0, false, why);
+		return add_contact(
+			r, CONTACT_EMAIL, v, STR_NONE, flags->email ? CONTACT_VERIFIED : 0, why);
 	case COL_VIBER:
 		return add_contact(r, CONTACT_VIBER, v, STR_NONE,
-			r->how->verified ? CONTACT_VERIFIED : 0, false, why);
+			r->how->verified ? CONTACT_VERIFIED : 0, why);
 	case COL_STATUS:
 		return add_status(r,
 			str_of(conf && conf->members.statuses_n ? conf->members.statuses[0]

@@ -22,7 +22,7 @@ enum member_given {
 enum { INPUT_CONTACTS = 24, INPUT_ALIASES = 16, INPUT_STATUSES = 16, INPUT_CONSENT = 64 };
 struct input_contact {
 	struct contact contact;
-	bool gone;
+	bool gone; /* without a value: all of that kind */
 };
 struct input_alias {
 	enum alias_kind kind;

@@ -3,6 +3,7 @@
 #include "plugins/offers/chain.h"
 #include "plugins/offers/member_input.h"
 #include "plugins/offers/overtaken.h"
+#include "plugins/offers/said.h"
 
 static struct str text(const struct event *e, enum event_attr a)
 {
@@ -36,6 +37,27 @@ static bool contact_said(
 	return true;
 }
 
+/* An address of theirs, proved by that event. One that was said since is as it was said: taken
+ * away, or there, and then proved by it nevertheless. */
+static int put_proved(struct work *w, struct member *m, const struct event *e,
+	enum contact_kind kind, struct str value, struct str sub, unsigned flags)
+{
+	int said = said_contact(w, m, e->occurred, kind, value, sub);
+
+	if (said < 0 || (said && member_contacts(w, m) < 0))
+		return -1;
+	if (!said)
+		return contact_put(w, m, kind, value, sub, CONTACT_VERIFIED | flags, e->occurred);
+	for (unsigned i = 0; kind != CONTACT_DEVICE && i < m->contacts_n; i++) {
+		const struct contact *c = &m->contacts[i];
+
+		if (c->kind == kind && str_eq(c->value, value))
+			return contact_put(w, m, kind, value, STR_NONE,
+				CONTACT_VERIFIED | (c->flags & CONTACT_INVALID), e->occurred);
+	}
+	return 0;
+}
+
 static int take_linked(struct work *w, struct member *m, const struct event *e)
 {
 	enum contact_kind kind;
@@ -47,21 +69,40 @@ static int take_linked(struct work *w, struct member *m, const struct event *e)
 	dead = address_dead_since(w, m, e);
 	if (dead < 0)
 		return -1;
-	return contact_put(w, m, kind, value, STR_NONE,
-		CONTACT_VERIFIED | (dead ? CONTACT_INVALID : 0), e->occurred);
+	return put_proved(w, m, e, kind, value, STR_NONE, dead ? CONTACT_INVALID : 0);
 }
 
-/* A link that is younger than this unlinking stays. */
-static bool linked_since(
-	struct work *w, struct member *m, enum contact_kind kind, struct str value, wall_t t)
+/* That address goes by an unlinking, unless it was linked, or said to be theirs, since. */
+static int unlink_one(struct work *w, struct member *m, const struct event *e,
+	enum contact_kind kind, struct str value)
 {
-	if (member_contacts(w, m) < 0)
-		return false;
+	int said = said_contact(w, m, e->occurred, kind, value, STR_NONE);
+
+	if (said || member_contacts(w, m) < 0)
+		return said > 0 ? 0 : -1;
 	for (unsigned i = 0; i < m->contacts_n; i++)
 		if (m->contacts[i].kind == kind && str_eq(m->contacts[i].value, value) &&
-			m->contacts[i].since > t)
-			return true;
-	return false;
+			m->contacts[i].since > e->occurred)
+			return 0;
+	return contact_drop(w, m, kind, value);
+}
+
+/* All of that kind; of a network, only those there. */
+static int unlink_all(struct work *w, struct member *m, const struct event *e,
+	enum contact_kind kind, struct str provider)
+{
+	const struct contact *v;
+	unsigned n;
+
+	if (member_contacts(w, m) < 0)
+		return -1;
+	v = m->contacts;
+	n = m->contacts_n;
+	for (unsigned i = 0; i < n; i++)
+		if (v[i].kind == kind && (!provider.n || str_eq(v[i].sub, provider)) &&
+			unlink_one(w, m, e, kind, v[i].value) < 0)
+			return -1;
+	return 0;
 }
 
 static int take_unlinked(struct work *w, struct member *m, const struct event *e)
@@ -71,19 +112,7 @@ static int take_unlinked(struct work *w, struct member *m, const struct event *e
 
 	if (!contact_said(w, e, &kind, &value))
 		return 0;
-	if (value.n)
-		return linked_since(w, m, kind, value, e->occurred)
-			       ? 0
-			       : contact_drop(w, m, kind, value);
-	if (member_contacts(w, m) < 0)
-		return -1;
-	for (unsigned i = 0; i < m->contacts_n; i++) /* all of that kind */
-		if (m->contacts[i].kind == kind && m->contacts[i].since <= e->occurred &&
-			contact_drop(
-				w, &(struct member){ .id = m->id }, kind, m->contacts[i].value) < 0)
-			return -1;
-	m->contacts_loaded = false;
-	return 0;
+	return value.n ? unlink_one(w, m, e, kind, value) : unlink_all(w, m, e, kind, STR_NONE);
 }
 
 static int take_invalid(struct work *w, const struct event *e)
@@ -106,7 +135,7 @@ static int take_app(struct work *w, struct member *m, const struct event *e)
 		return 0;
 	sub = str_of(arena_printf(w->arena, "%.*s/%.*s/%.*s", STR_ARG(text(e, ATTR_service)),
 		STR_ARG(text(e, ATTR_platform)), STR_ARG(device)));
-	return contact_put(w, m, CONTACT_DEVICE, token, sub, CONTACT_VERIFIED, e->occurred);
+	return put_proved(w, m, e, CONTACT_DEVICE, token, sub, 0);
 }
 
 static int take_app_removed(struct work *w, struct member *m, const struct event *e)
@@ -116,9 +145,7 @@ static int take_app_removed(struct work *w, struct member *m, const struct event
 	if (!device.n)
 		device = e->who[ALIAS_DEVICE];
 	if (token.n)
-		return linked_since(w, m, CONTACT_DEVICE, token, e->occurred)
-			       ? 0
-			       : contact_drop(w, m, CONTACT_DEVICE, token);
+		return unlink_one(w, m, e, CONTACT_DEVICE, token);
 	if (member_contacts(w, m) < 0)
 		return -1;
 	for (unsigned i = 0; device.n && i < m->contacts_n; i++) {
@@ -127,7 +154,7 @@ static int take_app_removed(struct work *w, struct member *m, const struct event
 
 		contact_device(&c, &service, &platform, &has);
 		if (c.kind == CONTACT_DEVICE && str_eq(has, device) && c.since <= e->occurred)
-			return contact_drop(w, m, CONTACT_DEVICE, c.value);
+			return unlink_one(w, m, e, CONTACT_DEVICE, c.value);
 	}
 	return 0;
 }
@@ -140,22 +167,9 @@ static int take_social(struct work *w, struct member *m, const struct event *e)
 		return 0;
 	value = str_of(arena_printf(w->arena, "%.*s:%.*s", STR_ARG(provider), STR_ARG(profile)));
 	if (e->type == EVENT_SOCIAL_LINKED)
-		return contact_put(
-			w, m, CONTACT_SOCIAL, value, provider, CONTACT_VERIFIED, e->occurred);
-	if (profile.n)
-		return linked_since(w, m, CONTACT_SOCIAL, value, e->occurred)
-			       ? 0
-			       : contact_drop(w, m, CONTACT_SOCIAL, value);
-	if (member_contacts(w, m) < 0)
-		return -1;
-	for (unsigned i = 0; i < m->contacts_n; i++) /* all of that network */
-		if (m->contacts[i].kind == CONTACT_SOCIAL && str_eq(m->contacts[i].sub, provider) &&
-			m->contacts[i].since <= e->occurred &&
-			contact_drop(w, &(struct member){ .id = m->id }, CONTACT_SOCIAL,
-				m->contacts[i].value) < 0)
-			return -1;
-	m->contacts_loaded = false;
-	return 0;
+		return put_proved(w, m, e, CONTACT_SOCIAL, value, provider, 0);
+	return profile.n ? unlink_one(w, m, e, CONTACT_SOCIAL, value)
+			 : unlink_all(w, m, e, CONTACT_SOCIAL, provider);
 }
 
 static int take_state(

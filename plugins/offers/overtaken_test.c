@@ -1,5 +1,6 @@
 /* What events say of members and counters, told in every order: what happened last stands. */
 #include "plugins/offers/engine_fixture.h"
+#include "plugins/offers/import.h"
 #include "plugins/offers/said.h"
 
 struct told {
@@ -235,6 +236,167 @@ static void test_EV_3_an_older_event_does_not_undo_what_was_said_here(void **sta
 	}
 }
 
+/* POST /v1/members, now. */
+static void import(const char *json)
+{
+	const struct import_conf c = { .form = IMPORT_JSON,
+		.what = IMPORT_MEMBERS,
+		.rules = of.rules,
+		.verified = true,
+		.by = "crm",
+		.media = -1,
+		.row = -1 };
+	struct import *im = import_new(&c);
+	struct import_slice *slice = NULL;
+	struct str in = str_of(json);
+
+	assert_true(import_feed(im, &in, &slice));
+	assert_null(slice);
+	assert_true(import_end(im, &slice));
+	assert_non_null(slice);
+	of_unit();
+	work_or_fail(import_apply(&of.w, slice));
+	import_took(im, &slice, false);
+	import_free(&im);
+}
+
+/* An import is a word as PATCH is: of whom it makes, and of whom there is. */
+static void test_EV_3_an_older_event_does_not_undo_an_import(void **state)
+{
+	static const char row[] = "[{\"id\":\"m\",\"first_name\":\"P\",\"status\":\"gold\","
+				  "\"email\":\"m@shop.example\"," CITY("Riga") "}]";
+
+	for (unsigned i = 0; i < 2; i++) {
+		begin("members = { attributes = { city = \"text\"; }; statuses = [ \"tier\" ]; };");
+		of.w.now = day_0 + DUR_DAY;
+		if (i) {
+			of_unit();
+			of_member("m");
+			happens(1, "contact.linked",
+				"\"data\":{\"kind\":\"email\",\"value\":\"m@shop.example\"}");
+		}
+		of.w.now = day_0 + 5 * DUR_DAY;
+		import(row);
+		of.w.now = day_0 + 7 * DUR_DAY;
+		happens(4, "member.updated",
+			SAYS("\"first_name\":\"E\",\"last_name\":\"L\"," CITY("Ogre")));
+		happens(4.1, "form.completed",
+			"\"data\":{\"section\":\"s\",\"answers\":{\"city\":\"Ogre\"}}");
+		happens(4.2, "status.changed", "\"data\":{\"system\":\"tier\",\"to\":\"iron\"}");
+		happens(4.3, "contact.unlinked",
+			"\"data\":{\"kind\":\"email\",\"value\":\"m@shop.example\"}");
+		happens(4.4, "contact.unlinked", "\"data\":{\"kind\":\"email\"}");
+		of_unit();
+		assert_int_equal(member_attrs(&of.w, of_member("m")), 0);
+		assert_true(str_is(of_member("m")->attrs[0].s, "Riga"));
+		assert_true(str_is(of_member("m")->first_name, "P"));
+		assert_true(str_is(of_member("m")->last_name, "L"));
+		assert_true(str_is(member_status(&of.w, of_member("m"), "tier"), "gold"));
+		assert_int_equal(of_number("SELECT count(*) FROM of_contact"), 1);
+		happens(6, "member.updated", SAYS(CITY("Cesis")));
+		happens(6.1, "contact.unlinked",
+			"\"data\":{\"kind\":\"email\",\"value\":\"m@shop.example\"}");
+		of_unit();
+		assert_int_equal(member_attrs(&of.w, of_member("m")), 0);
+		assert_true(str_is(of_member("m")->attrs[0].s, "Cesis"));
+		assert_int_equal(of_number("SELECT count(*) FROM of_contact"), 0);
+		if (!i)
+			end(NULL);
+	}
+}
+
+#define MAIL     "\"data\":{\"kind\":\"email\",\"value\":\"m@shop.example\"}"
+#define CONTACTS "SELECT count(*) FROM of_contact WHERE kind = "
+
+/* What PATCH, PUT or an import took away on day 5 does not come back by what happened before. */
+static void test_EV_3_what_was_taken_away_here_stays_away(void **state)
+{
+	for (unsigned how = 0; how < 6; how++) {
+		bool late = how & 1; /* the events are told after it */
+
+		begin("");
+		of_unit();
+		of_member("m");
+		of.w.now = day_0 + 7 * DUR_DAY;
+		for (unsigned turn = 0; turn < 2; turn++) {
+			if (turn == (unsigned)late) {
+				happens(3, "contact.linked", PHONE);
+				happens(4, "contact.linked", MAIL);
+				happens(4.1, "member.updated",
+					SAYS("\"email\":\"m@shop.example\",\"phone\":null"));
+				happens(4.2, "social.linked", PROFILE);
+				continue;
+			}
+			of.w.now = day_0 + 5 * DUR_DAY;
+			if (how / 2 == 0)
+				say("{\"email\":null}", false);
+			else if (how / 2 == 1)
+				say("{\"phone\":\"+37121111111\"}", true);
+			else
+				import("[{\"id\":\"m\",\"email\":null}]");
+			of.w.now = day_0 + 7 * DUR_DAY;
+		}
+		assert_int_equal(of_number(CONTACTS "0"), 1);
+		assert_int_equal(of_number("SELECT flags & 1 FROM of_contact WHERE kind = 0"), 1);
+		assert_int_equal(of_number(CONTACTS "1"), 0);
+		assert_int_equal(of_number(CONTACTS "3"), how / 2 != 1);
+		happens(6, "contact.linked", MAIL);
+		assert_int_equal(of_number(CONTACTS "1"), 1);
+		if (how < 5)
+			end(NULL);
+	}
+}
+
+/* What was said to be theirs stays, and is proved by who proved it before; a token that was told
+ * here is not replaced by an older one of the device. */
+static void test_EV_3_what_was_said_here_to_be_theirs_stays(void **state)
+{
+	begin("");
+	of_unit();
+	of_member("m");
+	of.w.now = day_0 + 5 * DUR_DAY;
+	happens(1, "contact.linked", PHONE);
+	say("{\"phone\":\"+37121111111\",\"contacts\":[{\"kind\":\"email\",\"value\":"
+	    "\"m@shop.example\",\"verified\":false},{\"kind\":\"device\",\"value\":\"new\","
+	    "\"service\":\"fcm\",\"platform\":\"android\",\"device\":\"d\"}]}",
+		false);
+	of.w.now = day_0 + 7 * DUR_DAY;
+	happens(4, "contact.unlinked", PHONE);
+	happens(4, "contact.unlinked", "\"data\":{\"kind\":\"phone\"}");
+	assert_int_equal(of_number(CONTACTS "0"), 1);
+	assert_int_equal(of_number("SELECT flags & 1 FROM of_contact WHERE kind = 1"), 0);
+	happens(4, "contact.linked", MAIL);
+	assert_int_equal(of_number("SELECT flags & 1 FROM of_contact WHERE kind = 1"), 1);
+	happens(4, "app.installed", TOKEN("old"));
+	happens(4, "app.removed", "\"data\":{\"device\":\"d\"}");
+	assert_int_equal(of_number(CONTACTS "4 AND value = 'new'"), 1);
+	assert_int_equal(of_number(CONTACTS "4"), 1);
+	happens(6, "app.installed", TOKEN("newest"));
+	assert_int_equal(of_number(CONTACTS "4 AND value = 'newest'"), 1);
+	assert_int_equal(of_number(CONTACTS "4"), 1);
+	happens(6, "contact.unlinked", PHONE);
+	assert_int_equal(of_number(CONTACTS "0"), 0);
+}
+
+/* As a store of before has it: a row for each. */
+static void test_what_was_said_before_the_update(void **state)
+{
+	begin("members = { statuses = [ \"tier\" ]; };");
+	of_unit();
+	of_member("m");
+	of.w.now = day_0 + 7 * DUR_DAY;
+	assert_int_equal(sql_exec(of.sql, "INSERT INTO of_said(member, field, at) SELECT id, f, "
+					  "9e18 FROM of_member, (SELECT 'first_name' AS f UNION "
+					  "SELECT 'status.tier')"),
+		0);
+	happens(4, "member.updated", SAYS("\"first_name\":\"E\",\"last_name\":\"L\""));
+	happens(4.2, "status.changed", "\"data\":{\"system\":\"tier\",\"to\":\"iron\"}");
+	of_unit();
+	assert_true(str_is(of_member("m")->first_name, ""));
+	assert_true(str_is(of_member("m")->last_name, "L"));
+	assert_true(str_is(member_status(&of.w, of_member("m"), "tier"), ""));
+}
+
 #define LIKE "\"data\":{\"provider\":\"vk\",\"kind\":\"like\",\"object\":\"o\"}"
 #define COUNTERS                                                                           \
 	"counters = { likes = { of = \"social.activity\"; per = \"member\"; };"            \
@@ -411,6 +573,10 @@ int main(void)
 		T(test_EV_3_a_status_is_the_latest),
 		T(test_EV_3_what_a_member_is_said_to_be_is_the_latest),
 		T(test_EV_3_an_older_event_does_not_undo_what_was_said_here),
+		T(test_EV_3_an_older_event_does_not_undo_an_import),
+		T(test_EV_3_what_was_taken_away_here_stays_away),
+		T(test_EV_3_what_was_said_here_to_be_theirs_stays),
+		T(test_what_was_said_before_the_update),
 		T(test_FC_3_counters_follow_what_is_undone_in_any_order),
 		T(test_EV_16_likes_are_each_members_own),
 		T(test_what_was_right_then_stays_when_the_member_changes),
