@@ -292,8 +292,9 @@ static int look_at_attempt(struct gateway *g, uint64_t id, struct look *l, struc
 	int found = store_find(gateway_store(g), id, false, &c, &e);
 
 	if (found <= 0)
-		return found == 0; /* long over, and forgotten */
-	sum->last = c.accepted;
+		return found == 0;       /* long over, and forgotten */
+	if (c.state != STATE_SUPPRESSED) /* by the policy: it was not even begun */
+		sum->last = c.accepted;
 	sum->taken |= c.state == STATE_CANCELLED;
 	if (!state_is_final(c.state)) {
 		if (c.state == STATE_SENT && !c.awaits)

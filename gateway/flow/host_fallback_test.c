@@ -274,6 +274,41 @@ static void test_devices_begin_together(void **state)
 	fx_end();
 }
 
+static int not_by_viber(struct plugin_call *c, const struct message *m, const char *account,
+	struct plugin_policy *p)
+{
+	int rc = policy(c, m, account, p);
+
+	if (m->media == MEDIA_VIBER)
+		p->verdict = POLICY_SUPPRESS;
+	return rc;
+}
+
+/* What the policy does not let begin costs no time. */
+static void test_a_suppressed_attempt_is_passed_over(void **state)
+{
+	struct message *viber = fx_message((struct fx_msg){ .media = MEDIA_VIBER });
+	struct message *sms = fx_message((struct fx_msg){ 0 });
+
+	trial_start(TWO);
+	rule.verdict = POLICY_GO;
+	trial.policy = not_by_viber;
+	trial.note = note_keep;
+	fx.chances = (struct chances){ .receipts = true, .mute = 1000 };
+	trial_do((struct trial_send){ .msg.wants = WANT_DELIVERED | WANT_FAILED,
+		.steps = { { viber, DUR_HOUR }, { sms, DUR_HOUR } },
+		.steps_n = 2 });
+	becomes("SELECT count(*) FROM st WHERE state = 2", 2); /* the whole, and its first */
+	clock_shift(90 * DUR_MIN);
+	becomes("SELECT count(*) FROM msg JOIN st ON st.id = msg.id WHERE media = 0 AND state = 2 "
+		"AND client_id LIKE '%:2'",
+		1);
+	message_unref(&viber);
+	message_unref(&sms);
+	clock_shift(-90 * DUR_MIN);
+	fx_end();
+}
+
 /* Its last attempt went where no receipts are: then `sent` is the last word on the whole, too. */
 static void test_sent_is_the_last_word(void **state)
 {
@@ -303,6 +338,7 @@ int main(void)
 		cmocka_unit_test(test_fallback_cancelled),
 		cmocka_unit_test(test_fallback_races),
 		cmocka_unit_test(test_devices_begin_together),
+		cmocka_unit_test(test_a_suppressed_attempt_is_passed_over),
 		cmocka_unit_test(test_sent_is_the_last_word),
 	};
 

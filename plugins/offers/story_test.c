@@ -82,6 +82,9 @@ static void test_what_stories_can_say(void **state)
 		"one; "
 		"expect one by viber; undelivered; expect one by sms; undelivered; day 28 expect "
 		"two\","
+		/* judged when its turn comes, as in a gateway */
+		"\"day 0 registration.completed; day 14 expect one by push; refuse viber; "
+		"undelivered; expect one by sms\","
 		"\"day 3 registration.completed late 2 days; day 14 expect nothing; day 15 expect "
 		"one\","
 		"\"day 0 registration.completed; day 13 refuse push; day 14 expect one by "

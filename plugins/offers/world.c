@@ -383,11 +383,25 @@ static struct message *next_attempt(const struct world_message *m)
 	return step;
 }
 
-int world_news(struct world *w, struct world_message *m, enum state state, enum reason reason)
+/* What the policy says of an attempt that begins now, as of those in a gateway. */
+static int ask_policy(struct world *w, const struct message *step, struct plugin_policy *p)
 {
-	struct message *step = state == STATE_UNDELIVERABLE ? next_attempt(m) : NULL;
+	struct str gate = message_get(step, FIELD_GATE);
 
-	if (step) {
+	*p = (struct plugin_policy){ .verdict = POLICY_GO };
+	if (gate.n <= 8)
+		return 0;
+	return policy_submitted(world_unit(w), step, str_skip(gate, 8), p) < 0 ? failed(w) : 0;
+}
+
+/* The next attempt that is not suppressed by the policy leaves (hours do not hold it here: stories
+ * tell the news of a day at its end). 1; 0: there is none, -1. */
+static int begin_attempt(struct world *w, struct world_message *m)
+{
+	struct message *step;
+	struct plugin_policy p;
+
+	while ((step = next_attempt(m)) != NULL) {
 		if (m->whole)
 			message_unref(&m->msg);
 		else
@@ -395,10 +409,23 @@ int world_news(struct world *w, struct world_message *m, enum state state, enum 
 		m->msg = step;
 		m->step++;
 		m->due = w->now;
+		if (ask_policy(w, step, &p) < 0)
+			return -1;
+		if (p.verdict == POLICY_SUPPRESS)
+			continue;
 		if (w->left)
 			w->left(w->ctx, m);
-		return 0;
+		return 1;
 	}
+	return 0;
+}
+
+int world_news(struct world *w, struct world_message *m, enum state state, enum reason reason)
+{
+	int begun = state == STATE_UNDELIVERABLE ? begin_attempt(w, m) : 0;
+
+	if (begun)
+		return begun < 0 ? -1 : 0;
 	if (told(w, m->id, state, reason) < 0)
 		return -1;
 	return world_settle(w);
