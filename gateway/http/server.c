@@ -31,7 +31,9 @@ enum {
 	 * waits for its answer. A thread that has fewer connections never gets so many. */
 	THREAD_MOST = 120,
 	IDLE_SECONDS = 60,
-	READ_AHEAD = 32 * 1024, /* of a body, per connection */
+	/* Of a body, per connection; the library clears all of a connection's memory between two
+	 * requests. */
+	READ_AHEAD = 8 * 1024,
 	/* Of a body nobody wants, read and forgotten: closing with bytes unread makes the kernel
 	 * send a reset, which can overtake the answer that says why. */
 	DISCARD_MOST = 16 * 1024 * 1024,
