@@ -563,6 +563,34 @@ static void test_what_was_right_then_stays_when_a_record_joins(void **state)
 	assert_int_equal(of_number("SELECT count(*) FROM of_chain"), 1);
 }
 
+#define FORM_OFFER(name, is)                                                    \
+	"{ name = \"" name "\"; kind = \"service\"; when = \"form.completed\";" \
+	" only_if = \"" is                                                      \
+	"\"; steps = ( { after = \"14 days\"; send = \"hi\"; via = \"sms\"; } ); }"
+
+/* A form of day 3 that is told on day 9: counters and balances are not what they were then, but the
+ * period is that of the day; count() ends with the event. */
+static void test_FC_counters_and_balances_are_as_when_they_are_asked(void **state)
+{
+	begin("currencies = { bonus = { one = \"point\"; other = \"points\"; }; };"
+	      "counters = { c = { of = \"purchase.completed\"; per = \"member\";"
+	      " period = \"week\"; undo_on_refund = true; }; };"
+	      "offers = ( " FORM_OFFER("counted", "counter('c') == 2") ", " FORM_OFFER(
+		      "of", "count('purchase.completed') == 1") ", " FORM_OFFER("has",
+		      "balance('bonus') == 7") " );");
+	of_unit();
+	of_member("m");
+	of.w.now = day_0 + 9 * DUR_DAY; /* day 0 is a Sunday */
+	happens(2, "purchase.completed", "\"receipt\":\"r2\"");
+	happens(4, "purchase.completed", "\"receipt\":\"r4\"");
+	happens(5, "purchase.completed", "\"receipt\":\"r5\"");
+	happens(6, "purchase.refunded", "\"data\":{\"refunds\":\"r5\"}");
+	happens(8, "purchase.completed", "\"receipt\":\"r8\"");
+	happens(8, "bonus.lot", "\"data\":{\"lot\":\"a\",\"amount\":7,\"currency\":\"bonus\"}");
+	happens(3, "form.completed", "\"data\":{\"section\":\"s\"}");
+	assert_int_equal(of_number("SELECT count(*) FROM of_chain"), 3);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_teardown(f, end)
@@ -579,6 +607,7 @@ int main(void)
 		T(test_what_was_said_before_the_update),
 		T(test_FC_3_counters_follow_what_is_undone_in_any_order),
 		T(test_EV_16_likes_are_each_members_own),
+		T(test_FC_counters_and_balances_are_as_when_they_are_asked),
 		T(test_what_was_right_then_stays_when_the_member_changes),
 		T(test_what_was_right_then_stays_when_a_record_joins),
 		T(test_EV_3_a_card_that_joins_late_is_the_same_buyer),
