@@ -146,7 +146,7 @@ gw_stop
 nowhere() { # in the whole state
 	local word
 	for word in 3712987654 margareta Margareta card-4455 parcel 77.31; do
-		! grep -rla -- "$word" state || { echo "$word is there"; return 1; }
+		! grep -rlaF -- "$word" state || { echo "$word is there"; return 1; }
 	done
 }
 verify "and in no file of the state" nowhere
