@@ -284,6 +284,15 @@ struct sum {
 	wall_t last; /* when the newest began */
 };
 
+/* When it began: what the policy holds for its hours begins when they are over. (A retry moves the
+ * time, too, and is no new beginning.) */
+static wall_t begun_at(const struct store_view *c)
+{
+	unsigned tries = c->state == STATE_QUEUED ? 0 : 1;
+
+	return c->attempt <= tries && c->due > c->accepted ? c->due : c->accepted;
+}
+
 /* 1, or 0: not known now. */
 static int look_at_attempt(struct gateway *g, uint64_t id, struct look *l, struct sum *sum)
 {
@@ -294,7 +303,7 @@ static int look_at_attempt(struct gateway *g, uint64_t id, struct look *l, struc
 	if (found <= 0)
 		return found == 0;       /* long over, and forgotten */
 	if (c.state != STATE_SUPPRESSED) /* by the policy: it was not even begun */
-		sum->last = c.accepted;
+		sum->last = begun_at(&c);
 	sum->taken |= c.state == STATE_CANCELLED;
 	if (!state_is_final(c.state)) {
 		if (c.state == STATE_SENT && !c.awaits)

@@ -309,6 +309,57 @@ static void test_a_suppressed_attempt_is_passed_over(void **state)
 	fx_end();
 }
 
+static wall_t held_until;
+
+static int viber_is_held(struct plugin_call *c, const struct message *m, const char *account,
+	struct plugin_policy *p)
+{
+	int rc = policy(c, m, account, p);
+
+	if (m->media == MEDIA_VIBER && clock_wall() < held_until) {
+		p->verdict = POLICY_HOLD;
+		p->until = held_until;
+		p->reason = REASON_QUIET_HOURS;
+	}
+	return rc;
+}
+
+/* What waits for the morning has its time from then on: the next one does not leave beside it. */
+static void test_time_counts_from_when_hours_let_go(void **state)
+{
+	static const char begun[] = "SELECT count(*) FROM msg WHERE client_id LIKE '%:2'";
+	struct message *viber = fx_message((struct fx_msg){ .media = MEDIA_VIBER });
+	struct message *sms = fx_message((struct fx_msg){ 0 });
+
+	trial_start(TWO);
+	held_until = clock_wall() + 10 * DUR_HOUR;
+	rule.verdict = POLICY_GO;
+	trial.policy = viber_is_held;
+	trial.note = note_keep;
+	fx.chances = (struct chances){ .receipts = true, .mute = 1000 };
+	trial_do((struct trial_send){ .msg = { .wants = WANT_DELIVERED | WANT_FAILED },
+		.steps = { { viber, DUR_HOUR }, { sms, DUR_HOUR } },
+		.steps_n = 2 });
+	becomes("SELECT count(*) FROM st WHERE state = 2", 2);
+	clock_shift(2 * DUR_HOUR);
+	becomes("SELECT count(*) FROM msg WHERE media = 3", 1);
+	for (int i = 0; i < 2; i++) { /* while it is held, and when it has just left */
+		clock_shift(i ? 5 * DUR_HOUR : 3 * DUR_HOUR);
+		becomes("SELECT count(*) FROM msg JOIN st ON st.id = msg.id WHERE media = 3 AND "
+			"state = 2",
+			i);
+		clock_shift(5 * DUR_S);
+		usleep(150000); /* a sweep has come by */
+		assert_int_equal(trial_number(begun), 0);
+	}
+	clock_shift(DUR_HOUR);
+	becomes(begun, 1);
+	message_unref(&viber);
+	message_unref(&sms);
+	clock_shift(-11 * DUR_HOUR - 10 * DUR_S);
+	fx_end();
+}
+
 /* Its last attempt went where no receipts are: then `sent` is the last word on the whole, too. */
 static void test_sent_is_the_last_word(void **state)
 {
@@ -339,6 +390,7 @@ int main(void)
 		cmocka_unit_test(test_fallback_races),
 		cmocka_unit_test(test_devices_begin_together),
 		cmocka_unit_test(test_a_suppressed_attempt_is_passed_over),
+		cmocka_unit_test(test_time_counts_from_when_hours_let_go),
 		cmocka_unit_test(test_sent_is_the_last_word),
 	};
 
