@@ -28,22 +28,49 @@ static struct sql_stmt *past(struct work *w, const struct member *m, enum st whi
 	return st;
 }
 
+/* Has a lot that it tells been named before? */
+static int is_awaited(struct work *w, const struct member *m, const struct event *e)
+{
+	struct str id;
+
+	for (size_t i = 0; ledger_lot_named(w, m, e, i, &id); i++) {
+		struct lot l;
+		int there = lot_by_ext(w, id, &l);
+
+		if (there && (there < 0 || l.state == LOT_AWAITED))
+			return there;
+	}
+	return 0;
+}
+
 int ledger_overtaken(struct work *w, const struct member *m, const struct event *e)
 {
 	struct sql_stmt *st = past(w, m, ST_LEDGER_LATER);
-	bool later = false;
-	int rc = -1;
+	int own = ledger_rank(e->type), rc = -1;
+	bool later = false, spent = false;
 
 	if (st) {
 		sql_int(st, 2 + TYPES, e->occurred);
 		sql_int(st, 3 + TYPES, (int64_t)e->seq);
 	}
-	while (st && !later && (rc = sql_step(st)) == 1)
-		later = sql_col(st, 1) > e->occurred ||
-			ledger_rank((enum event_type)sql_col(st, 0)) > ledger_rank(e->type);
+	while (st && !later && (rc = sql_step(st)) == 1) {
+		int rank = ledger_rank((enum event_type)sql_col(st, 0));
+		uint64_t receipt = (uint64_t)sql_col(st, 2);
+
+		if (sql_col(st, 1) == e->occurred && rank <= own)
+			continue;
+		/* a receipt spends other points than it gives: a till may say both in any order */
+		if (sql_col(st, 1) == e->occurred && receipt && receipt == event_purchase(e) &&
+			rank == ledger_rank(EVENT_BONUS_DEDUCTED))
+			spent = true;
+		else
+			later = true;
+	}
 	if (later)
 		sql_reset(st);
-	return later ? 1 : rc < 0 ? work_failed(w, "past events") : 0;
+	else if (rc < 0)
+		return work_failed(w, "past events");
+	return later ? 1 : spent ? is_awaited(w, m, e) : 0;
 }
 
 /* ---- what is told, and what is there ---- */

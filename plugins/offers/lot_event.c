@@ -2,7 +2,8 @@
  *
  * A till works an accrual out anew each time an article is added, under the same receipt: the last
  * word on a receipt replaces those before. What a receipt spent is remembered, to be given back
- * when it is cancelled. Deductions that name no lots take from those that expire first.
+ * when it is cancelled. Deductions that name no lots take from those that expire first, but for
+ * what their own receipt gives.
  */
 #include "plugins/offers/lot_intern.h"
 
@@ -286,6 +287,7 @@ static int take_from_nearest(struct work *w, const struct member *m, const struc
 	sql_int(st, 1, (int64_t)m->id);
 	sql_int(st, 2, currency);
 	sql_int(st, 3, e->occurred);
+	sql_int(st, 4, (int64_t)ledger_receipt(e));
 	if (lots_read(w, st, &v, &n))
 		return -1;
 	for (size_t i = 0; i < n && amount > 0; i++, amount -= taken)

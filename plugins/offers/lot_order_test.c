@@ -225,6 +225,18 @@ static void test_EV_3_deductions_take_what_expires_first(void **state)
 		{ 6, LOT, NULL, THE_LOT("c", BONUS(9) "," UNTIL(18)) });
 }
 
+/* What a till says of one receipt, all at its time. */
+static void test_EV_3_a_receipt_does_not_spend_what_it_gives(void **state)
+{
+	EVERY({ 1, LOT, NULL, THE_LOT("a", BONUS(60) "," UNTIL(20)) },
+		{ 2, SPEND, "r1", BONUS(20) },
+		{ 2, CALC, "r1",
+			BONUS(9) ",\"lots\":[{\"id\":\"b@\",\"amount\":9," UNTIL(18) "}]" },
+		{ 3, SPEND, "r2", BONUS(5) });
+	EVERY({ 2, SPEND, "r1", NAMED(4, "b") }, { 2, CALC, "r1", NAMED(9, "b") },
+		{ 2, CANCEL, "r1", "" });
+}
+
 static void test_EV_3_receipts_that_come_to_nothing(void **state)
 {
 	EVERY({ 1, LOT, NULL, THE_LOT("a", BONUS(60) "," UNTIL(20)) },
@@ -316,6 +328,13 @@ static unsigned chance(unsigned below)
 	return (unsigned)(x % below);
 }
 
+static bool same_kind(const char *a, const char *b)
+{
+	bool tells_lot = strcmp(a, CALC) == 0 || strcmp(a, LOT) == 0;
+
+	return tells_lot ? strcmp(b, CALC) == 0 || strcmp(b, LOT) == 0 : strcmp(a, b) == 0;
+}
+
 static void test_EV_3_any_history(void **state)
 {
 	for (unsigned i = 0; i < HISTORIES; i++) {
@@ -325,8 +344,11 @@ static void test_EV_3_any_history(void **state)
 
 		for (unsigned k = 0; k < n; k++) {
 			row[k] = pool[chance(sizeof pool / sizeof *pool)];
+			row[k].day = chance(7);
 			/* at one instant, of one kind, what is told last is the last word */
-			row[k].day = chance(10) + 0.1 * k;
+			for (unsigned j = 0; j < k; j++)
+				if (row[j].day == row[k].day && same_kind(row[j].type, row[k].type))
+					row[k].day += 0.1 * k;
 			buf_printf(&what, "\n%g %s %s %s", row[k].day, row[k].type,
 				row[k].receipt ? row[k].receipt : "-", row[k].data);
 		}
@@ -341,6 +363,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(test_EV_3_a_deduction_that_names_its_lot_takes_from_it),
 		T(test_EV_3_deductions_take_what_expires_first),
+		T(test_EV_3_a_receipt_does_not_spend_what_it_gives),
 		T(test_EV_3_receipts_that_come_to_nothing),
 		T(test_EV_3_lots_that_are_prolonged_or_void),
 		T(test_EV_3_the_platforms_word_on_a_balance),
