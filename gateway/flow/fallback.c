@@ -19,8 +19,19 @@
 #include <stdio.h>
 
 enum { SWEEP_MOST = 500, STEPS_MOST = FALLBACK_STEPS };
-#define SWEEP_EVERY (2 * DUR_S)
-#define SWEEP_MORE  (100 * DUR_MS)
+#define SWEEP_EVERY  (2 * DUR_S)
+#define SWEEP_MORE   (100 * DUR_MS)
+#define SWEEP_PASSED (5 * DUR_MS) /* nobody was looked at */
+/* A whole whose next step is hours away is not looked at by each sweep. */
+enum { WAITS_MOST = 1 << 18 };
+#define LOOK_LATEST (10 * DUR_MIN)
+#define LOOK_QUEUED (30 * DUR_S)
+
+struct wait {
+	uint64_t whole;
+	wall_t looked, due; /* a clock that was set ends it, either way */
+	unsigned pass;      /* of the sweeps that last met it */
+};
 
 struct fallback {
 	struct channel *c;
@@ -30,6 +41,8 @@ struct fallback {
 	struct store_load load;
 	bool busy, sweeping, closing; /* sweeping: its job is under way */
 	unsigned jobs;
+	struct map waits; /* by whole */
+	unsigned pass;
 };
 static struct fallback *the_fallback(const struct channel *c)
 {
@@ -137,7 +150,8 @@ struct look {
 	enum decision decision;
 	unsigned step;
 	struct message *child;
-	bool more;                /* the step behind it is to begin at once, too */
+	bool more;          /* the step behind it is to begin at once, too */
+	wall_t looked, due; /* of one that waits: the sweep passes it by until then; 0: unknown */
 	struct op_receipt_in end; /* state, reason, err, at */
 };
 struct job {
@@ -279,6 +293,7 @@ static enum reason stop_reason(const struct store_view *whole)
 /* The attempts that were begun: what became of them. */
 struct sum {
 	bool awaits; /* of one news is to come */
+	bool queued; /* one has not left yet: it may be sent without news */
 	bool sent;   /* of one `sent` was the last word */
 	bool taken;  /* one was taken back */
 	wall_t last; /* when the newest began */
@@ -305,6 +320,7 @@ static int look_at_attempt(struct gateway *g, uint64_t id, struct look *l, struc
 	if (c.state != STATE_SUPPRESSED) /* by the policy: it was not even begun */
 		sum->last = begun_at(&c);
 	sum->taken |= c.state == STATE_CANCELLED;
+	sum->queued |= c.state == STATE_QUEUED || c.state == STATE_SENDING;
 	if (!state_is_final(c.state)) {
 		if (c.state == STATE_SENT && !c.awaits)
 			sum->sent = true;
@@ -359,6 +375,18 @@ static bool take_step(struct gateway *g, const struct store_view *p, unsigned k,
 	return false;
 }
 
+/* When that may change without news of an attempt. */
+static wall_t look_due(const struct sum *sum, bool left, dur_t after, wall_t now)
+{
+	dur_t age = now - sum->last, most = LOOK_LATEST;
+
+	if (age < 0) /* held until then */
+		most = -age < LOOK_LATEST ? -age : LOOK_LATEST;
+	else if (sum->queued)
+		most = age / 4 < LOOK_QUEUED ? age / 4 : LOOK_QUEUED;
+	return left && after > 0 && sum->last + after < now + most ? sum->last + after : now + most;
+}
+
 /* The next step starts when all before it have failed or its time has come; the whole ends when one
  * was delivered, or nothing is awaited and nothing is left. */
 static void decide(struct gateway *g, const struct store_view *p, struct look *l)
@@ -394,6 +422,8 @@ static void decide(struct gateway *g, const struct store_view *p, struct look *l
 		l->decision = DECIDE_END;
 	else if (!sum.awaits && sum.sent && !(left && after))
 		l->decision = DECIDE_LAST_WORD; /* who waits for its failure waits in vain */
+	else if (sum.last)
+		l->due = look_due(&sum, left, after, l->looked);
 	/* taken back as a whole; else what has been `sent` can only fail */
 	if (sum.taken && is_stopped(p) && l->end.state != STATE_UNKNOWN && !is_delivered(l)) {
 		l->end.state = STATE_CANCELLED;
@@ -409,6 +439,7 @@ static void look_at(struct gateway *g, struct look *l)
 	struct err e;
 
 	l->decision = DECIDE_WAIT;
+	l->looked = clock_wall();
 	if (store_find(gateway_store(g), l->id, true, &p, &e) != 1)
 		return;
 	decide(g, &p, l);
@@ -488,6 +519,50 @@ static void tell_end(struct job *j, uint64_t id, enum state state, enum reason r
 	store_do(gateway_store(flow_channel(f->c)->gw), &e->op);
 }
 
+static void wait_drop(struct fallback *f, uint64_t whole)
+{
+	struct wait *x = map_del_u64(&f->waits, whole);
+
+	mem_free(&x);
+}
+
+static void wait_note(struct fallback *f, const struct look *l)
+{
+	struct wait *x = map_get_u64(&f->waits, l->id);
+
+	if (l->decision != DECIDE_WAIT || !l->due) {
+		wait_drop(f, l->id);
+		return;
+	}
+	if (!x && f->waits.count >= WAITS_MOST)
+		return;
+	if (!x) {
+		x = mem_new(struct wait);
+		map_put_u64(&f->waits, l->id, x);
+	}
+	*x = (struct wait){ l->id, l->looked, l->due, f->pass };
+}
+
+static bool is_waiting(struct fallback *f, uint64_t whole, wall_t now)
+{
+	struct wait *x = map_get_u64(&f->waits, whole);
+
+	if (x)
+		x->pass = f->pass;
+	return x && x->looked <= now && now < x->due;
+}
+
+/* A pass is over: those that it has not met have ended. */
+static void waits_pass(struct fallback *f)
+{
+	struct wait *x;
+
+	for (size_t i = 0; (x = map_next(&f->waits, &i));)
+		if (x->pass != f->pass)
+			wait_drop(f, x->whole);
+	f->pass++;
+}
+
 static void job_done(struct chore *w)
 {
 	struct job *j = (struct job *)w;
@@ -500,6 +575,7 @@ static void job_done(struct chore *w)
 			.keys = 1, .state = l->end.state, .reason = l->end.reason, .at = l->end.at
 		};
 
+		wait_note(f, l);
 		if (l->decision == DECIDE_START && !f->closing) {
 			j->open++;
 			start_child(f, l->child,
@@ -545,8 +621,14 @@ static void job_look(struct job *j)
 
 static void consider_closed(struct fallback *f)
 {
-	if (f->closing && !f->jobs && !f->busy)
-		channel_closed(f->c);
+	struct wait *x;
+
+	if (!f->closing || f->jobs || f->busy)
+		return;
+	for (size_t i = 0; (x = map_next(&f->waits, &i));)
+		mem_free(&x);
+	map_free(&f->waits);
+	channel_closed(f->c);
 }
 
 static void job_less(struct job *j)
@@ -561,7 +643,7 @@ static void job_less(struct job *j)
 	if (j->sweep) {
 		f->sweeping = false;
 		if (f->load.after_key[0] && !f->closing) /* there are more */
-			timer_in(f->c->loop, &f->timer, SWEEP_MORE);
+			timer_in(f->c->loop, &f->timer, j->n ? SWEEP_MORE : SWEEP_PASSED);
 	}
 	mem_free(&j);
 	f->jobs--;
@@ -614,14 +696,19 @@ static void sweep_done(struct store_load *l)
 	f->busy = false;
 	if (l->n && !f->closing) {
 		struct job *j = job_new(f, l->n);
+		wall_t now = clock_wall();
 
+		j->n = 0;
 		for (unsigned i = 0; i < l->n; i++)
-			j->v[i].id = l->ids[i].id;
+			if (!is_waiting(f, l->ids[i].id, now))
+				j->v[j->n++].id = l->ids[i].id;
 		j->sweep = f->sweeping = true;
 		job_look(j);
 	}
-	if (l->end)
+	if (l->end) {
 		l->after_key[0] = '\0';
+		waits_pass(f);
+	}
 	store_load_free(l);
 	consider_closed(f);
 }

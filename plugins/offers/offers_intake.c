@@ -122,7 +122,8 @@ static void late(struct plugin_request *r)
 	stat_inc(&t->o->late);
 	if (!t->kept_down) {
 		refuse(t, 503, "The store does not answer",
-			"The event was not taken; send it again.");
+			"The event is not known to be on disk: send it again as it is; it is taken "
+			"once.");
 		return;
 	}
 	answer(t, STR_NONE, t->in.duplicate);
