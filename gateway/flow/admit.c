@@ -15,6 +15,7 @@ struct intake {
 	struct message *msg;
 	void *token;
 	struct answer answer;
+	struct store_attempt attempt; /* whole 0: it is none */
 };
 
 static void intake_answer(struct letter *l)
@@ -211,16 +212,12 @@ static void add_gate(struct intake *in, const struct plugin_policy *p)
 
 static void not_kept(struct store_op *op) {} /* judged_done() answers */
 
-/* An attempt of a whole that was taken back meanwhile: 1, 0, -1. */
-static int is_stopped(struct plugin_call *c, const struct message *m)
+/* An attempt of a whole that was taken back meanwhile: 1, 0, -1. The store looks, too; here it
+ * keeps the policy from counting it. */
+static int is_stopped(struct plugin_call *c, const struct intake *in)
 {
-	struct str id = message_get(m, FIELD_CLIENT_ID), parent;
-	uint64_t whole;
-
-	if (!message_has(m, FIELD_ON_BEHALF) || !str_cut(&id, ':', &parent) ||
-		!str_u64(parent, &whole))
-		return 0;
-	return store_call_has_event(&c->op, whole, FALLBACK_STOPPED);
+	return in->attempt.whole ? store_call_has_event(&c->op, in->attempt.whole, in->attempt.stop)
+				 : 0;
 }
 
 /* What becomes of a message by what the policy says of it. */
@@ -238,7 +235,7 @@ static int judge(struct plugin_call *c)
 	struct intake *in = j->in;
 	struct store_op *op = &in->op;
 	struct plugin_policy p = { .id = store_call_id(&c->op) };
-	int stopped = is_stopped(c, j->as_came);
+	int stopped = is_stopped(c, in);
 
 	if (stopped < 0)
 		return -1;
@@ -334,6 +331,8 @@ void message_arrived(struct listener *l, struct account *a, struct message *m, v
 	in->op.accept.channel = in->channel->pub.number;
 	in->op.accept.state = STATE_QUEUED;
 	in->op.accept.unique = message_has(m, FIELD_CLIENT_ID) && !(m->flags & MSG_ALIAS);
+	if (in->account->internal && fallback_attempt(m, &in->attempt))
+		in->op.accept.attempt = &in->attempt;
 	p = judge_of(in, account, sizeof account);
 	if (p)
 		ask_policy(in, p, account);

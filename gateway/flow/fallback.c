@@ -108,6 +108,23 @@ static struct message *child_of(
 	return child;
 }
 
+bool fallback_attempt(const struct message *m, struct store_attempt *a_r)
+{
+	struct str step = message_get(m, FIELD_CLIENT_ID), whole;
+	uint64_t k;
+
+	*a_r = (struct store_attempt){ .stop = FALLBACK_STOPPED };
+	if (!message_has(m, FIELD_ON_BEHALF) || !str_cut(&step, ':', &whole) ||
+		!str_u64(step, &k) || !str_u64(whole, &a_r->whole))
+		return false;
+	if (k) { /* the first is the whole's far id */
+		a_r->line = FALLBACK_LINE;
+		snprintf(a_r->words, sizeof a_r->words, "attempt %lu by %s is", k + 1,
+			media_word(m->media));
+	}
+	return true;
+}
+
 static unsigned steps_of(const struct message *parent)
 {
 	struct str rest = message_get(parent, FIELD_FALLBACK);
@@ -477,20 +494,27 @@ static void start_child(struct fallback *f, struct message *child, struct start 
 	message_arrived(f->listener, f->account, child, token);
 }
 
-/* What became of starting a step, in the parent's history. */
-static void write_history(const struct start *s, const struct answer *a)
+/* A step that was refused, in the parent's history; the store writes down those that it takes. */
+static void write_refused(const struct start *s, const struct answer *a)
 {
 	struct store_op *ev = store_op_new(OP_EVENT, NULL, NULL);
+
+	ev->event.id = s->parent;
+	ev->event.reason = a->reason;
+	str_copy(ev->event.what, sizeof ev->event.what, STR(FALLBACK_LINE));
+	snprintf(ev->event.words, sizeof ev->event.words, "attempt %u by %s is refused",
+		s->step + 1, media_word(s->media));
+	store_do(gateway_store(flow_channel(s->f->c)->gw), ev);
+}
+
+static void step_answered(const struct start *s, const struct answer *a)
+{
 	char id[32] = "refused";
 
 	if (a->reason == REASON_NONE)
 		snprintf(id, sizeof id, "%lu", a->id);
-	ev->event.id = s->parent;
-	ev->event.reason = a->reason;
-	str_copy(ev->event.what, sizeof ev->event.what, STR(FALLBACK_LINE));
-	snprintf(ev->event.words, sizeof ev->event.words, "attempt %u by %s is %s", s->step + 1,
-		media_word(s->media), id);
-	store_do(gateway_store(flow_channel(s->f->c)->gw), ev);
+	else
+		write_refused(s, a);
 	log_info("fallback", F_ID("msg", s->parent), F_U64("attempt", s->step + 1),
 		F_STR("media", media_word(s->media)), F_STR("is", id));
 }
@@ -668,7 +692,7 @@ static void fallback_answer(struct listener *l, void *token, const struct answer
 	struct outcome o = outcome_of(REASON_NONE);
 
 	if (!later && s->step && !a->duplicate)
-		write_history(s, a);
+		step_answered(s, a);
 	if (s->d) {
 		if (later)
 			o = outcome_words(REASON_TEMPORARY, "%s", reason_text(a->reason));

@@ -370,6 +370,8 @@ enum { FALLBACK_STEPS = 16 };
 /* The attempts of a whole that have begun, in order: their ids, 0 for those refused at the door.
  * Returns how many; -1: not known now. Blocks. */
 int fallback_begun(struct gateway *g, const struct store_view *whole, uint64_t id[FALLBACK_STEPS]);
+/* Is it an attempt of a whole? Then what the store is to know of that. */
+bool fallback_attempt(const struct message *m, struct store_attempt *a_r);
 /* An attempt of that state has left, and is not known to have failed. */
 bool attempt_has_left(enum state s);
 /* In a call: store_call_erase() of a whole and of all its attempts; 0: not all have ended. */

@@ -381,6 +381,72 @@ static void test_sent_is_the_last_word(void **state)
 	fx_end();
 }
 
+static uint64_t knocked(struct account *a, struct message *m)
+{
+	struct knock *k = mem_new(struct knock);
+	uint64_t id = 0;
+
+	k->letter.run = knock_run;
+	k->a = a;
+	k->m = m;
+	k->id_r = &id;
+	fx_lock();
+	fx.asked++;
+	fx_unlock();
+	loop_post(fx.door->loop, &k->letter);
+	fx_answers();
+	return id;
+}
+
+static uint64_t attempt(uint64_t whole, unsigned k)
+{
+	struct message *m = fx_message((struct fx_msg){ .media = MEDIA_VIBER });
+	struct draft d = { 0 };
+	char id[48];
+
+	snprintf(id, sizeof id, "%lu:%u", whole, k);
+	draft_copy(&d, m, 0);
+	message_unref(&m);
+	draft_put(&d, FIELD_CLIENT_ID, str_of(id));
+	draft_put(&d, FIELD_ON_BEHALF, STR("door/anybody"));
+	m = draft_seal(&d);
+	draft_free(&d);
+	return knocked(&account_full_named(fx.g, STR("fallback/attempts"))->pub, m);
+}
+
+/* The store accepts an attempt and writes it down as one, under a policy or not: an end of the
+ * process between the two would begin it again, once its client id is forgotten. And none that
+ * was on its way when the whole was taken back. */
+static void test_attempts_are_accepted_with_their_line(void **state)
+{
+	struct message *step = fx_message((struct fx_msg){ .media = MEDIA_VIBER });
+	struct plugin_step steps[2] = { { step, DUR_HOUR }, { step, DUR_HOUR } };
+	struct message *m = fx_message((struct fx_msg){ 0 });
+	struct draft d = { 0 };
+	struct store_view v;
+	uint64_t id;
+
+	trial_start(TWO);
+	fx.decide = temporary_a;
+	draft_copy(&d, m, 0);
+	message_unref(&m);
+	plugin_put_fallback(&d, steps, 2);
+	id = knocked(fx.account[0], draft_seal(&d));
+	draft_free(&d);
+	fx_state_becomes(id, STATE_SENT);
+	fx_state_becomes(attempt(id, 1), STATE_SENT);
+	assert_int_equal(trial_number("SELECT count(*) FROM event WHERE what = 'fallback' AND "
+				      "words LIKE 'attempt 2 by viber is %'"),
+		1);
+	assert_int_equal(gateway_cancel(fx.g, id, 0), REASON_TOO_LATE); /* of that one */
+	v = fx_view(attempt(id, 2));
+	assert_int_equal(v.state, STATE_SUPPRESSED);
+	assert_int_equal(v.reason, REASON_DISARMED);
+	store_view_free(&v);
+	message_unref(&step);
+	fx_end();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -392,6 +458,7 @@ int main(void)
 		cmocka_unit_test(test_a_suppressed_attempt_is_passed_over),
 		cmocka_unit_test(test_time_counts_from_when_hours_let_go),
 		cmocka_unit_test(test_sent_is_the_last_word),
+		cmocka_unit_test(test_attempts_are_accepted_with_their_line),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -6,6 +6,8 @@
  */
 #include "gateway/store/intern.h"
 
+#include <stdio.h>
+
 _Static_assert(STATE_QUEUED == 0 && STATE_SENDING == 1 && STATE_SENT == 2 && STATE_DELIVERED == 3,
 	"hot.def has these numbers");
 
@@ -327,10 +329,32 @@ static int dedupe(struct store *s, struct store_op *op, uint64_t id)
 	return 0;
 }
 
+static int attempt_join(struct store *s, struct store_op *op, uint64_t id)
+{
+	const struct store_attempt *a = op->accept.attempt;
+	struct sql_stmt *q = s->q[Q_EVENT_FIND];
+	char words[sizeof a->words + 24];
+	int got;
+
+	sql_int(q, 1, (int64_t)a->whole);
+	sql_text(q, 2, str_of(a->stop));
+	got = sql_step(q);
+	if (got < 0)
+		return -1;
+	if (got == 1) {
+		sql_reset(q);
+		op->accept.state = STATE_SUPPRESSED;
+		op->accept.reason = REASON_DISARMED;
+		op->accept.channel = 0;
+	}
+	snprintf(words, sizeof words, "%s %lu", a->words, id);
+	return a->line ? history_add(s, a->whole, s->now, a->line, 0, REASON_NONE, words) : 0;
+}
+
 int apply_accept(struct store *s, struct store_op *op)
 {
 	struct message *m = op->accept.msg;
-	struct place p = { .channel = op->accept.channel, .priority = m->priority };
+	struct place p = { .priority = m->priority };
 	unsigned parts = op->accept.parts ? op->accept.parts : 1;
 	uint64_t id = op->accept.take_id ? op->accept.take_id : id_next(s);
 
@@ -341,8 +365,11 @@ int apply_accept(struct store *s, struct store_op *op)
 		if (fresh <= 0)
 			return fresh;
 	}
+	if (op->accept.attempt && attempt_join(s, op, id) < 0)
+		return -1;
 	m->id = op->accept.id = id;
 	m->accepted = s->now;
+	p.channel = op->accept.channel;
 	p.due = m->send_at > s->now ? m->send_at : s->now;
 	if (op->accept.due > p.due)
 		p.due = op->accept.due;

@@ -130,6 +130,15 @@ struct op_receipt_in {
 	wall_t at; /* when the far side says it happened, 0: now */
 };
 
+/* Of the message that is accepted: it is an attempt of that whole, in whose history it is written
+ * down in the same transaction. */
+struct store_attempt {
+	uint64_t whole;
+	const char *stop; /* where such a line is in it, no attempt begins: SUPPRESSED, DISARMED */
+	const char *line; /* "words ID"; NULL: it is known otherwise */
+	char words[40];
+};
+
 struct store_op {
 	struct letter letter; /* private */
 	enum op_kind kind;
@@ -150,7 +159,8 @@ struct store_op {
 			bool unique;      /* FIELD_CLIENT_ID is an idempotency key per submitter */
 			uint64_t take_id; /* of store_call_id(): it gets this id; 0: any */
 			wall_t due;       /* QUEUED: not before (held), besides msg->send_at */
-			char words[OUTCOME_WORDS]; /* shown with the reason, "" */
+			char words[OUTCOME_WORDS];           /* shown with the reason, "" */
+			const struct store_attempt *attempt; /* borrowed until done; NULL: none */
 			/* of store_call_accept(): it was undone with its call. On the writer; owns
 			 * the op again. NULL: the op is freed (mem_free). */
 			void (*drop)(struct store_op *op);
