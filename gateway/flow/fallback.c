@@ -272,7 +272,7 @@ int fallback_erase(struct gateway *g, struct store_op *call, uint64_t id)
 	if (got <= 0)
 		return got < 0 ? -1 : 1;
 	got = begun_in_call(g, call, &whole, attempt);
-	if (!state_is_final(whole.state))
+	if (!state_is_final(whole.state) && (whole.state != STATE_SENT || whole.awaits))
 		all = 0; /* it says what the attempts to come are */
 	store_view_free(&whole);
 	if (got < 0)

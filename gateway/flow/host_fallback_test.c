@@ -378,6 +378,8 @@ static void test_sent_is_the_last_word(void **state)
 	assert_false(v.awaits);
 	store_view_free(&v);
 	assert_int_equal(trial_number("SELECT count(*) FROM event WHERE what = 'fallback'"), 1);
+	assert_int_equal(erased(s.id), 1); /* nothing more is to be waited for */
+	assert_int_equal(trial_number(PERSONAL), 0);
 	fx_end();
 }
 
