@@ -54,6 +54,16 @@ bool hand_take(
 	return true;
 }
 
+bool hand_any_past(const struct work *w, enum hand_work work)
+{
+	const struct stuck *s = w->stuck;
+
+	for (unsigned i = 0; s && i < s->n; i++)
+		if (s->v[i].hand.work == work && is_on(&s->v[i], w->now))
+			return true;
+	return false;
+}
+
 void hand_drop(struct work *w)
 {
 	w->hand = (struct hand){ 0 };

@@ -38,7 +38,8 @@ bool stuck_add(struct stuck *s, const struct hand *h, wall_t now);
 /* That member's work is taken in hand: true; false: it is to be gone past. */
 bool hand_take(
 	struct work *w, enum hand_work work, uint32_t task, const char *name, uint64_t member);
-void hand_drop(struct work *w); /* it is done */
+bool hand_any_past(const struct work *w, enum hand_work work); /* somebody's is gone past now */
+void hand_drop(struct work *w);                                /* it is done */
 /* Of a unit that failed: was it what it had in hand? Not when the store does not work, which tries
  * again by itself. */
 bool hand_to_blame(const struct work *w);

@@ -195,6 +195,8 @@ static void not_everybody_is_gone_past(void **state)
 
 static void held_notices_go_past_who_is_refused(void **state)
 {
+	wall_t due;
+
 	begin(QUIET EXPIRES, "2026-03-10T06:00:00Z");
 	add(100, 0);
 	tf_at("2026-03-10T11:00:00+02:00");
@@ -207,6 +209,9 @@ static void held_notices_go_past_who_is_refused(void **state)
 	expect_sent(98);
 	assert_true(fire(0));
 	assert_int_equal(failures, 0);
+	tf.w.stuck = &stuck; /* they stay due, and are not asked for again and again */
+	assert_int_equal(task_next_due(&tf.w, &due), 0);
+	assert_true(due > tf.w.now + DUR_MIN);
 	take_again();
 	tf_at("2026-03-10T13:00:00+02:00");
 	assert_true(fire(0));

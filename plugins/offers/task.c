@@ -433,6 +433,16 @@ int task_next_due(struct work *w, wall_t *due_r)
 		w, ASK_AGAIN_MIN * DUR_MIN, due_r); /* a member of a new zone may come */
 }
 
+/* 0: none. What is due still after a slice is who was gone past. */
+static int next_held(struct work *w, int64_t *due_r)
+{
+	struct sql_stmt *st = db_st(w->db, ST_TOLD_NEXT);
+
+	if (st)
+		sql_int(st, 1, hand_any_past(w, HAND_HELD) ? w->now : 0);
+	return number_of(w, st, due_r);
+}
+
 int task_next_within(struct work *w, dur_t most, wall_t *due_r)
 {
 	struct str *zones;
@@ -442,7 +452,7 @@ int task_next_within(struct work *w, dur_t most, wall_t *due_r)
 	struct run r;
 	int got;
 
-	if (zones_read(w, &zones, &n) || number_of(w, db_st(w->db, ST_TOLD_NEXT), &held))
+	if (zones_read(w, &zones, &n) || next_held(w, &held))
 		return -1;
 	if (held && held < due)
 		due = held;
