@@ -323,6 +323,7 @@ static int make_steps(struct work *w, const struct sending *s, wall_t expires, u
 		struct rendering content;
 		struct way y;
 
+		*n_r = n; /* they are the caller's, whatever comes */
 		if (way_judge(w, s, (enum media)via->media[i], expires, &y) < 0)
 			return -1;
 		/* Hours and caps are asked again when its turn comes. */
