@@ -98,6 +98,7 @@ struct event {
 	unsigned odd_n;
 	struct arena *arena; /* holds all of it, this too */
 	uint64_t seq;        /* given when it is on disk */
+	uint64_t whose;      /* the member by whom it was worked on; 0: it was not yet */
 };
 enum event_verdict { EVENT_OK, EVENT_UNKNOWN_TYPE, EVENT_FAULTY, EVENT_FUTURE };
 /* How events of one source are read. */

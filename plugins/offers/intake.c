@@ -110,8 +110,10 @@ int event_load(struct work *w, uint64_t seq, struct event **e_r)
 	rc = sql_step(st);
 	if (rc == 1) {
 		*e_r = event_restore(sql_col_str(st, 3), sql_col(st, 1), sql_col(st, 2));
-		if (*e_r)
+		if (*e_r) {
 			(*e_r)->seq = seq;
+			(*e_r)->whose = (uint64_t)sql_col(st, 5);
+		}
 	}
 	sql_reset(st);
 	return rc < 0 ? work_failed(w, "an event") : *e_r != NULL;

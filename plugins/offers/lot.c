@@ -144,6 +144,20 @@ int ledger_settle(struct work *w, uint64_t member)
 	return 0;
 }
 
+int ledger_turns(struct work *w, uint64_t member, wall_t *next_r)
+{
+	struct sql_stmt *st = db_st(w->db, ST_LOTS_TURN);
+
+	if (!st)
+		return work_failed(w, "bonus lots");
+	sql_int(st, 1, (int64_t)member);
+	if (sql_step(st) != 1)
+		return work_failed(w, "bonus lots");
+	*next_r = sql_col_null(st, 0) ? INT64_MAX : sql_col(st, 0);
+	sql_reset(st);
+	return 0;
+}
+
 int lot_void(struct work *w, const struct lot *l, wall_t when)
 {
 	if (l->state >= LOT_VOID || (l->state == LOT_EXPIRED && l->expires <= when))
@@ -243,7 +257,7 @@ static struct str zone_of(const struct member *m)
 	return m->zone_known ? str_of(zone_name(m->zone)) : STR_NONE;
 }
 
-static int lot_add(struct work *w, const struct member *m, const struct lot *l, struct str why)
+int lot_add(struct work *w, const struct member *m, const struct lot *l, struct str why)
 {
 	struct sql_stmt *st = db_st(w->db, ST_LOT_ADD);
 
@@ -317,6 +331,15 @@ static int awaited_comes(
 	return balance_add(w, m->id, l->currency, taken, old->activates);
 }
 
+/* When it changes its state next, where that is earlier. */
+static void turn(const struct lot *l, wall_t *next)
+{
+	if (l->state == LOT_SCHEDULED && l->activates < *next)
+		*next = l->activates;
+	if (l->state < LOT_EXPIRED && l->expires && l->expires < *next)
+		*next = l->expires;
+}
+
 int lot_put(struct work *w, const struct member *m, const struct lot_told *t)
 {
 	struct lot old = { 0 }, l;
@@ -354,6 +377,8 @@ int lot_put(struct work *w, const struct member *m, const struct lot_told *t)
 		old.expires && (!l.expires || l.expires > old.expires) &&
 		bonus_prolonged(w, m->id, &old, &l))
 		return -1;
+	if (w->lots_turn)
+		turn(&l, w->lots_turn);
 	if (l.state == LOT_ACTIVE)
 		return balance_add(w, m->id, l.currency, l.rest, later(t->at, l.activates));
 	return 0;

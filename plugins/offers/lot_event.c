@@ -74,9 +74,10 @@ static bool told_again(const struct str *ids, size_t n, struct str id)
 static struct str lot_own_name(struct work *w, const struct member *m, const struct event *e)
 {
 	struct str receipt = text_of(e, ATTR_receipt);
+	uint64_t whose = e->whose ? e->whose : m->id; /* who may have been merged since */
 
 	return str_of(receipt.n ? arena_printf(w->arena, "receipt/%llu/%.*s/%.*s",
-					  (unsigned long long)m->id, STR_ARG(receipt),
+					  (unsigned long long)whose, STR_ARG(receipt),
 					  STR_ARG(text_of(e, ATTR_currency)))
 				: arena_printf(w->arena, "event/%.*s/%.*s", STR_ARG(e->source),
 					  STR_ARG(e->id)));
@@ -277,23 +278,42 @@ static int take_named(struct work *w, const struct member *m, const struct event
 static int take_from_nearest(struct work *w, const struct member *m, const struct event *e,
 	uint32_t currency, int64_t amount)
 {
-	struct sql_stmt *st = db_st(w->db, ST_LOTS_TO_SPEND);
+	enum { AT_A_TIME = 16 };
 	struct lot *v;
-	size_t n;
+	size_t n = AT_A_TIME;
 	int64_t taken;
 
-	if (!st)
-		return work_failed(w, "bonus lots");
-	sql_int(st, 1, (int64_t)m->id);
-	sql_int(st, 2, currency);
-	sql_int(st, 3, e->occurred);
-	sql_int(st, 4, (int64_t)ledger_receipt(e));
-	if (lots_read(w, st, &v, &n))
-		return -1;
-	for (size_t i = 0; i < n && amount > 0; i++, amount -= taken)
-		if (take_from(w, m, e, &v[i], amount, &taken))
+	while (n == AT_A_TIME && amount > 0) { /* what was taken whole is not found again */
+		struct sql_stmt *st = db_st(w->db, ST_LOTS_TO_SPEND);
+
+		if (!st)
+			return work_failed(w, "bonus lots");
+		sql_int(st, 1, (int64_t)m->id);
+		sql_int(st, 2, currency);
+		sql_int(st, 3, e->occurred);
+		sql_int(st, 4, (int64_t)ledger_receipt(e));
+		sql_int(st, 5, AT_A_TIME);
+		if (lots_read(w, st, &v, &n))
 			return -1;
+		for (size_t i = 0; i < n && amount > 0; i++, amount -= taken)
+			if (take_from(w, m, e, &v[i], amount, &taken))
+				return -1;
+	}
 	return spent_note(w, m, e, currency, 0, amount); /* lots that were never told */
+}
+
+int64_t ledger_deducted(const struct event *e)
+{
+	json_t *lots = event_part(e, ATTR_lots), *o;
+	int64_t amount = e->attr[ATTR_amount].type == VALUE_DECIMAL ? e->attr[ATTR_amount].i : 0;
+	int64_t named = 0;
+	size_t i;
+
+	json_array_foreach(lots, i, o)
+	{
+		named = decimal_add(named, decimal_of(json_object_get(o, "amount")));
+	}
+	return amount > named ? amount : named;
 }
 
 static int deducted(struct work *w, const struct member *m, const struct event *e)

@@ -22,10 +22,13 @@ int lot_by_ext(struct work *w, struct str ext, struct lot *l);
 int balance_add(struct work *w, uint64_t member, uint32_t currency, int64_t delta, wall_t when);
 /* Lots of the member whose moment has come change their state. */
 int ledger_settle(struct work *w, uint64_t member);
+/* When the next one does, as far as is known now; INT64_MAX: none. */
+int ledger_turns(struct work *w, uint64_t member, wall_t *next_r);
 /* task_bonus.c: the lot lives longer than it did. Who was told that it would expire is told that it
  * does not, where a task says so. */
 int bonus_prolonged(struct work *w, uint64_t member, const struct lot *was, const struct lot *is);
 int lot_void(struct work *w, const struct lot *l, wall_t when);
+int lot_add(struct work *w, const struct member *m, const struct lot *l, struct str why);
 /* Of a row that is there: all but its name. */
 int lot_save(struct work *w, const struct member *m, const struct lot *l);
 /* A lot that is named before anything tells it. */
@@ -42,6 +45,7 @@ int ledger_tell(struct work *w, const struct member *m, const struct event *e);
 bool ledger_lot_named(
 	struct work *w, const struct member *m, const struct event *e, size_t i, struct str *id_r);
 uint64_t ledger_receipt(const struct event *e); /* 0: none */
+int64_t ledger_deducted(const struct event *e); /* what a deduction takes in all */
 
 /* lot_again.c: did anything about the member's points happen after it that was told before? 1, 0,
  * -1. */

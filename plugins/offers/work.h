@@ -48,6 +48,7 @@ struct work {
 	wall_t next_due;        /* the earliest timer that was set, 0: none */
 	bool deeds;             /* rows were put into of_deed */
 	struct member *members; /* those loaded in this unit, by id; member.c */
+	wall_t *lots_turn; /* lowered to when a lot that is put changes its state, or NULL; lot.c */
 	/* chains of one member, as last looked at; chain.c */
 	struct chain_row *chains;
 	size_t chains_n, chains_cap;
