@@ -103,6 +103,18 @@ static void fault(struct import *im, uint64_t line, struct str field, struct str
 	*f = (struct import_fault){ line, mem_dup(field), mem_dup(text) };
 }
 
+/* One that must be listed, too. */
+static void fault_room(struct import *im)
+{
+	struct import_fault *last;
+
+	if (im->faults_n < IMPORT_FAULTS_MOST)
+		return;
+	last = &im->faults[--im->faults_n];
+	mem_free(&last->field);
+	mem_free(&last->text);
+}
+
 static void refuse(struct import *im, uint64_t line, const struct json_faults *f)
 {
 	im->counts.rows++;
@@ -351,6 +363,7 @@ static bool json_got(struct import *im, enum json_split_got got, struct str item
 		/* what came before it is taken, in part already; where nothing came: as a whole */
 		if (im->split.kind != JSON_SPLIT_ARRAY || !im->lines)
 			return false;
+		fault_room(im);
 		refuse_text(im, im->lines + 1, im->refused.v[0].text);
 		im->refused.n = 0;
 		im->broken = true;

@@ -307,11 +307,31 @@ static void test_an_array_that_breaks_off(void **state)
 	}
 }
 
+/* However many rows before it are refused: who sent it must hear that there was more. */
+static void test_the_break_is_told_among_many_faults(void **state)
+{
+	struct import *im = begin(IMPORT_JSON, IMPORT_MEMBERS);
+	struct buf b = BUF_INIT;
+
+	buf_char(&b, '[');
+	for (int k = 0; k <= IMPORT_FAULTS_MOST; k++)
+		buf_c(&b, "{},");
+	buf_c(&b, "{");
+	assert_true(run(im, buf_view(&b), 1000));
+	assert_int_equal(import_counts(im).refused, IMPORT_FAULTS_MOST + 2);
+	buf_reset(&b);
+	import_report(im, &b);
+	assert_non_null(strstr(buf_cstr(&b), "cut off"));
+	buf_free(&b);
+	import_free(&im);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, mf_begin, mf_end)
 	const struct CMUnitTest tests[] = {
 		T(test_an_array_that_breaks_off),
+		T(test_the_break_is_told_among_many_faults),
 		T(test_csv_of_members),
 		T(test_unknown_column_refuses_the_whole),
 		T(test_nobody_is_refused),
