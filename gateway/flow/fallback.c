@@ -3,8 +3,9 @@
  * and an internal account submits each attempt (a child) as a message of its own.
  *
  *  - The parent carries its attempts packed in FIELD_FALLBACK; attempt 0 is the parent itself.
- *  - A child's client id is "PARENT:STEP", unique, so that a step is never taken twice, whatever
- * ends the process; what became of the children is read from the store, nothing is kept in memory.
+ *  - A child's client id is "PARENT:STEP", unique, and the parent's history has a line of each from
+ *    its acceptance on, so that a step is never taken twice, whatever ends the process; what became
+ *    of the children is read from the store, nothing is kept in memory.
  *  - The parent awaits a receipt under its own id. Notes of children, and a sweep for those whose
  *    time is over, make flow look at the whole (advance): it starts the next step, or tells the
  *    parent's end: the state of the attempt that got furthest.
