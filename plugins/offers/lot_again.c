@@ -282,7 +282,9 @@ static bool is_told(const struct telling *t, size_t i)
 					? bsearch(&l->ext, t->named, t->named_n, sizeof *n, of_id)
 					: NULL;
 
-	return n && (t->whole || (n->wholly && decimal_add(l->amount, -l->rest) <= t->taken[i]));
+	/* of one without an amount nobody has told more than they do */
+	return n && (t->whole || ((n->wholly || !l->amount) &&
+					 decimal_add(l->amount, -l->rest) <= t->taken[i]));
 }
 
 /* The platform's word on a balance that none of these events is. */

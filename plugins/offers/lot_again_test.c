@@ -125,6 +125,28 @@ static void test_EV_3_lots_of_before_what_is_told_anew(void **state)
 	}
 }
 
+/* What was told of it first is only a part. */
+static void test_EV_3_a_lot_that_is_told_after_its_end_was(void **state)
+{
+	wall_t then;
+
+	begin(CONF);
+	small_ones("m", 105);
+	then = of.w.now + DUR_MIN;
+	next("m", LOT, NULL, "\"lot\":\"a@\",\"expires_at\":\"2026-04-20T10:00:00Z\"");
+	next("m", SPEND, "r1", BONUS(5) ",\"lots\":[{\"id\":\"b@\",\"amount\":5}]");
+	next("m", SPEND, NULL, BONUS(4) ",\"lots\":[{\"id\":\"c@\",\"amount\":4}]");
+	tell("m", LOT, NULL, then, "\"lot\":\"a@\"," BONUS(60));
+	tell("m", LOT, NULL, then, "\"lot\":\"b@\"," BONUS(20));
+	tell("m", LOT, NULL, then, "\"lot\":\"c@\"," BONUS(10));
+	assert_int_equal(in_lot("a-m"), 60);
+	assert_int_equal(in_lot("b-m"), 15);
+	assert_int_equal(in_lot("c-m"), 6);
+	assert_int_equal(balance("m"), 186);
+	assert_int_equal(in_lots("m"), 186);
+	end(state);
+}
+
 /* The lot of a receipt is called by who they were. */
 static void test_EV_3_lots_of_who_was_merged(void **state)
 {
@@ -198,6 +220,7 @@ int main(void)
 #define T(f) cmocka_unit_test(f)
 	const struct CMUnitTest tests[] = {
 		T(test_EV_3_lots_of_before_what_is_told_anew),
+		T(test_EV_3_a_lot_that_is_told_after_its_end_was),
 		T(test_EV_3_lots_of_who_was_merged),
 		T(test_EV_3_a_lot_that_is_anothers),
 		T(test_EV_3_points_told_of_the_future),
