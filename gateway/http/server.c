@@ -33,7 +33,7 @@ enum {
 	IDLE_SECONDS = 60,
 	/* Of a body, per connection; the library clears all of a connection's memory between two
 	 * requests. */
-	READ_AHEAD = 8 * 1024,
+	READ_AHEAD = 16 * 1024,
 	/* Of a body nobody wants, read and forgotten: closing with bytes unread makes the kernel
 	 * send a reset, which can overtake the answer that says why. */
 	DISCARD_MOST = 16 * 1024 * 1024,
