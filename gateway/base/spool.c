@@ -212,7 +212,8 @@ int spool_write(struct spool_writer *w, const void *p, size_t n, struct err *e)
 		return -1;
 	if (n >= PIECE)
 		return write_all(w, p, n, e);
-	memcpy(w->piece + w->n, p, n);
+	if (n) /* p may be NULL for the end of a body that came just before */
+		memcpy(w->piece + w->n, p, n);
 	w->n += n;
 	return 0;
 }

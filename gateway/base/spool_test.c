@@ -110,6 +110,7 @@ static void removed_while_read(void **state)
 	int fd;
 
 	assert_int_equal(spool_write(w, "body", 4, &e), 0);
+	assert_int_equal(spool_write(w, NULL, 0, &e), 0);
 	assert_int_equal(spool_finish(&w, name, &e), 0);
 	fd = spool_read(s, str_of(name), &size, &e);
 	spool_remove(s, str_of(name));
