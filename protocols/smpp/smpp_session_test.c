@@ -139,28 +139,39 @@ static void test_refused(void **state)
 	}
 }
 
+static dur_t refused_in(const char *address)
+{
+	struct esme m = esme_from(address);
+	mono_t before = clock_mono();
+	dur_t took;
+
+	esme_bind_as(&m, SMPP_BIND_TRANSCEIVER, "shop", "no", SMPP_V34);
+	took = clock_mono() - before;
+	esme_ends(&m);
+	return took;
+}
+
 static void test_growing_delay(void **state)
 {
-	mono_t before, took[4];
+	static const char *const fresh[] = { "127.0.2.2", "127.0.2.3", "127.0.2.4" };
+	static const dur_t least[] = { 0, 400 * DUR_MS, 900 * DUR_MS, 1900 * DUR_MS };
+	dur_t quickest = DUR_MIN;
+	mono_t before;
 
-	for (int i = 0; i < 4; i++) {
-		struct esme m = esme_from("127.0.2.1");
+	for (int i = 0; i < 4; i++)
+		assert_true(refused_in("127.0.2.1") >= least[i]);
+	/* nobody else waits for that, nor for a first mistake; the machine may once be slow */
+	for (int i = 0; i < 3; i++) {
+		dur_t took = refused_in(fresh[i]);
 
-		before = clock_mono();
-		esme_bind_as(&m, SMPP_BIND_TRANSCEIVER, "shop", "no", SMPP_V34);
-		took[i] = clock_mono() - before;
-		esme_ends(&m);
+		quickest = took < quickest ? took : quickest;
 	}
-	assert_true(took[0] < 300 * DUR_MS);
-	assert_true(took[1] >= 400 * DUR_MS);
-	assert_true(took[2] > took[1] + 300 * DUR_MS);
-	assert_true(took[3] > took[2] + 700 * DUR_MS);
-	/* nobody else waits for that */
+	assert_true(quickest < 300 * DUR_MS);
 	before = clock_mono();
 	{
 		struct esme m = esme_bound("shop");
 
-		assert_true(clock_mono() - before < 300 * DUR_MS);
+		assert_true(clock_mono() - before < 2 * DUR_S); /* it would be four */
 		unbind(&m);
 	}
 }
